@@ -1,0 +1,1 @@
+//! Guests that the simulator starts: real ones in namespaces, or scripted ones.

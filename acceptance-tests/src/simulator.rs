@@ -1,0 +1,1 @@
+//! A Proxmox VE API server for tests.

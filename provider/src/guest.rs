@@ -1,0 +1,1 @@
+//! A machine that commands can be run on.

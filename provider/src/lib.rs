@@ -1,0 +1,4 @@
+//! The pmoves provider: Docker hosts on Proxmox VE, and Compose stacks on them.
+
+pub mod guest;
+pub mod pve;
