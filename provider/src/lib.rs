@@ -1,4 +1,6 @@
 //! The pmoves provider: Docker hosts on Proxmox VE, and Compose stacks on them.
 
+pub mod framework;
 pub mod guest;
 pub mod pve;
+pub mod secret;
