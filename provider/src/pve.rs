@@ -185,7 +185,7 @@ impl Pve {
         );
         let longest = Duration::from_secs(2);
         self.scope.pause(what, Duration::from_millis(100)).await?;
-        self.poll(what, Duration::from_millis(150), longest, async || {
+        self.poll(what, Duration::from_millis(150), longest, || async {
             let status: task::Status = self.get(&status).await?;
             Ok((status.status == "stopped").then(|| status.exitstatus.unwrap_or_default()))
         })

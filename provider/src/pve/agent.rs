@@ -137,7 +137,7 @@ impl Pve {
                 &what,
                 Duration::from_millis(100),
                 Duration::from_secs(2),
-                async || {
+                || async {
                     match self.get::<ExecStatus>(&status).await {
                         Ok(status) => Ok(status.exited.then_some(status)),
                         // A busy guest, or an agent that restarts.

@@ -77,14 +77,16 @@ impl Scope {
 impl Pve {
     /// Asks `look` until it finds something: at once, after `first`, then in steps that grow by half up to `longest`.
     ///
+    /// `look` is `|| async { .. }`: the future of an `async ||` closure would not be `Send`.
+    ///
     /// # Errors
     /// What `look` fails with; [`Error::TimedOut`] with `what` and the time since this call; [`Error::Cancelled`].
-    pub async fn poll<T>(
+    pub async fn poll<T, F: Future<Output = Result<Option<T>>>>(
         &self,
         what: &str,
         first: Duration,
         longest: Duration,
-        mut look: impl AsyncFnMut() -> Result<Option<T>>,
+        mut look: impl FnMut() -> F,
     ) -> Result<T> {
         let since = Instant::now();
         let mut pause = first;
