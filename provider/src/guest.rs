@@ -1,1 +1,3 @@
 //! A machine that commands can be run on.
+
+pub mod compose;
