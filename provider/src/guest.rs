@@ -11,6 +11,7 @@ pub mod disk;
 pub mod docker;
 pub mod facts;
 pub mod iso;
+pub mod password;
 pub mod seed;
 
 /// A machine one can run commands on.
