@@ -153,7 +153,7 @@ fn cloud_config(seed: &Seed) -> Value {
         "sudo": "ALL=(ALL) NOPASSWD:ALL",
     });
     if let Some(hash) = &user.password_hash {
-        account["hashed_passwd"] = hash.as_str().into();
+        account["hashed_passwd"] = hash.expose().as_str().into();
     }
     let mut config = json!({
         "hostname": seed.hostname,

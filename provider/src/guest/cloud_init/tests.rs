@@ -82,7 +82,7 @@ fn the_account_has_a_key_or_a_password_and_sudo() {
     );
     let user = User {
         username: "root".into(),
-        password_hash: Some("$6$x$y".into()),
+        password_hash: Some("$6$x$y".to_owned().into()),
         keys: Vec::new(),
     };
     let root = Seed {
