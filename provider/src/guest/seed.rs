@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{cloud_init, iso};
+use crate::pve::Secret;
 
 /// Everything a seed says.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +20,7 @@ pub struct Seed {
     pub user: User,
     /// Whether all packages are brought up to date at first boot.
     pub upgrade: bool,
-    /// Name servers of every NIC that has a static address.
+    /// Name servers, beside those that DHCP gives.
     pub dns_servers: Vec<IpAddr>,
     /// Search domain, and the domain of the host name.
     pub dns_domain: Option<String>,
@@ -39,7 +40,7 @@ pub struct User {
     /// Public SSH keys, one a line of `authorized_keys`.
     pub keys: Vec<String>,
     /// A crypt(5) hash; none locks the password.
-    pub password_hash: Option<String>,
+    pub password_hash: Option<Secret<String>>,
 }
 
 /// One NIC, found in the guest by its MAC address.

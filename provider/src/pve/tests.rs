@@ -12,6 +12,7 @@ fn s(pve: &Pve, upid: &Upid) {
         pve.poll("x", Duration::ZERO, Duration::ZERO, || async {
             pve.agent_ping(&name, n).await?;
             Ok(Some(()))
-        }).await
+        })
+        .await
     });
 }
