@@ -4,7 +4,11 @@
 
 pub mod dotenv;
 mod fault;
+mod interpolate;
 mod model;
+mod schema;
+mod short;
+mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 
