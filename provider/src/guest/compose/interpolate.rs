@@ -19,6 +19,15 @@ pub(super) struct Names {
     pub(super) missing: BTreeSet<String>,
 }
 
+/// What interpolating trees brought to light.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    /// Names that the texts interpolate.
+    pub(super) used: BTreeSet<String>,
+    pub(super) faults: Vec<Fault>,
+    pub(super) warnings: Vec<Fault>,
+}
+
 /// Why a text cannot be interpolated.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Error {
@@ -48,36 +57,43 @@ fn with_colon(reason: &str) -> String {
     }
 }
 
-/// Interpolates every value of a tree; each fault is added and its value left as written.
+/// Interpolates every value of a tree; a value at fault stays as written.
 pub(super) fn tree(
     node: &Arc<Node>,
     path: &str,
     env: &BTreeMap<String, String>,
-    names: &mut Names,
-    faults: &mut Vec<Fault>,
+    found: &mut Findings,
 ) -> Arc<Node> {
     match &node.value {
         Value::Scalar(scalar) if !scalar.text.contains('$') => node.clone(),
-        Value::Scalar(scalar) => match text(&scalar.text, env, names) {
-            Ok(text) => node.with(Value::Scalar(Scalar::text(text))),
-            Err(error) => {
-                faults.push(Fault {
-                    hint: error.hint(),
-                    ..node.place.fault(path, error.to_string())
-                });
-                node.clone()
+        Value::Scalar(scalar) => {
+            let mut names = Names::default();
+            let result = text(&scalar.text, env, &mut names);
+            found.used.extend(names.used);
+            for name in names.missing {
+                let words = format!("variable \"{name}\" is not set and taken as empty");
+                found.warnings.push(node.place.fault(path, words));
             }
-        },
+            match result {
+                Ok(text) => node.with(Value::Scalar(Scalar::text(text))),
+                Err(error) => {
+                    found.faults.push(Fault {
+                        hint: error.hint(),
+                        ..node.place.fault(path, error.to_string())
+                    });
+                    node.clone()
+                }
+            }
+        }
         Value::List(items) => {
             let items = items.iter().enumerate();
-            let items = items.map(|(at, item)| tree(item, &format!("{path}[{at}]"), env, names, faults));
+            let items = items.map(|(at, item)| tree(item, &format!("{path}[{at}]"), env, found));
             node.with(Value::List(items.collect()))
         }
         Value::Map(entries) => {
             let mut entries = entries.clone();
             for entry in &mut entries {
-                let path = join(path, &entry.key);
-                entry.node = tree(&entry.node, &path, env, names, faults);
+                entry.node = tree(&entry.node, &join(path, &entry.key), env, found);
             }
             node.with(Value::Map(entries))
         }

@@ -6,6 +6,8 @@ mod near;
 mod service;
 mod top;
 
+pub(super) use near::nearest;
+
 use super::Fault;
 use super::interpolate::join;
 use super::short;
@@ -120,7 +122,7 @@ fn keys(node: &Node, at: &Place, object: &Object, path: &str, faults: &mut Vec<F
             value(&entry.node, &entry.place, kind, &join(path, &entry.key), faults);
             continue;
         }
-        let near = near::nearest(&entry.key, object.keys.iter().map(|(key, _)| *key));
+        let near = nearest(&entry.key, object.keys.iter().map(|(key, _)| *key));
         let hint = match near {
             Some(near) => Some(format!("did you mean \"{near}\"?")),
             None if path.is_empty() => top::misplaced(entry),
@@ -201,7 +203,7 @@ fn scalar(found: &Scalar, kind: &Kind) -> Option<(String, Option<String>)> {
         }
         Kind::BytesText if !short::is_bytes(text) => wrong("write it like 512m or 2g"),
         Kind::Choice(choices) if !choices.contains(&text) => {
-            let near = near::nearest(text, choices.iter().copied());
+            let near = nearest(text, choices.iter().copied());
             wrong(&near.map_or_else(String::new, |near| format!("did you mean \"{near}\"?")))
         }
         Kind::Rule(rule, which) if !rule(text) => Some((format!("must be {which}, not `{text}`"), None)),

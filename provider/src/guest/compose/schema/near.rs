@@ -3,7 +3,7 @@
 //! Does not know where the words come from.
 
 /// The candidate fewest edits away, if that is few for the word's length.
-pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(in super::super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = match word.chars().count() {
         0..=2 => 1,
         3..=6 => 2,
