@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value as Json;
+
 use super::Fault;
 
 /// A stack's texts after merging, interpolation and checks; services of unused profiles are left out.
@@ -111,7 +113,7 @@ pub struct Resource {
 /// Where the content of a secret or config comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// A file, as the text names it.
+    /// A file, relative to the project directory if it lies in there.
     File(String),
     /// A variable of the environment.
     Environment(String),
@@ -160,12 +162,73 @@ pub struct Changes {
     pub same: BTreeSet<String>,
 }
 
-pub(super) fn changed(prior: &Project, next: &Project) -> Changes {
-    let _ = (prior, next);
-    Changes::default()
+/// Names what an edit does to each service.
+pub fn changed(prior: &Project, next: &Project) -> Changes {
+    let mut changes = Changes::default();
+    let names = |project: &Project| project.services.keys().cloned().collect::<BTreeSet<_>>();
+    let (before, after) = (names(prior), names(next));
+    changes.added = after.difference(&before).cloned().collect();
+    changes.removed = before.difference(&after).cloned().collect();
+    for name in before.intersection(&after) {
+        let keys = differing(&prior.services[name], &next.services[name]);
+        if keys.is_empty() {
+            changes.same.insert(name.clone());
+        } else {
+            changes.changed.insert(name.clone(), keys);
+        }
+    }
+    // A container that shares another's namespace names it by id, so it is made anew together with the other.
+    loop {
+        let moves = |name: &String| changes.changed.contains_key(name) || changes.added.contains(name);
+        let follows = |name: &&String| next.services[*name].joined.iter().find(|other| moves(other)).cloned();
+        let Some((name, other)) = changes.same.iter().find_map(|name| Some((name.clone(), follows(&name)?))) else {
+            return changes;
+        };
+        changes.same.remove(&name);
+        changes.changed.insert(name, BTreeSet::from([format!("services.{other}")]));
+    }
 }
 
-pub(super) fn volumes_redefined(prior: &Project, next: &Project) -> Vec<String> {
-    let _ = (prior, next);
-    Vec::new()
+/// Volumes of both projects whose definition differs, which Compose would answer by deleting their data.
+pub fn volumes_redefined(prior: &Project, next: &Project) -> Vec<String> {
+    let redefined = prior.volumes.iter().filter(|(key, before)| {
+        next.volumes.get(*key).is_some_and(|after| {
+            let renamed = before.name != after.name || before.external || after.external;
+            !renamed && before.definition != after.definition
+        })
+    });
+    redefined.map(|(key, _)| key.clone()).collect()
+}
+
+/// Keys of a service that differ; below maps of the practitioner's own keys, those.
+fn differing(before: &Service, after: &Service) -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    let (a, b) = (object(&before.definition), object(&after.definition));
+    for key in differing_keys(&a, &b) {
+        let parts = (a.get(&key).and_then(Json::as_object), b.get(&key).and_then(Json::as_object));
+        match parts {
+            (Some(a), Some(b)) if matches!(key.as_str(), "environment" | "labels") => {
+                keys.extend(differing_keys(a, b).map(|part| format!("{key}.{part}")));
+            }
+            _ => {
+                keys.insert(key);
+            }
+        }
+    }
+    keys.extend(differing_keys(&before.beside, &after.beside));
+    keys
+}
+
+fn object(definition: &str) -> serde_json::Map<String, Json> {
+    serde_json::from_str(definition).unwrap_or_default()
+}
+
+fn differing_keys<'m, M, V>(a: &'m M, b: &'m M) -> impl Iterator<Item = String> + use<'m, M, V>
+where
+    &'m M: IntoIterator<Item = (&'m String, &'m V)>,
+    V: PartialEq + 'm,
+{
+    let (a, b): (BTreeMap<_, _>, BTreeMap<_, _>) = (a.into_iter().collect(), b.into_iter().collect());
+    let keys: BTreeSet<_> = a.keys().chain(b.keys()).copied().cloned().collect();
+    keys.into_iter().filter(move |key| a.get(key) != b.get(key))
 }
