@@ -110,7 +110,7 @@ impl Pve {
     /// The data that answers `call`.
     pub async fn get<T: DeserializeOwned>(&self, call: &Call) -> Result<T> {
         let (data, _) = self.answered(call, None).await?;
-        serde_json::from_value(data).map_err(|error| Error::unexpected(call, error))
+        serde_json::from_value(data).map_err(|error| Error::unexpected(call.name(), error))
     }
 
     /// Reads something that may not exist.
@@ -250,7 +250,10 @@ impl Pve {
         };
         match self.upload_with(&call, Some(&file)).await? {
             Answer::Task(upid) => Ok(upid),
-            Answer::Done(data) => Err(Error::unexpected(call, format!("no task but {data}"))),
+            Answer::Done(data) => Err(Error::unexpected(
+                call.name(),
+                format!("no task but {data}"),
+            )),
         }
     }
 
@@ -262,7 +265,7 @@ impl Pve {
     ) -> Result<(Json, OwnedSemaphorePermit)> {
         let mut patience = Patience::default();
         loop {
-            let what = call.to_string();
+            let what = call.name();
             let permit = self
                 .scope
                 .race(&what, self.inner.slots.take(call.node(), call.slot))
@@ -286,7 +289,7 @@ impl Pve {
         let Some(pause) = patience.pause(&error) else {
             return Err(error);
         };
-        match self.scope.pause(&call.to_string(), pause).await {
+        match self.scope.pause(&call.name(), pause).await {
             // What went wrong says more than that there is no time to try again.
             Err(Error::TimedOut { .. }) => Err(error),
             other => other,
@@ -310,7 +313,7 @@ impl Pve {
     }
 
     async fn scoped<T>(&self, call: &Call, future: impl Future<Output = Result<T>>) -> Result<T> {
-        self.scope.race(&call.to_string(), future).await?
+        self.scope.race(&call.name(), future).await?
     }
 
     async fn exchange(
@@ -323,7 +326,7 @@ impl Pve {
         if call.reads() {
             self.scoped(call, exchange).await
         } else {
-            self.scope.check(&call.to_string())?;
+            self.scope.check(&call.name())?;
             exchange.await
         }
     }

@@ -205,7 +205,8 @@ async fn log_in(
             Error::OutcomeUnknown { source, .. } => pve.inner.transport.unreachable(source),
             other => other,
         })?;
-    serde_json::from_value(reply.data(&call)?).map_err(|error| Error::unexpected(&call, error))
+    serde_json::from_value(reply.data(&call)?)
+        .map_err(|error| Error::unexpected(call.name(), error))
 }
 
 fn refused(reason: &str) -> Error {

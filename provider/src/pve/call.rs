@@ -84,6 +84,11 @@ impl Call {
         self.path.strip_prefix("/nodes/")?.split('/').next()
     }
 
+    /// `PUT /nodes/pve1/qemu/101/config`, for messages.
+    pub(super) fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
     pub(super) fn reads(&self) -> bool {
         self.method == Method::GET
     }

@@ -100,10 +100,7 @@ impl Pve {
     async fn guests_seen(&self, kept: bool) -> Result<(Arc<Vec<GuestRow>>, bool)> {
         let call = Call::get("/cluster/resources", Params::new().with("type", Some("vm")));
         let cluster = &self.inner.cluster;
-        let mut seen = self
-            .scope
-            .race(&call.to_string(), cluster.guests.lock())
-            .await?;
+        let mut seen = self.scope.race(&call.name(), cluster.guests.lock()).await?;
         let writes = cluster.writes.load(Ordering::Acquire);
         let fresh = |seen: &&Seen| seen.writes == writes && seen.at.elapsed() < FRESH;
         if let Some(seen) = seen.as_ref().filter(fresh).filter(|_| kept) {
@@ -151,7 +148,7 @@ impl Pve {
         let next = Call::get("/cluster/nextid", Params::new());
         let _choosing = self
             .scope
-            .race(&next.to_string(), cluster.choosing.lock())
+            .race(&next.name(), cluster.choosing.lock())
             .await?;
         let Vmid(lowest) = self.get(&next).await?;
         let mut vmid = lowest;

@@ -133,7 +133,10 @@ impl Transport {
             .split('/')
             .any(|segment| matches!(segment, "." | ".."))
         {
-            return Err(Error::unexpected(call, "the path has a relative segment"));
+            return Err(Error::unexpected(
+                call.name(),
+                "the path has a relative segment",
+            ));
         }
         let mut url = format!("{}{}", self.base, utf8_percent_encode(&call.path, PATH));
         if call.reads() || call.method == Method::DELETE {
@@ -179,11 +182,11 @@ impl Transport {
             },
             None if error.is_connect() || error.is_builder() => self.unreachable(error),
             None if call.reads() => Error::Broken {
-                call: call.to_string(),
+                call: call.name(),
                 source: Arc::new(error),
             },
             None => Error::OutcomeUnknown {
-                call: call.to_string(),
+                call: call.name(),
                 source: Arc::new(error),
             },
         }
