@@ -93,6 +93,11 @@ impl Call {
         self.method == Method::GET
     }
 
+    /// Whether PVE wants the parameters in the query, and no body.
+    pub(super) fn in_query(&self) -> bool {
+        self.method == Method::GET || self.method == Method::DELETE
+    }
+
     /// Whether the list of guests may differ afterwards.
     pub(super) fn changes_guests(&self) -> bool {
         !self.reads() && matches!(self.slot, Slot::Clone | Slot::Write)

@@ -139,13 +139,14 @@ impl Error {
         }
     }
 
-    /// Whether the same call may be sent again at once without changing what it means.
+    /// Whether the same call may be sent again at once: nothing was sent, or nothing changes. Not after a timeout,
+    /// which has been patient already.
     pub(super) fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } => true,
-            Self::Broken { source, .. } => !source
-                .downcast_ref::<reqwest::Error>()
-                .is_some_and(reqwest::Error::is_timeout),
+            Self::Unreachable { source, .. } | Self::Broken { source, .. } => {
+                let error = source.downcast_ref::<reqwest::Error>();
+                !error.is_some_and(|error| error.is_timeout() || error.is_builder())
+            }
             _ => false,
         }
     }
@@ -229,12 +230,13 @@ fn rejected(status: u16, message: &str, params: &BTreeMap<String, String>) -> St
         .iter()
         .map(|(name, why)| format!("{name}: {why}"))
         .collect();
-    match complaints.is_empty() {
-        true => format!("Proxmox VE refuses with status {status}: {message}"),
-        false => format!(
+    if complaints.is_empty() {
+        format!("Proxmox VE refuses with status {status}: {message}")
+    } else {
+        format!(
             "Proxmox VE refuses the parameters: {}",
             complaints.join("; ")
-        ),
+        )
     }
 }
 

@@ -79,8 +79,8 @@ impl PropertyString {
     }
 
     /// Replaces the value of `key` in its place, or appends it.
-    pub fn set(&mut self, key: &str, value: impl ToString) {
-        let value = value.to_string();
+    pub fn set(&mut self, key: &str, value: impl Into<String>) {
+        let value = value.into();
         match self.entries.iter_mut().find(|(name, _)| name == key) {
             Some(entry) => entry.1 = value,
             None => self.entries.push((key.to_owned(), value)),
@@ -90,7 +90,7 @@ impl PropertyString {
     /// Appends `key` if there is a value.
     pub fn with(mut self, key: &str, value: Option<impl ToString>) -> Self {
         if let Some(value) = value {
-            self.set(key, value);
+            self.set(key, value.to_string());
         }
         self
     }
@@ -254,6 +254,21 @@ mod tests {
             ("99999999999T", None),
         ] {
             assert_eq!(parse_size(text), bytes, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_size_survives_the_round_trip(bytes: u64) {
+            assert_eq!(parse_size(&format_size(bytes)), Some(bytes));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text: String) {
+            parse_size(&text);
+            if let Ok(parsed) = PropertyString::parse(&text, Some("default")) {
+                assert_eq!(PropertyString::parse(&parsed.to_string(), Some("default")), Ok(parsed));
+            }
         }
     }
 

@@ -114,7 +114,7 @@ async fn an_old_ticket_is_renewed_with_itself() {
     let pve = server.pve_as(password(None), Trust::Ca(server.authority_pem()));
     pve.send(&get()).await.unwrap();
     tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(101 * 60)).await;
+    tokio::time::advance(Duration::from_mins(101)).await;
     tokio::time::resume();
     pve.send(&get()).await.unwrap();
     let requests = server.requests();

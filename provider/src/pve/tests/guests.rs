@@ -276,9 +276,12 @@ async fn a_command_runs_to_its_end() {
 
 #[tokio::test]
 async fn a_forgotten_command_has_an_unknown_outcome() {
-    let server = Server::start(|request| match request.line.starts_with("POST") {
-        true => Answer::Data(json!({ "pid": 158 })),
-        false => Answer::Status("500 Agent error: PID ld does not exist", String::new()),
+    let server = Server::start(|request| {
+        if request.line.starts_with("POST") {
+            Answer::Data(json!({ "pid": 158 }))
+        } else {
+            Answer::Status("500 Agent error: PID ld does not exist", String::new())
+        }
     })
     .await;
     let error = server

@@ -185,7 +185,7 @@ async fn a_cancelled_handle_starts_nothing() {
     cancel.cancel();
     let pve = server
         .pve()
-        .within(Instant::now() + Duration::from_secs(60), cancel);
+        .within(Instant::now() + Duration::from_mins(1), cancel);
     assert!(matches!(pve.send(&post()).await, Err(Error::Cancelled)));
     assert!(matches!(pve.send(&get()).await, Err(Error::Cancelled)));
     assert!(server.lines().is_empty());
@@ -212,7 +212,7 @@ async fn a_node_gets_no_more_writes_than_its_limit() {
     let cancel = CancellationToken::new();
     let mut tasks = tokio::task::JoinSet::new();
     for node in ["pve1", "pve1", "pve1", "pve2"] {
-        let pve = pve.within(Instant::now() + Duration::from_secs(60), cancel.clone());
+        let pve = pve.within(Instant::now() + Duration::from_mins(1), cancel.clone());
         tasks.spawn(async move {
             pve.send(&Call::post(format!("/nodes/{node}/qemu"), Params::new()))
                 .await
