@@ -20,6 +20,7 @@ mod slots;
 mod task;
 mod tls;
 mod transport;
+mod wait;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -110,7 +111,7 @@ impl Pve {
     /// The data that answers `call`.
     pub async fn get<T: DeserializeOwned>(&self, call: &Call) -> Result<T> {
         let (data, _) = self.answered(call, None).await?;
-        serde_json::from_value(data).map_err(|error| Error::unexpected(call, error))
+        serde_json::from_value(data).map_err(|error| Error::unexpected(call.name(), error))
     }
 
     /// Reads something that may not exist.
@@ -140,99 +141,6 @@ impl Pve {
         }
     }
 
-    /// Waits for a task to end well, and gives its warnings.
-    ///
-    /// # Errors
-    /// [`Error::Task`] with the last lines of the log if it ended otherwise; [`Error::TimedOut`], [`Error::Cancelled`]
-    /// while it goes on.
-    pub async fn wait(&self, upid: &Upid) -> Result<Vec<String>> {
-        let what = upid.what();
-        let ended = self.ended(upid, &what).await;
-        upid.held.release();
-        self.invalidate();
-        match ended {
-            Ok(exit) if !task::succeeded(&exit) => Err(Error::Task {
-                log: self.log_tail(upid).await,
-                upid: upid.to_string(),
-                what,
-                exit,
-            }),
-            Ok(exit) if task::warned(&exit) => {
-                let log = self.log(upid).await.unwrap_or_default();
-                Ok(task::warnings(&what, &exit, &log))
-            }
-            Ok(_) => Ok(Vec::new()),
-            Err(Error::TimedOut {
-                waiting_for, after, ..
-            }) => {
-                // The deadline is over; a moment more tells what the task was doing.
-                let moment =
-                    self.within(Instant::now() + Duration::from_secs(3), self.scope.cancel());
-                Err(Error::TimedOut {
-                    waiting_for,
-                    after,
-                    last: moment.log_tail(upid).await.pop(),
-                })
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn ended(&self, upid: &Upid, what: &str) -> Result<String> {
-        let status = Call::get(
-            format!("/nodes/{}/tasks/{upid}/status", upid.node),
-            Params::new(),
-        );
-        let longest = Duration::from_secs(2);
-        self.scope.pause(what, Duration::from_millis(100)).await?;
-        self.poll(what, Duration::from_millis(150), longest, || async {
-            let status: task::Status = self.get(&status).await?;
-            Ok((status.status == "stopped").then(|| status.exitstatus.unwrap_or_default()))
-        })
-        .await
-    }
-
-    async fn log(&self, upid: &Upid) -> Result<Vec<String>> {
-        let path = format!("/nodes/{}/tasks/{upid}/log", upid.node);
-        let lines: Vec<task::LogLine> = self
-            .get(&Call::get(path, Params::new().with("limit", Some(0))))
-            .await?;
-        Ok(lines.into_iter().map(|line| line.t).collect())
-    }
-
-    /// The last lines of the log but the one that repeats the exit status; the log is an extra, so no errors.
-    async fn log_tail(&self, upid: &Upid) -> Vec<String> {
-        let mut log = self.log(upid).await.unwrap_or_default();
-        log.retain(|line| {
-            !line.starts_with("TASK ") && !line.trim().is_empty() && line != "no content"
-        });
-        log.split_off(log.len().saturating_sub(12))
-    }
-
-    /// Sends each call and waits for its task before the next. Gives the warnings of all.
-    pub async fn run(&self, calls: impl IntoIterator<Item = Call>) -> Result<Vec<String>> {
-        let mut warnings = Vec::new();
-        for call in calls {
-            let mut patience = Patience::default();
-            loop {
-                let Answer::Task(upid) = self.send(&call).await? else {
-                    break;
-                };
-                match self.wait(&upid).await {
-                    Ok(more) => {
-                        warnings.extend(more);
-                        break;
-                    }
-                    Err(error) if error.is_locked() => {
-                        self.again(&call, error, &mut patience).await?
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        Ok(warnings)
-    }
-
     /// Stores a file of content `iso`, `vztmpl` or `import` in `storage`, replacing one of the same name.
     pub async fn upload(
         &self,
@@ -250,7 +158,10 @@ impl Pve {
         };
         match self.upload_with(&call, Some(&file)).await? {
             Answer::Task(upid) => Ok(upid),
-            Answer::Done(data) => Err(Error::unexpected(call, format!("no task but {data}"))),
+            Answer::Done(data) => Err(Error::unexpected(
+                call.name(),
+                format!("no task but {data}"),
+            )),
         }
     }
 
@@ -262,12 +173,13 @@ impl Pve {
     ) -> Result<(Json, OwnedSemaphorePermit)> {
         let mut patience = Patience::default();
         loop {
-            let what = call.to_string();
+            let what = call.name();
             let permit = self
                 .scope
                 .race(&what, self.inner.slots.take(call.node(), call.slot))
                 .await?;
-            let result = self.once(call, file).await;
+            // The one place that is boxed, for all calls' futures hold it.
+            let result = Box::pin(self.once(call, file)).await;
             if call.changes_guests() {
                 self.invalidate();
             }
@@ -286,7 +198,7 @@ impl Pve {
         let Some(pause) = patience.pause(&error) else {
             return Err(error);
         };
-        match self.scope.pause(&call.to_string(), pause).await {
+        match self.scope.pause(&call.name(), pause).await {
             // What went wrong says more than that there is no time to try again.
             Err(Error::TimedOut { .. }) => Err(error),
             other => other,
@@ -310,7 +222,7 @@ impl Pve {
     }
 
     async fn scoped<T>(&self, call: &Call, future: impl Future<Output = Result<T>>) -> Result<T> {
-        self.scope.race(&call.to_string(), future).await?
+        self.scope.race(&call.name(), future).await?
     }
 
     async fn exchange(
@@ -323,7 +235,7 @@ impl Pve {
         if call.reads() {
             self.scoped(call, exchange).await
         } else {
-            self.scope.check(&call.to_string())?;
+            self.scope.check(&call.name())?;
             exchange.await
         }
     }
@@ -352,7 +264,7 @@ impl Patience {
             TRANSIENT.get(self.tries)
         } else if error.is_locked() {
             let since = self.locked.get_or_insert_with(Instant::now);
-            let patient = since.elapsed() < Duration::from_secs(120);
+            let patient = since.elapsed() < Duration::from_mins(2);
             LOCKED.get(self.tries).or(LOCKED.last()).filter(|_| patient)
         } else {
             None

@@ -118,7 +118,7 @@ impl Pve {
         let call = Call::post(path(node, vmid, "exec"), params).agent_slot();
         if stdin.len() > MAX_INPUT {
             return Err(Error::unexpected(
-                call,
+                call.name(),
                 format!("{} bytes of input; PVE passes {MAX_INPUT}", stdin.len()),
             ));
         }
@@ -147,7 +147,7 @@ impl Pve {
                             if message.starts_with("Agent error") =>
                         {
                             Err(Error::OutcomeUnknown {
-                                call: call.to_string(),
+                                call: call.name(),
                                 source: Cause::from(Box::from(message)),
                             })
                         }
@@ -180,7 +180,7 @@ impl Pve {
         let call = Call::post(path(node, vmid, "file-write"), params).agent_slot();
         if bytes.len() > MAX_FILE {
             return Err(Error::unexpected(
-                call,
+                call.name(),
                 format!("{} bytes; PVE writes {MAX_FILE}", bytes.len()),
             ));
         }

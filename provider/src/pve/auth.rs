@@ -12,7 +12,7 @@ use tokio::{sync::Mutex, time::Instant};
 use super::{Call, Credential, Error, Params, Pve, Result, Secret};
 
 /// PVE accepts a ticket for two hours; an answer to the renewal must come before.
-const RENEW_AFTER: Duration = Duration::from_secs(100 * 60);
+const RENEW_AFTER: Duration = Duration::from_mins(100);
 
 pub(super) struct Auth {
     credential: Credential,
@@ -29,7 +29,7 @@ struct Session {
 }
 
 pub(super) struct Ticket {
-    ticket: Secret<String>,
+    value: Secret<String>,
     csrf: Secret<String>,
     since: Instant,
 }
@@ -88,7 +88,7 @@ impl Auth {
                 let ticket = session
                     .ticket(pve, username, password, otp.as_ref())
                     .await?;
-                let cookie = utf8_percent_encode(ticket.ticket.expose(), NON_ALPHANUMERIC);
+                let cookie = utf8_percent_encode(ticket.value.expose(), NON_ALPHANUMERIC);
                 insert(&mut headers, COOKIE, &format!("PVEAuthCookie={cookie}"))?;
                 if !call.reads() {
                     insert(
@@ -130,7 +130,7 @@ impl Session {
         }
         let granted = match &self.ticket {
             Some(ticket) if ticket.since.elapsed() < RENEW_AFTER => return Ok(Arc::clone(ticket)),
-            Some(ticket) => match log_in(pve, username, ticket.ticket.expose(), None).await {
+            Some(ticket) => match log_in(pve, username, ticket.value.expose(), None).await {
                 Err(Error::Unauthenticated { .. }) => {
                     self.log_in(pve, username, password, otp).await?
                 }
@@ -139,7 +139,7 @@ impl Session {
             None => self.log_in(pve, username, password, otp).await?,
         };
         let ticket = Arc::new(Ticket {
-            ticket: Secret::new(granted.ticket),
+            value: Secret::new(granted.ticket),
             csrf: Secret::new(granted.csrf),
             since: Instant::now(),
         });
@@ -205,7 +205,8 @@ async fn log_in(
             Error::OutcomeUnknown { source, .. } => pve.inner.transport.unreachable(source),
             other => other,
         })?;
-    serde_json::from_value(reply.data(&call)?).map_err(|error| Error::unexpected(&call, error))
+    serde_json::from_value(reply.data(&call)?)
+        .map_err(|error| Error::unexpected(call.name(), error))
 }
 
 fn refused(reason: &str) -> Error {

@@ -84,8 +84,18 @@ impl Call {
         self.path.strip_prefix("/nodes/")?.split('/').next()
     }
 
+    /// `PUT /nodes/pve1/qemu/101/config`, for messages.
+    pub(super) fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
     pub(super) fn reads(&self) -> bool {
         self.method == Method::GET
+    }
+
+    /// Whether PVE wants the parameters in the query, and no body.
+    pub(super) fn in_query(&self) -> bool {
+        self.method == Method::GET || self.method == Method::DELETE
     }
 
     /// Whether the list of guests may differ afterwards.

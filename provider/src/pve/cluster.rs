@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use tokio::{sync::OnceCell, time::Instant};
 
 use super::{Call, Error, Params, Pve, Result, lenient};
@@ -86,7 +86,7 @@ impl Pve {
         let find = |guests: &[GuestRow]| guests.iter().find(|guest| guest.vmid == vmid).cloned();
         let (guests, kept) = self.guests_seen(true).await?;
         match find(&guests) {
-            None if kept => Ok(find(&*self.guests_now().await?)),
+            None if kept => Ok(find(&self.guests_now().await?)),
             found => Ok(found),
         }
     }
@@ -100,10 +100,7 @@ impl Pve {
     async fn guests_seen(&self, kept: bool) -> Result<(Arc<Vec<GuestRow>>, bool)> {
         let call = Call::get("/cluster/resources", Params::new().with("type", Some("vm")));
         let cluster = &self.inner.cluster;
-        let mut seen = self
-            .scope
-            .race(&call.to_string(), cluster.guests.lock())
-            .await?;
+        let mut seen = self.scope.race(&call.name(), cluster.guests.lock()).await?;
         let writes = cluster.writes.load(Ordering::Acquire);
         let fresh = |seen: &&Seen| seen.writes == writes && seen.at.elapsed() < FRESH;
         if let Some(seen) = seen.as_ref().filter(fresh).filter(|_| kept) {
@@ -121,27 +118,25 @@ impl Pve {
 
     /// PVE's version, asked once.
     pub async fn version(&self) -> Result<Version> {
-        let ask = || async { self.get(&Call::get("/version", Params::new())).await };
-        self.inner
-            .cluster
-            .version
-            .get_or_try_init(ask)
+        self.once_for_all("/version", &self.inner.cluster.version)
             .await
-            .cloned()
     }
 
     /// What the credential may do, asked once.
     pub async fn permissions(&self) -> Result<Permissions> {
-        let ask = || async {
-            self.get(&Call::get("/access/permissions", Params::new()))
-                .await
-        };
-        self.inner
-            .cluster
-            .permissions
-            .get_or_try_init(ask)
+        self.once_for_all("/access/permissions", &self.inner.cluster.permissions)
             .await
-            .cloned()
+    }
+
+    async fn once_for_all<T: Clone + DeserializeOwned>(
+        &self,
+        path: &str,
+        answer: &OnceCell<T>,
+    ) -> Result<T> {
+        let call = Call::get(path, Params::new());
+        // Whoever comes second waits for the first, but no longer than it may.
+        let kept = answer.get_or_try_init(|| self.get(&call));
+        self.scope.race(&call.name(), kept).await?.cloned()
     }
 
     /// A number that no guest has and that this process has not handed out. PVE reserves nothing: someone else may
@@ -151,7 +146,7 @@ impl Pve {
         let next = Call::get("/cluster/nextid", Params::new());
         let _choosing = self
             .scope
-            .race(&next.to_string(), cluster.choosing.lock())
+            .race(&next.name(), cluster.choosing.lock())
             .await?;
         let Vmid(lowest) = self.get(&next).await?;
         let mut vmid = lowest;

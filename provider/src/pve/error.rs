@@ -106,7 +106,7 @@ pub enum Error {
     /// A write was sent and no answer came back: it may have happened.
     #[error("no answer to {call}: it may or may not have taken effect")]
     OutcomeUnknown {
-        /// The call, secrets masked.
+        /// Method and path.
         call: String,
         /// Why there is no answer.
         source: Cause,
@@ -114,7 +114,7 @@ pub enum Error {
     /// The connection broke while reading; nothing was changed.
     #[error("no answer to {call}")]
     Broken {
-        /// The call.
+        /// Method and path.
         call: String,
         /// What broke.
         source: Cause,
@@ -122,7 +122,7 @@ pub enum Error {
     /// An answer that this client does not understand: a bug, or a new PVE.
     #[error("unexpected answer from Proxmox VE to {call}")]
     Unexpected {
-        /// The call, or the text that was not understood.
+        /// Method and path, or the text that was not understood.
         call: String,
         /// What was not understood.
         source: Cause,
@@ -139,13 +139,14 @@ impl Error {
         }
     }
 
-    /// Whether the same call may be sent again at once without changing what it means.
+    /// Whether the same call may be sent again at once: nothing was sent, or nothing changes. Not after a timeout,
+    /// which has been patient already.
     pub(super) fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } => true,
-            Self::Broken { source, .. } => !source
-                .downcast_ref::<reqwest::Error>()
-                .is_some_and(reqwest::Error::is_timeout),
+            Self::Unreachable { source, .. } | Self::Broken { source, .. } => {
+                let error = source.downcast_ref::<reqwest::Error>();
+                !error.is_some_and(|error| error.is_timeout() || error.is_builder())
+            }
             _ => false,
         }
     }
@@ -171,18 +172,22 @@ impl Error {
                 status: 500,
                 message,
                 ..
-            } => lock_is_held(message),
+            } => {
+                // Calls that edit a file of the cluster do nothing outside its lock.
+                let inner = message.split_once(" failed: cfs-lock 'file-");
+                lock_is_held(message) || inner.is_some_and(|(_, rest)| rest.ends_with(LOCK_TIMEOUT))
+            }
             Self::Task { exit, .. } => lock_is_held(exit),
             _ => false,
         }
     }
 
     pub(super) fn unexpected(
-        call: impl fmt::Display,
+        call: impl Into<String>,
         why: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
         Self::Unexpected {
-            call: call.to_string(),
+            call: call.into(),
             source: Arc::from(why.into()),
         }
     }
@@ -195,6 +200,8 @@ pub(super) fn guest_is_gone(message: &str) -> bool {
         && message.ends_with(".conf' does not exist"))
         || message.starts_with("unable to find configuration file for VM ")
 }
+
+const LOCK_TIMEOUT: &str = "' error: got lock request timeout";
 
 fn lock_is_held(message: &str) -> bool {
     const PASSING: [&str; 9] = [
@@ -215,8 +222,7 @@ fn lock_is_held(message: &str) -> bool {
         || config
             .and_then(|rest| rest.strip_suffix(')'))
             .is_some_and(|lock| PASSING.contains(&lock))
-        || (message.starts_with("cfs-lock '")
-            && message.ends_with("error: got lock request timeout"))
+        || (message.starts_with("cfs-lock '") && message.ends_with(LOCK_TIMEOUT))
 }
 
 fn rejected(status: u16, message: &str, params: &BTreeMap<String, String>) -> String {
@@ -224,12 +230,13 @@ fn rejected(status: u16, message: &str, params: &BTreeMap<String, String>) -> St
         .iter()
         .map(|(name, why)| format!("{name}: {why}"))
         .collect();
-    match complaints.is_empty() {
-        true => format!("Proxmox VE refuses with status {status}: {message}"),
-        false => format!(
+    if complaints.is_empty() {
+        format!("Proxmox VE refuses with status {status}: {message}")
+    } else {
+        format!(
             "Proxmox VE refuses the parameters: {}",
             complaints.join("; ")
-        ),
+        )
     }
 }
 

@@ -79,8 +79,8 @@ impl PropertyString {
     }
 
     /// Replaces the value of `key` in its place, or appends it.
-    pub fn set(&mut self, key: &str, value: impl ToString) {
-        let value = value.to_string();
+    pub fn set(&mut self, key: &str, value: impl Into<String>) {
+        let value = value.into();
         match self.entries.iter_mut().find(|(name, _)| name == key) {
             Some(entry) => entry.1 = value,
             None => self.entries.push((key.to_owned(), value)),
@@ -90,7 +90,7 @@ impl PropertyString {
     /// Appends `key` if there is a value.
     pub fn with(mut self, key: &str, value: Option<impl ToString>) -> Self {
         if let Some(value) = value {
-            self.set(key, value);
+            self.set(key, value.to_string());
         }
         self
     }
@@ -151,31 +151,26 @@ const UNITS: [(char, u64); 4] = [
 
 /// Bytes of a size in PVE's notation (`32G`, `3584M`, `1.5T`, `8GiB`, bare bytes).
 pub fn parse_size(text: &str) -> Option<u64> {
-    let text = text
-        .strip_suffix("iB")
-        .filter(|rest| rest.ends_with(|c: char| c.is_ascii_alphabetic()))
-        .unwrap_or(text);
-    let unit = UNITS.iter().find(|(letter, _)| text.ends_with(*letter));
-    let digits = unit.map_or(text, |(letter, _)| text.trim_end_matches(*letter));
-    let scale = unit.map_or(1, |(_, scale)| *scale);
-    let (whole, fraction) = digits
-        .split_once('.')
-        .map_or((digits, None), |(a, b)| (a, Some(b)));
-    let plain = |digits: &str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    if !plain(whole) || !fraction.is_none_or(plain) {
+    let units = UNITS.iter().find_map(|(letter, scale)| {
+        let digits = text
+            .strip_suffix("iB")
+            .unwrap_or(text)
+            .strip_suffix(*letter)?;
+        Some((digits, *scale))
+    });
+    let (digits, scale) = units.unwrap_or((text, 1));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let plain =
+        |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if !plain(whole) || !plain(fraction) {
         return None;
     }
-    let part = fraction.map_or(Some(0), |digits| {
-        let digits = &digits[..digits.len().min(9)];
-        let exponent = u32::try_from(digits.len()).ok()?;
-        let part = u128::from(digits.parse::<u64>().ok()?) * u128::from(scale);
-        u64::try_from(part / 10_u128.pow(exponent)).ok()
-    })?;
-    whole
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(scale)?
-        .checked_add(part)
+    // More digits than bytes can tell apart, and few enough for the arithmetic.
+    let fraction = &fraction[..fraction.len().min(15)];
+    let part = fraction.parse::<u128>().ok()? * u128::from(scale)
+        / 10_u128.pow(u32::try_from(fraction.len()).ok()?);
+    let whole = whole.parse::<u64>().ok()?.checked_mul(scale)?;
+    whole.checked_add(u64::try_from(part).ok()?)
 }
 
 /// The size as PVE prints it: in the largest unit that divides it.
@@ -259,6 +254,21 @@ mod tests {
             ("99999999999T", None),
         ] {
             assert_eq!(parse_size(text), bytes, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_size_survives_the_round_trip(bytes: u64) {
+            assert_eq!(parse_size(&format_size(bytes)), Some(bytes));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text: String) {
+            parse_size(&text);
+            if let Ok(parsed) = PropertyString::parse(&text, Some("default")) {
+                assert_eq!(PropertyString::parse(&parsed.to_string(), Some("default")), Ok(parsed));
+            }
         }
     }
 

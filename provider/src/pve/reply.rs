@@ -39,7 +39,7 @@ impl Reply {
             let envelope = serde_json::from_slice::<Envelope>(&self.body);
             envelope
                 .map(|envelope| envelope.data)
-                .map_err(|error| Error::unexpected(call, error))
+                .map_err(|error| Error::unexpected(call.name(), error))
         } else {
             Err(self.error(call))
         }
@@ -68,11 +68,11 @@ impl Reply {
             },
             // The proxy sent the call and lost the answer.
             596..=599 if call.reads() => Error::Broken {
-                call: call.to_string(),
+                call: call.name(),
                 source: cause(),
             },
             596..=599 => Error::OutcomeUnknown {
-                call: call.to_string(),
+                call: call.name(),
                 source: cause(),
             },
             500 if guest_is_gone(&message) || volume_is_gone(&message) => Error::Gone(message),
@@ -126,7 +126,7 @@ fn agent(call: &Call, message: &str) -> Option<Error> {
     } else if message.contains("'guest-exec' failed - got timeout") {
         // The command is in the agent's channel and may yet run.
         Some(Error::OutcomeUnknown {
-            call: call.to_string(),
+            call: call.name(),
             source: Arc::from(Box::from(message)),
         })
     } else {
@@ -135,3 +135,6 @@ fn agent(call: &Call, message: &str) -> Option<Error> {
         silent.then_some(Error::AgentSilent)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use std::{
 use hyper::ext::ReasonPhrase;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{
-    Method, Url,
+    Url,
     header::HeaderMap,
     multipart::{Form, Part},
 };
@@ -87,10 +87,10 @@ impl Transport {
                 tracing::trace!(target: "pmoves::api", %method, path, %params, status, %ms);
             }
             Ok(Reply { status, .. }) => {
-                tracing::debug!(target: "pmoves::api", %method, path, %params, status, %ms)
+                tracing::debug!(target: "pmoves::api", %method, path, %params, status, %ms);
             }
             Err(error) => {
-                tracing::debug!(target: "pmoves::api", %method, path, %params, %error, %ms)
+                tracing::debug!(target: "pmoves::api", %method, path, %params, %error, %ms);
             }
         }
         result
@@ -104,9 +104,7 @@ impl Transport {
             .headers(headers);
         let request = match file {
             Some(file) => request.multipart(form(call, file)),
-            None if call.method == Method::POST || call.method == Method::PUT => {
-                request.json(&call.params.to_json())
-            }
+            None if !call.in_query() => request.json(&call.params.to_json()),
             None => request,
         };
         let mut response = match request.send().await {
@@ -133,20 +131,21 @@ impl Transport {
             .split('/')
             .any(|segment| matches!(segment, "." | ".."))
         {
-            return Err(Error::unexpected(call, "the path has a relative segment"));
+            return Err(Error::unexpected(
+                call.name(),
+                "the path has a relative segment",
+            ));
         }
         let mut url = format!("{}{}", self.base, utf8_percent_encode(&call.path, PATH));
-        if call.reads() || call.method == Method::DELETE {
-            for (index, (name, value)) in call.params.pairs().enumerate() {
-                let mark = if index == 0 { '?' } else { '&' };
-                let (name, value) = (
-                    utf8_percent_encode(name, VALUE),
-                    utf8_percent_encode(value, VALUE),
-                );
-                url += &format!("{mark}{name}={value}");
-            }
+        if call.in_query() && !call.params.is_empty() {
+            let encode = |text| utf8_percent_encode(text, VALUE);
+            let pairs = call
+                .params
+                .pairs()
+                .map(|(name, value)| format!("{}={}", encode(name), encode(value)));
+            url = format!("{url}?{}", pairs.collect::<Vec<_>>().join("&"));
         }
-        Url::parse(&url).map_err(|error| self.unreachable(error))
+        Url::parse(&url).map_err(|error| Error::unexpected(call.name(), error))
     }
 
     fn client(&self) -> Result<&reqwest::Client> {
@@ -179,11 +178,11 @@ impl Transport {
             },
             None if error.is_connect() || error.is_builder() => self.unreachable(error),
             None if call.reads() => Error::Broken {
-                call: call.to_string(),
+                call: call.name(),
                 source: Arc::new(error),
             },
             None => Error::OutcomeUnknown {
-                call: call.to_string(),
+                call: call.name(),
                 source: Arc::new(error),
             },
         }
