@@ -1,18 +1,21 @@
 //! What a guest is and what Docker on it looks like, in one round.
 //!
-//! Changes nothing.
+//! Changes nothing, and starts no daemon that is stopped.
 
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
-use serde::{Deserialize, Deserializer, de};
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::{Error, Guest, Result};
 
+mod answer;
+
+const SCRIPT: &str = include_str!("facts/facts.sh");
+const WHAT: &str = "looking at the guest";
+
 /// One look at a guest. What a tool that is not there would have said is `None` or empty.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
     /// `ID` of os-release, such as `debian`.
     pub os_id: Option<String>,
@@ -50,7 +53,7 @@ pub struct Facts {
     pub units: BTreeMap<String, String>,
     /// NICs by MAC address in lower case. Docker's own interfaces are left out.
     pub nics: BTreeMap<String, Nic>,
-    /// Block-device mounts by mount point.
+    /// Local filesystems by mount point.
     pub mounts: BTreeMap<String, Mount>,
     /// Members of the group `docker`.
     pub docker_group: Vec<String>,
@@ -77,23 +80,22 @@ pub struct Docker {
     /// Volumes.
     pub volumes: u64,
     /// What it warns about.
-    pub warnings: Vec<String>,
+    pub warnings: Option<Vec<String>>,
 }
 
 /// A network interface of the guest.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Nic {
     /// Interface name, such as `eth0`.
     pub name: String,
     /// Largest frame, in bytes.
     pub mtu: u32,
-    /// Addresses of global scope.
-    #[serde(deserialize_with = "networks")]
+    /// Addresses of global scope, also those of a bridge or VLAN on top of it.
     pub addresses: Vec<IpNet>,
 }
 
 /// A mounted filesystem.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Mount {
     /// Device.
     pub source: String,
@@ -107,20 +109,34 @@ pub struct Mount {
 
 /// Looks at a guest.
 pub async fn read(guest: &impl Guest) -> Result<Facts> {
-    let _ = guest;
-    Ok(Facts::default())
+    parse(&guest.run(SCRIPT).await?.ok(WHAT)?)
+}
+
+fn parse(answer: &str) -> Result<Facts> {
+    let unexpected = |error| Error::Unexpected {
+        what: WHAT.to_owned(),
+        answer: format!("{error}: {answer}"),
+    };
+    serde_json::from_str::<answer::Answer>(answer)
+        .map_err(unexpected)?
+        .facts()
+        .map_err(unexpected)
 }
 
 /// Refuses a machine that Docker must not run on.
-pub fn guard(facts: &Facts) -> Result<(), Error> {
-    let _ = (facts, Value::Null);
-    Ok(())
+///
+/// # Errors
+/// [`Error::Guard`] says what was found and what to use instead.
+pub fn guard(facts: &Facts) -> Result<()> {
+    if facts.proxmox.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Guard(format!(
+        "{} is a Proxmox host ({}): Docker never runs there; use a VM or an LXC container",
+        facts.hostname,
+        facts.proxmox.join(", ")
+    )))
 }
 
-fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
-    let texts = Vec::<String>::deserialize(deserializer)?;
-    texts
-        .iter()
-        .map(|text| text.parse().map_err(de::Error::custom))
-        .collect()
-}
+#[cfg(test)]
+mod tests;
