@@ -2,5 +2,6 @@
 
 pub mod framework;
 pub mod guest;
+pub mod plugin;
 pub mod pve;
 pub mod secret;

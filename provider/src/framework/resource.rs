@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Diagnostics, Failure, Model, Path, Plan, Result, Schema, Type, Value, duration,
     model::{self, typed, untyped},
+    panic::guarded,
     plan,
     private::Private,
     validate,
@@ -322,7 +323,7 @@ impl<R: Resource> Erased<R> {
             _ => ("update", planned, 30 * MINUTE),
         };
         let mut state = State::of(None);
-        let result = async {
+        let work = async {
             let cx = self.context(&scope, timeout(subject, verb, default), false)?;
             if prior.is_null() {
                 let plan = decode(&with_write_only(&self.schema, planned, config))?;
@@ -335,8 +336,10 @@ impl<R: Resource> Erased<R> {
             }
             let plan = decode(&with_write_only(&self.schema, planned, config))?;
             self.resource.update(&cx, before, plan, &mut state).await
-        }
-        .await;
+        };
+        let result = guarded(work)
+            .await
+            .unwrap_or_else(|panic| Err(panic.into()));
         if result.is_ok() && planned.is_null() {
             state.remove();
         }
