@@ -1,44 +1,152 @@
-//! A machine that commands can be run on.
+//! A machine that commands can be run on, and what is run there to make it a Docker host.
 //!
-//! Does not know how the machine is reached; each transport implements [`Guest`].
+//! Does not know resources or Terraform: pure functions make texts and read answers, [`Guest`] carries them.
 
 use std::future::Future;
 
 pub mod project;
 
-/// Runs scripts on one guest.
+/// A machine one can run commands on.
 pub trait Guest: Send + Sync {
-    /// Runs `script` as the standard input of `/bin/sh`, as root. It may be of any size and may hold secrets.
+    /// Runs a POSIX shell script as root.
+    ///
+    /// The text goes to the standard input of `/bin/sh`, never into arguments, so it may hold secrets and be of any
+    /// size. A nonzero exit status is an [`Output`], not an error.
     fn run(&self, script: &str) -> impl Future<Output = Result<Output>> + Send;
+
+    /// Runs a script again and again until it exits with another status than [`NOT_YET`].
+    ///
+    /// The script waits a few seconds by itself before it says so. A transport that can lose the guest for a moment,
+    /// as the guest agent does while it is upgraded, takes that for one more "not yet".
+    fn poll(&self, what: &str, script: &str) -> impl Future<Output = Result<Output>> + Send {
+        async move {
+            tracing::debug!(what, "waiting");
+            loop {
+                let output = self.run(script).await?;
+                if output.code != NOT_YET {
+                    return Ok(output);
+                }
+            }
+        }
+    }
 }
 
+/// Exit status of a script that wants to be asked again, `EX_TEMPFAIL` of sysexits.h.
+pub const NOT_YET: i64 = 75;
+
 /// What a script left behind.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Output {
-    /// Exit status.
+    /// Exit status; 128 + signal when one ended it.
     pub code: i64,
-    /// Standard output.
+    /// Standard output; bytes that are no UTF-8 are replaced.
     pub stdout: String,
-    /// Standard error.
+    /// Standard error, likewise.
     pub stderr: String,
-    /// Whether a stream was cut by the transport.
+    /// Whether the transport cut one of them.
     pub truncated: bool,
 }
 
-/// Why a guest did not do what was asked.
+impl Output {
+    /// Standard output of a script that exited 0.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] with the last lines of what the script said, named by `what` (a noun phrase, such as
+    /// `setting up the data disk`); [`Error::Truncated`].
+    pub fn ok(self, what: &str) -> Result<String> {
+        if self.code != 0 {
+            let said = if self.stderr.trim().is_empty() {
+                &self.stdout
+            } else {
+                &self.stderr
+            };
+            return Err(Error::Failed {
+                what: what.to_owned(),
+                code: self.code,
+                stderr: last_lines(said),
+            });
+        }
+        if self.truncated {
+            return Err(Error::Truncated {
+                what: what.to_owned(),
+            });
+        }
+        Ok(self.stdout)
+    }
+}
+
+/// Why a guest is not as it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The script ran and failed.
-    #[error("{what} failed with exit status {code}: {stderr}")]
+    /// A script ran and failed.
+    #[error("{what} failed with exit status {code}{}", after_colon(.stderr))]
     Failed {
         /// What the script was for.
         what: String,
         /// Exit status.
         code: i64,
-        /// End of standard error.
+        /// Its last lines.
         stderr: String,
     },
+    /// The answer is longer than the transport delivers.
+    #[error("the answer to {what} was cut off")]
+    Truncated {
+        /// What the script was for.
+        what: String,
+    },
+    /// An answer that our own scripts do not give.
+    #[error("unexpected answer to {what}: {answer}")]
+    Unexpected {
+        /// What the script was for.
+        what: String,
+        /// What cannot be read, and why.
+        answer: String,
+    },
+    /// The machine is one that Docker must not run on.
+    #[error("{0}")]
+    Guard(String),
+    /// What is asked for would lose data or contradicts what the guest has.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// Answer of a guest.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// `text` as one word of a POSIX shell.
+pub fn quote(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Shell commands that make `path` hold `content`, by way of a temporary file beside it, so that no reader ever sees
+/// half of it. `mode` is octal, such as `0600`; the parent directory must exist.
+pub fn write_file(path: &str, mode: &str, content: &[u8]) -> String {
+    use base64::{Engine as _, prelude::BASE64_STANDARD};
+    let (path, text) = (quote(path), BASE64_STANDARD.encode(content));
+    let mut lines = String::with_capacity(text.len() + text.len() / 76 + 200);
+    for line in text.as_bytes().chunks(76) {
+        lines.push_str(&String::from_utf8_lossy(line));
+        lines.push('\n');
+    }
+    format!(
+        "(umask 077; base64 -d > {path}.pmoves-new <<'END'\n{lines}END\n) &&\n\
+         chmod {mode} {path}.pmoves-new && mv -f {path}.pmoves-new {path}\n"
+    )
+}
+
+fn after_colon(text: &str) -> String {
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!(": {text}")
+    }
+}
+
+fn last_lines(text: &str) -> String {
+    let lines: Vec<_> = text.trim_end().lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}
