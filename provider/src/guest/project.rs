@@ -22,6 +22,9 @@ mod shell;
 pub mod ship;
 pub mod up;
 
+#[cfg(test)]
+mod fake;
+
 /// Directory of ours inside a project directory, mode 0700: override, manifest, key, secrets, log of the last up.
 pub(crate) const PRIVATE: &str = ".pmoves";
 
@@ -125,14 +128,8 @@ pub enum Error {
     /// The guest could not run the script, or it failed.
     #[error(transparent)]
     Guest(#[from] guest::Error),
-    /// The stack asks for what cannot be written.
-    #[error("{0}")]
-    Refused(String),
-    /// Docker is not installed on the guest, or its daemon does not answer.
-    #[error("Docker does not answer on the guest: {0}")]
-    NoDocker(String),
     /// `docker compose up` failed.
-    #[error("docker compose up failed with exit status {code}{}:\n{log}", of(service.as_deref()))]
+    #[error("docker compose up failed with exit status {code}:\n{log}{}", of(service.as_deref(), output))]
     Up {
         /// Exit status.
         code: i64,
@@ -140,6 +137,8 @@ pub enum Error {
         service: Option<String>,
         /// Last lines of its output.
         log: String,
+        /// Last lines of what the containers of that service wrote.
+        output: String,
     },
     /// `docker compose up` ended without an exit status: the guest was restarted, or someone stopped the unit.
     #[error("docker compose up was interrupted on the guest:\n{log}")]
@@ -167,23 +166,18 @@ pub enum Error {
         /// Last lines of output, if there are any.
         log: String,
     },
-    /// A script printed what it never prints: a bug, or output that was cut.
-    #[error("unexpected answer of the guest to {what}: {text:?}")]
-    Unexpected {
-        /// What the script was for.
-        what: &'static str,
-        /// Start of what could not be read.
-        text: String,
-    },
 }
 
 /// Answer of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-fn of(service: Option<&str>) -> String {
-    service
-        .map(|name| format!(" (service {name:?})"))
-        .unwrap_or_default()
+fn of(service: Option<&str>, output: &str) -> String {
+    match service {
+        Some(service) if !output.is_empty() => {
+            format!("\nlast output of service {service:?}:\n{output}")
+        }
+        _ => String::new(),
+    }
 }
 
 fn tail(log: &str) -> String {

@@ -2,17 +2,124 @@
 //!
 //! Keeps volumes unless asked, and every file that the manifest does not list.
 
-use super::Result;
-use crate::guest::Guest;
+use std::fmt::Write as _;
 
-/// Removes containers and networks of a project, and the files that the manifest in its directory lists. A project that
-/// nobody knows is no error.
-pub async fn down(
-    guest: &impl Guest,
-    project: &str,
-    directory: &str,
-    delete_volumes: bool,
-) -> Result<()> {
-    let _ = (guest, project, directory, delete_volumes);
+use super::Result;
+use super::manifest::{self, Manifest};
+use super::shell::{START, run, unexpected};
+use super::ship::{ENV, ENV_SECRET, FUNCTIONS, OVERRIDE};
+use super::up::{compose, line, unit, within};
+use crate::guest::{Guest, quote};
+
+/// What to remove.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// Name of the project.
+    pub project: String,
+    /// Project directory.
+    pub directory: String,
+    /// Compose files in order, relative to the directory. If one is missing, or Compose refuses
+    /// them, what carries the project's label is removed.
+    pub compose_files: Vec<String>,
+    /// Whether volumes and their data go as well.
+    pub delete_volumes: bool,
+}
+
+/// Removes containers and networks of a project, and the files that the manifest in its directory
+/// lists. A project that nobody knows is no error; a Docker that does not answer is.
+pub async fn down(guest: &impl Guest, removal: &Removal) -> Result<()> {
+    let text = run(guest, "removing the project", &docker_script(removal)).await?;
+    let manifest = match manifest::parse(&text) {
+        Some(manifest) if manifest.project != removal.project => return Ok(()),
+        None if !text.trim().is_empty() => {
+            return Err(unexpected("reading what was written", &text).into());
+        }
+        known => known.unwrap_or_default(),
+    };
+    run(
+        guest,
+        "removing the files",
+        &files_script(&removal.directory, &manifest),
+    )
+    .await?;
     Ok(())
 }
+
+/// Prints the manifest, if there is one. Env files are only those that we wrote: without them a
+/// text may not be readable, which the labels then make up for.
+fn docker_script(removal: &Removal) -> String {
+    let Removal {
+        project,
+        directory,
+        compose_files,
+        delete_volumes,
+    } = removal;
+    let files = compose_files.iter().map(|path| within(directory, path));
+    let needed: Vec<_> = files
+        .clone()
+        .map(|path| format!("[ -f {} ]", quote(&path)))
+        .collect();
+    let needed = if needed.is_empty() {
+        "false".to_owned()
+    } else {
+        needed.join(" && ")
+    };
+    let mut words = compose(project, directory);
+    words.extend(files.flat_map(|path| ["-f".to_owned(), path]));
+    let optional = |flag, path: &str| {
+        let path = quote(&within(directory, path));
+        format!("[ ! -f {path} ] || set -- \"$@\" {flag} {path}\n")
+    };
+    let optional = [
+        optional("-f", OVERRIDE),
+        optional("--env-file", ENV),
+        optional("--env-file", ENV_SECRET),
+    ]
+    .concat();
+    let volumes = if *delete_volumes { "--volumes" } else { "" };
+    let command = line(&words, &format!("\"$@\" down --remove-orphans {volumes}"));
+    let label = quote(&format!("label=com.docker.compose.project={project}"));
+    let remove_volumes = if *delete_volumes { REMOVE_VOLUMES } else { "" };
+    let rm = if *delete_volumes { "rm -fv" } else { "rm -f" };
+    let (unit, manifest) = (unit(project), quote(&within(directory, manifest::PATH)));
+    format!(
+        r#"{START}set -e
+if command -v docker >/dev/null; then
+  label={label}
+  docker ps -q >/dev/null
+  systemctl stop {unit} 2>/dev/null || true
+  set --
+{optional}  {{ {needed} && {command} >/dev/null; }} || true
+  ids=$(docker ps -aq --no-trunc --filter "$label")
+  [ -z "$ids" ] || docker stop $ids >/dev/null
+  [ -z "$ids" ] || docker {rm} $ids >/dev/null
+  ids=$(docker network ls -q --filter "$label")
+  [ -z "$ids" ] || docker network rm $ids >/dev/null
+{remove_volumes}fi
+cat {manifest} 2>/dev/null || true
+"#
+    )
+}
+
+const REMOVE_VOLUMES: &str = r#"  ids=$(docker volume ls -q --filter "$label")
+  [ -z "$ids" ] || docker volume rm $ids >/dev/null
+"#;
+
+/// The manifest goes last: a cut script can be run again.
+fn files_script(directory: &str, manifest: &Manifest) -> String {
+    let directory = quote(directory);
+    let mut script = format!("{START}{FUNCTIONS}[ -d {directory} ] || exit 0\nenter {directory}\n");
+    for path in manifest.files.keys() {
+        let _ = writeln!(script, "discard {}", quote(path));
+    }
+    script.push_str(
+        "rm -rf .pmoves
+cd ..
+rmdir -- \"$root\" 2>/dev/null || true
+",
+    );
+    script
+}
+
+#[cfg(test)]
+mod tests;

@@ -88,3 +88,6 @@ fn holds(used: &str, path: &str) -> bool {
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
-use super::shell::{START, decode, quote, run, unexpected};
+use super::shell::{START, decode, run, unexpected};
 use super::{PRIVATE, Result, inputs};
-use crate::guest::Guest;
+use crate::guest::{Guest, quote};
 
 /// Path of the manifest, relative to the project directory.
 pub(crate) const PATH: &str = ".pmoves/manifest.json";
@@ -19,6 +19,8 @@ pub(crate) const PATH: &str = ".pmoves/manifest.json";
 pub struct Manifest {
     /// Project they belong to.
     pub project: String,
+    /// Its Compose files in order, without the one that we generate.
+    pub compose_files: Vec<String>,
     /// Files by path relative to the project directory.
     pub files: BTreeMap<String, Entry>,
 }

@@ -1,10 +1,12 @@
 //! Services of a stack as its state shows them.
 //!
-//! Compares with what was recorded right after our own up, so the quirks of a Compose version cancel out.
+//! Compares with what was recorded right after our own up, so the quirks of a Compose version
+//! cancel out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-use super::containers::Container;
+use super::containers::{Container, Health, State};
 
 /// A service as the state shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,22 +25,35 @@ pub struct ServiceFacts {
     pub config_hash: String,
 }
 
-/// What a service does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What a service does, the worst of its containers; worse is greater.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ServiceState {
+    /// Ran to its end with status 0, as wanted.
+    Completed,
     /// Runs, and its check does not say otherwise.
     #[default]
     Running,
-    /// Ran to its end with status 0, as wanted.
-    Completed,
-    /// A container does not run.
-    Exited,
-    /// A check fails, or a container is started again and again.
-    Unhealthy,
-    /// Has no container.
-    Missing,
     /// Runs, but not what was recorded.
     Outdated,
+    /// A check fails, or a container is started again and again.
+    Unhealthy,
+    /// A container does not run.
+    Exited,
+    /// Has no container.
+    Missing,
+}
+
+impl fmt::Display for ServiceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Completed => "completed",
+            Self::Running => "running",
+            Self::Outdated => "outdated",
+            Self::Unhealthy => "unhealthy",
+            Self::Exited => "exited",
+            Self::Missing => "missing",
+        })
+    }
 }
 
 /// A service right after our own up.
@@ -52,15 +67,260 @@ pub struct Recorded {
 
 /// What to record right after an up that succeeded.
 pub fn record(containers: &[Container]) -> BTreeMap<String, Recorded> {
-    let _ = containers;
-    BTreeMap::new()
+    let label = |service: &str| {
+        let mut own = containers
+            .iter()
+            .filter(|c| !c.oneoff && c.service == service);
+        own.next()
+            .map(|container| container.image_label.clone())
+            .unwrap_or_default()
+    };
+    let services = services(containers, &BTreeMap::new()).into_iter();
+    services
+        .map(|(name, facts)| {
+            let image_label = label(&name);
+            (name, Recorded { facts, image_label })
+        })
+        .collect()
 }
 
-/// The services of one project. Those recorded that have no container are missing; `recorded` is empty on import.
+/// The services of one project, without those containers that `docker compose run` made.
+///
+/// Those recorded that have no container are missing. `recorded` is empty on import and right
+/// after an up: then what is there is what was wanted, and a container that ended well has
+/// completed. Later it has only if it was recorded so, for a container stopped by hand looks the
+/// same.
 pub fn services(
     containers: &[Container],
     recorded: &BTreeMap<String, Recorded>,
 ) -> BTreeMap<String, ServiceFacts> {
-    let _ = (containers, recorded);
-    BTreeMap::new()
+    let own = || containers.iter().filter(|container| !container.oneoff);
+    let names = own()
+        .map(|container| &container.service)
+        .chain(recorded.keys());
+    let names: BTreeSet<&String> = names.collect();
+    let facts = |name: &String| {
+        let mut own: Vec<_> = own()
+            .filter(|container| container.service == *name)
+            .collect();
+        own.sort_by_key(|container| container.number);
+        facts(&own, recorded.get(name), recorded.is_empty())
+    };
+    names
+        .into_iter()
+        .map(|name| (name.clone(), facts(name)))
+        .collect()
+}
+
+fn facts(own: &[&Container], recorded: Option<&Recorded>, fresh: bool) -> ServiceFacts {
+    let Some(first) = own.first() else {
+        let known = recorded
+            .map(|recorded| recorded.facts.clone())
+            .unwrap_or_default();
+        // A service of no replicas is as it should be.
+        let state = if known.replicas == 0 {
+            known.state
+        } else {
+            ServiceState::Missing
+        };
+        return ServiceFacts {
+            state,
+            replicas: 0,
+            ..known
+        };
+    };
+    let states = own
+        .iter()
+        .map(|container| state(container, recorded, fresh));
+    let ports: BTreeSet<_> = own
+        .iter()
+        .flat_map(|container| &container.ports)
+        .cloned()
+        .collect();
+    ServiceFacts {
+        image: first.image_ref.clone(),
+        image_digest: first.digest.clone(),
+        state: states.max().unwrap_or_default(),
+        replicas: u32::try_from(own.len()).unwrap_or(u32::MAX),
+        ports: ports.into_iter().collect(),
+        config_hash: first.config_hash.clone(),
+    }
+}
+
+fn state(container: &Container, recorded: Option<&Recorded>, fresh: bool) -> ServiceState {
+    let was_completed = recorded.is_some_and(|r| r.facts.state == ServiceState::Completed);
+    let outdated = recorded.is_some_and(|Recorded { facts, image_label }| {
+        let other = |old: &str, new: &str| !old.is_empty() && old != new;
+        other(&facts.config_hash, &container.config_hash)
+            || other(image_label, &container.image_label)
+    });
+    match (container.state, container.health) {
+        (State::Exited, _) if !(container.is_done() && (fresh || was_completed)) => {
+            ServiceState::Exited
+        }
+        (State::Restarting, _) | (State::Running, Some(Health::Unhealthy)) => {
+            ServiceState::Unhealthy
+        }
+        (State::Exited | State::Running, _) if outdated => ServiceState::Outdated,
+        (State::Exited, _) => ServiceState::Completed,
+        (State::Running, _) => ServiceState::Running,
+        _ => ServiceState::Exited,
+    }
+}
+
+/// `running`, `degraded` or `stopped`; a project without services runs.
+pub fn status(services: &BTreeMap<String, ServiceFacts>) -> &'static str {
+    use ServiceState::{Completed, Exited, Missing, Outdated, Running};
+    let all =
+        |wanted: &[ServiceState]| services.values().all(|facts| wanted.contains(&facts.state));
+    if all(&[Running, Completed, Outdated]) {
+        "running"
+    } else if all(&[Exited, Missing, Completed]) {
+        "stopped"
+    } else {
+        "degraded"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    fn container(service: &str, number: u32, state: State) -> Container {
+        Container {
+            service: service.to_owned(),
+            number,
+            state,
+            image_ref: "nginx:1".to_owned(),
+            config_hash: "h1".to_owned(),
+            image_label: "i1".to_owned(),
+            ports: vec!["8080:80/tcp".to_owned()],
+            ..Container::default()
+        }
+    }
+
+    fn recorded(service: &str, state: ServiceState) -> BTreeMap<String, Recorded> {
+        let mut recorded = record(&[container(service, 1, State::Running)]);
+        recorded.get_mut(service).unwrap().facts.state = state;
+        recorded
+    }
+
+    #[track_caller]
+    fn check(now: &[Container], recorded: &BTreeMap<String, Recorded>, expected: Expect) {
+        let services = services(now, recorded);
+        let mut text = format!("{}\n", status(&services));
+        for (
+            name,
+            ServiceFacts {
+                image,
+                state,
+                replicas,
+                ports,
+                config_hash,
+                ..
+            },
+        ) in services
+        {
+            text += &format!("{name} {image} {state} x{replicas} {ports:?} {config_hash}\n");
+        }
+        expected.assert_eq(&text);
+    }
+
+    #[test]
+    fn what_runs_as_recorded_is_running() {
+        check(
+            &[container("web", 1, State::Running)],
+            &recorded("web", ServiceState::Running),
+            expect![[r#"
+                running
+                web nginx:1 running x1 ["8080:80/tcp"] h1
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_service_without_container_is_missing_and_keeps_its_image() {
+        check(
+            &[],
+            &recorded("web", ServiceState::Running),
+            expect![[r#"
+                stopped
+                web nginx:1 missing x0 ["8080:80/tcp"] h1
+            "#]],
+        );
+    }
+
+    #[test]
+    fn another_hash_or_image_label_is_outdated() {
+        let hash = Container {
+            config_hash: "h2".into(),
+            ..container("web", 1, State::Running)
+        };
+        let image = Container {
+            image_label: "i2".into(),
+            ..container("web", 1, State::Running)
+        };
+        for other in [hash, image] {
+            let facts = &services(&[other], &recorded("web", ServiceState::Running))["web"];
+            assert_eq!(facts.state, ServiceState::Outdated);
+        }
+    }
+
+    #[test]
+    fn the_worst_replica_counts() {
+        check(
+            &[
+                container("web", 2, State::Exited),
+                container("web", 1, State::Running),
+            ],
+            &recorded("web", ServiceState::Running),
+            expect![[r#"
+                stopped
+                web nginx:1 exited x2 ["8080:80/tcp"] h1
+            "#]],
+        );
+    }
+
+    #[test]
+    fn stopped_with_status_0_is_exited_unless_it_was_recorded_as_completed() {
+        let done = [container("job", 1, State::Exited)];
+        let state = |recorded| services(&done, &recorded)["job"].state;
+        assert_eq!(
+            state(recorded("job", ServiceState::Running)),
+            ServiceState::Exited
+        );
+        assert_eq!(
+            state(recorded("job", ServiceState::Completed)),
+            ServiceState::Completed
+        );
+        assert_eq!(state(BTreeMap::new()), ServiceState::Completed);
+    }
+
+    #[test]
+    fn crash_loops_and_failing_checks_are_unhealthy_and_one_offs_do_not_count() {
+        let check_fails = Some(Health::Unhealthy);
+        check(
+            &[
+                container("loop", 1, State::Restarting),
+                Container {
+                    health: check_fails,
+                    ..container("web", 1, State::Running)
+                },
+                Container {
+                    oneoff: true,
+                    ..container("debug", 1, State::Running)
+                },
+                container("ok", 1, State::Running),
+            ],
+            &BTreeMap::new(),
+            expect![[r#"
+                degraded
+                loop nginx:1 unhealthy x1 ["8080:80/tcp"] h1
+                ok nginx:1 running x1 ["8080:80/tcp"] h1
+                web nginx:1 unhealthy x1 ["8080:80/tcp"] h1
+            "#]],
+        );
+    }
 }

@@ -1,12 +1,12 @@
-//! Words of POSIX sh, and what scripts print.
+//! What the scripts of this module have in common.
 //!
 //! Knows nothing of Docker.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use super::{Error, Result};
-use crate::guest::{self, Guest};
+use crate::guest::{Error, Guest, Result};
 
 /// First lines of every script: a fixed locale, the administrator's path, and new files that only root may read.
 pub(super) const START: &str =
@@ -15,51 +15,48 @@ export LC_ALL PATH
 umask 077
 ";
 
-/// One word of sh, whatever it holds.
-pub(super) fn quote(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 pub(super) fn encode(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-pub(super) fn decode(what: &'static str, text: &str) -> Result<Vec<u8>> {
+pub(super) fn decode(what: &str, text: &str) -> Result<Vec<u8>> {
     STANDARD
         .decode(text.trim())
         .map_err(|_| unexpected(what, text))
 }
 
-/// Runs a script that must succeed, and returns what it printed.
-pub(super) async fn run(guest: &impl Guest, what: &'static str, script: &str) -> Result<String> {
-    let output = guest.run(script).await?;
-    if output.code != 0 {
-        let stderr = last_lines(&output.stderr, 10);
-        return Err(guest::Error::Failed {
-            what: what.to_owned(),
-            code: output.code,
-            stderr,
-        }
-        .into());
-    }
-    if output.truncated {
-        return Err(unexpected(what, "output was cut"));
-    }
-    Ok(output.stdout)
+pub(super) fn decode_text(what: &str, text: &str) -> Result<String> {
+    String::from_utf8(decode(what, text)?).map_err(|_| unexpected(what, "text that is no UTF-8"))
 }
 
-/// Reads one JSON value a line; blank lines are skipped.
-pub(super) fn json_lines<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<Vec<T>> {
+/// Runs a script that must succeed, and returns what it printed.
+pub(super) async fn run(guest: &impl Guest, what: &str, script: &str) -> Result<String> {
+    guest.run(script).await?.ok(what)
+}
+
+/// Reads one JSON object a line, whose member `is` says what it is; blank lines are skipped.
+///
+/// No tagged enum: with numbers of any size serde cannot look at the tag first.
+pub(super) fn objects(what: &str, text: &str) -> Result<Vec<(String, Value)>> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let object = |line| {
+        let value: Value = serde_json::from_str(line).ok()?;
+        Some((value.get("is")?.as_str()?.to_owned(), value))
+    };
     lines
-        .map(|line| serde_json::from_str(line).map_err(|_| unexpected(what, line)))
+        .map(|line| object(line).ok_or_else(|| unexpected(what, line)))
         .collect()
 }
 
-pub(super) fn unexpected(what: &'static str, text: &str) -> Error {
+/// Reads one object of [`objects`].
+pub(super) fn object<T: DeserializeOwned>(what: &str, value: Value) -> Result<T> {
+    T::deserialize(&value).map_err(|_| unexpected(what, &value.to_string()))
+}
+
+pub(super) fn unexpected(what: &str, text: &str) -> Error {
     Error::Unexpected {
-        what,
-        text: text.chars().take(200).collect(),
+        what: what.to_owned(),
+        answer: text.chars().take(200).collect(),
     }
 }
 

@@ -9,18 +9,24 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::manifest::{self, Entry, Manifest};
-use super::shell::{START, encode, quote, run};
-use super::{Error, PRIVATE, Result, Stack, inputs};
-use crate::guest::Guest;
+use super::shell::{START, encode, run};
+use super::{PRIVATE, Result, Stack, inputs};
+use crate::guest::{self, Guest, quote};
 
-const ENV: &str = ".env";
-const ENV_SECRET: &str = ".pmoves/env";
+pub(super) const ENV: &str = ".env";
+pub(super) const ENV_SECRET: &str = ".pmoves/env";
 pub(super) const OVERRIDE: &str = ".pmoves/override.yaml";
 pub(super) const SECRETS: &str = ".pmoves/secrets/";
 
 /// Writes the files of the stack and removes those that the last apply wrote and that are not
 /// wanted any more. `prior` is that of [`manifest::prepare`], which must have run before.
 pub async fn ship(guest: &impl Guest, stack: &Stack, prior: Option<&Manifest>) -> Result<Manifest> {
+    if let Some(other) = prior.filter(|prior| prior.project != stack.project) {
+        let (directory, other) = (&stack.directory, &other.project);
+        return Err(refused(format!(
+            "{directory} is the directory of project {other:?}"
+        )));
+    }
     let files = files(stack)?;
     let manifest = manifest_of(stack, &files);
     run(
@@ -64,102 +70,122 @@ struct File<'a> {
     owner: (u32, u32),
 }
 
+/// Everything that is written. Files that root owns and everyone may read come first.
 fn files(stack: &Stack) -> Result<Vec<File<'_>>> {
-    let root = (0, 0);
-    let mut files = Vec::new();
-    for (path, text) in &stack.compose_files {
-        let content = Cow::Borrowed(text.as_bytes());
-        files.push(File {
-            path: path.clone(),
-            content,
-            mode: 0o644,
-            owner: root,
-        });
+    let Stack {
+        project, directory, ..
+    } = stack;
+    if !is_project(project) {
+        return Err(refused(format!(
+            "{project:?} cannot be the name of a project"
+        )));
     }
-    for (path, content) in &stack.files {
+    if !directory.strip_prefix('/').is_some_and(is_plain) {
+        return Err(refused(format!(
+            "{directory:?} is not a plain absolute path"
+        )));
+    }
+    if let Some(name) = stack.secrets.keys().find(|name| !is_file_name(name)) {
+        return Err(refused(format!(
+            "secret name {name:?} cannot be a file name"
+        )));
+    }
+    let texts = stack
+        .compose_files
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.as_bytes()));
+    let shipped = stack
+        .files
+        .iter()
+        .map(|(path, content)| (path.as_str(), content.as_slice()));
+    let public = texts.chain(shipped).map(|(path, content)| {
         let mode = if content.starts_with(b"#!") {
             0o755
         } else {
             0o644
         };
+        File::new(path, content, mode)
+    });
+    let env = stack
+        .env
+        .iter()
+        .map(|text| File::new(ENV, text.as_bytes(), 0o600));
+    let mut files: Vec<_> = public.chain(env).collect();
+    let outside = |file: &&File<'_>| !is_plain(&file.path) || file.path.starts_with(PRIVATE);
+    if let Some(file) = files.iter().find(outside) {
+        let path = &file.path;
+        return Err(refused(format!(
+            "{path:?} is not a path that files of a stack can have"
+        )));
+    }
+    files.extend(
+        stack
+            .env_secret
+            .iter()
+            .map(|text| File::new(ENV_SECRET, &text.0, 0o600)),
+    );
+    files.extend(stack.secrets.iter().map(|(name, secret)| File {
+        owner: (secret.uid, secret.gid),
+        ..File::new(
+            &format!("{SECRETS}{name}"),
+            &secret.content.0,
+            secret.mode & 0o7777,
+        )
+    }));
+    if let Some(text) = override_text(stack) {
         files.push(File {
-            path: path.clone(),
+            content: text.into_bytes().into(),
+            ..File::new(OVERRIDE, b"", 0o600)
+        });
+    }
+    let mut paths = BTreeSet::new();
+    if let Some(twice) = files.iter().find(|file| !paths.insert(file.path.as_str())) {
+        return Err(refused(format!("two files are named {:?}", twice.path)));
+    }
+    let is_directory = |path: &&&str| {
+        paths
+            .range(format!("{path}/").as_str()..)
+            .next()
+            .is_some_and(|next| {
+                next.strip_prefix(**path)
+                    .is_some_and(|rest| rest.starts_with('/'))
+            })
+    };
+    if let Some(path) = paths.iter().find(is_directory) {
+        return Err(refused(format!("{path:?} is both a file and a directory")));
+    }
+    Ok(files)
+}
+
+impl<'a> File<'a> {
+    fn new(path: &str, content: &'a [u8], mode: u32) -> Self {
+        Self {
+            path: path.to_owned(),
             content: content.into(),
             mode,
-            owner: root,
-        });
-    }
-    if let Some(text) = &stack.env {
-        let content = Cow::Borrowed(text.as_bytes());
-        files.push(File {
-            path: ENV.to_owned(),
-            content,
-            mode: 0o600,
-            owner: root,
-        });
-    }
-    if let Some(refused) = files.iter().find_map(|file| refusal(&file.path)) {
-        return Err(Error::Refused(refused));
-    }
-    if let Some(text) = &stack.env_secret {
-        let content = Cow::Borrowed(text.0.as_slice());
-        files.push(File {
-            path: ENV_SECRET.to_owned(),
-            content,
-            mode: 0o600,
-            owner: root,
-        });
-    }
-    for (name, secret) in &stack.secrets {
-        if !is_name(name) {
-            return Err(Error::Refused(format!(
-                "secret name {name:?} cannot be a file name"
-            )));
+            owner: (0, 0),
         }
-        files.push(File {
-            path: format!("{SECRETS}{name}"),
-            content: secret.content.0.as_slice().into(),
-            mode: secret.mode & 0o7777,
-            owner: (secret.uid, secret.gid),
-        });
-    }
-    if let Some(text) = override_text(stack) {
-        let content = Cow::Owned(text.into_bytes());
-        files.push(File {
-            path: OVERRIDE.to_owned(),
-            content,
-            mode: 0o600,
-            owner: root,
-        });
-    }
-    let mut seen = BTreeSet::new();
-    match files.iter().find(|file| !seen.insert(&file.path)) {
-        Some(twice) => Err(Error::Refused(format!(
-            "two files are named {:?}",
-            twice.path
-        ))),
-        None => Ok(files),
     }
 }
 
-fn refusal(path: &str) -> Option<String> {
-    let outside = path.split('/').any(|part| matches!(part, "" | "." | ".."));
-    if outside || path.chars().any(char::is_control) {
-        Some(format!(
-            "path {path:?} is not a plain path inside the project directory"
-        ))
-    } else if path == PRIVATE || path.starts_with(".pmoves/") {
-        Some(format!(
-            "path {path:?} is in the directory that the provider keeps for itself"
-        ))
-    } else {
-        None
-    }
+fn refused(why: String) -> super::Error {
+    guest::Error::Refused(why).into()
 }
 
-fn is_name(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    !name.is_empty() && !name.starts_with('.') && name.chars().all(plain)
+/// Whether a path stays below where it starts, and is written one way only.
+fn is_plain(path: &str) -> bool {
+    !path.split('/').any(|part| matches!(part, "" | "." | ".."))
+        && !path.chars().any(char::is_control)
+}
+
+fn is_project(name: &str) -> bool {
+    let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+    !name.is_empty() && !name.starts_with(['_', '-']) && name.chars().all(word)
+}
+
+fn is_file_name(name: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    !name.is_empty() && !name.starts_with('.') && name.chars().all(word)
 }
 
 fn manifest_of(stack: &Stack, files: &[File<'_>]) -> Manifest {
@@ -173,6 +199,11 @@ fn manifest_of(stack: &Stack, files: &[File<'_>]) -> Manifest {
         .collect();
     Manifest {
         project: stack.project.clone(),
+        compose_files: stack
+            .compose_files
+            .iter()
+            .map(|(path, _)| path.clone())
+            .collect(),
         files,
     }
 }
@@ -283,7 +314,10 @@ place() {
   new=$root/.pmoves/new/$1
   file=$root/$5
   beside "$5"
-  (umask 022; mkdir -p -- "$dir")
+  case $5 in
+  .pmoves/*) mkdir -p -- "$dir" ;;
+  *) (umask 022; mkdir -p -- "$dir") ;;
+  esac
   if [ -f "$file" ] && [ ! -L "$file" ] && { [ "$4" = heal ] || cmp -s "$new" "$file"; }; then
     chown "$3" "$file"
     chmod "$2" "$file"
@@ -300,3 +334,6 @@ discard() {
   while [ "$dir" != "$root" ] && rmdir -- "$dir" 2>/dev/null; do dir=${dir%/*}; done
 }
 "#;
+
+#[cfg(test)]
+mod tests;
