@@ -13,6 +13,7 @@ pub mod disk;
 pub mod docker;
 pub mod facts;
 pub mod iso;
+pub mod look;
 pub mod project;
 pub mod packages;
 pub mod password;

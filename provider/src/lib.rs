@@ -2,6 +2,9 @@
 
 pub mod framework;
 pub mod guest;
+pub mod functions;
 pub mod plugin;
+pub mod provider;
 pub mod pve;
+pub mod resources;
 pub mod secret;

@@ -14,7 +14,6 @@ mod property_string;
 mod qemu;
 mod reply;
 mod scope;
-mod secret;
 mod settings;
 mod slots;
 mod task;
@@ -30,6 +29,8 @@ use serde_json::Value as Json;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+pub use crate::secret::Secret;
+
 pub use self::{
     agent::{ExecOutput, Interface},
     call::Call,
@@ -39,7 +40,7 @@ pub use self::{
     params::Params,
     property_string::{Malformed, PropertyString, format_size, parse_size},
     qemu::{PendingRow, QemuConfig, VmStatus},
-    secret::Secret,
+    
     settings::{Credential, Limits, Settings, Trust},
     task::Upid,
 };

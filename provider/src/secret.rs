@@ -7,18 +7,18 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// Hides a value from `Debug` and has no `Display`; serialises as the value itself.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret<T>(T);
 
 impl<T> Secret<T> {
     /// Hides a value.
-    pub fn new(value: T) -> Self {
+    pub const fn new(value: T) -> Self {
         Self(value)
     }
 
     /// The value, for the one place that needs it.
-    pub fn expose(&self) -> &T {
+    pub const fn expose(&self) -> &T {
         &self.0
     }
 }
@@ -26,5 +26,23 @@ impl<T> Secret<T> {
 impl<T> fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
+    }
+}
+
+impl<T> From<T> for Secret<T> {
+    fn from(value: T) -> Self {
+        Self(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_stored_and_not_printed() {
+        let secret = Some(Secret::new("hunter2".to_owned()));
+        assert_eq!(format!("{secret:?}"), "Some(***)");
+        assert_eq!(serde_json::to_string(&secret).unwrap(), r#""hunter2""#);
     }
 }

@@ -33,7 +33,7 @@ pub struct Failure {
 }
 
 /// The result of a resource's operation.
-pub type Result<T> = std::result::Result<T, Failure>;
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
 impl Failure {
     /// A failure that is only a sentence.

@@ -142,6 +142,10 @@ impl Plan<'_> {
 
     /// The configuration is silent.
     fn absent(&mut self, attribute: &Attribute, at: &Path, prior: &Value, new: bool) -> Value {
+        if attribute.required {
+            // Its object is absent, which removes nothing.
+            return prior.clone();
+        }
         if !attribute.computed {
             return Value::Null;
         }

@@ -128,6 +128,18 @@ impl Value {
         }
     }
 
+    /// A primitive in plain words, for messages.
+    pub fn display(&self) -> String {
+        match self {
+            Self::Null => "nothing".to_owned(),
+            Self::Unknown => "(known after apply)".to_owned(),
+            Self::Bool(truth) => truth.to_string(),
+            Self::Number(number) => number.to_string(),
+            Self::String(text) => text.clone(),
+            Self::List(_) | Self::Map(_) => "(a collection)".to_owned(),
+        }
+    }
+
     /// The entries of a map or object, if it is one.
     pub fn as_map(&self) -> Option<&BTreeMap<String, Self>> {
         match self {

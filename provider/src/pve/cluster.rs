@@ -151,7 +151,7 @@ impl Pve {
         let Vmid(lowest) = self.get(&next).await?;
         let mut vmid = lowest;
         loop {
-            if self.take(vmid) && (vmid == lowest || self.is_free(vmid).await?) {
+            if self.take(vmid) && (vmid == lowest || self.vmid_is_free(vmid).await?) {
                 return Ok(vmid);
             }
             vmid += 1;
@@ -172,7 +172,8 @@ impl Pve {
             .insert(vmid)
     }
 
-    async fn is_free(&self, vmid: u32) -> Result<bool> {
+    /// Whether no guest has that number, also none that the credential may not see.
+    pub async fn vmid_is_free(&self, vmid: u32) -> Result<bool> {
         let call = Call::get("/cluster/nextid", Params::new().with("vmid", Some(vmid)));
         match self.get(&call).await {
             Ok(Vmid(_)) => Ok(true),

@@ -75,6 +75,11 @@ impl Scope {
 }
 
 impl Pve {
+    /// Waits, unless the deadline is nearer or the operation is cancelled. `what` is what it is for.
+    pub async fn pause(&self, what: &str, time: Duration) -> Result<()> {
+        self.scope.pause(what, time).await
+    }
+
     /// Asks `look` until it finds something: at once, after `first`, then in steps that grow by half up to `longest`.
     ///
     /// `look` is `|| async { .. }`: the future of an `async ||` closure would not be `Send`.
