@@ -14,7 +14,6 @@ mod property_string;
 mod qemu;
 mod reply;
 mod scope;
-mod secret;
 mod settings;
 mod slots;
 mod task;
@@ -39,7 +38,6 @@ pub use self::{
     params::Params,
     property_string::{Malformed, PropertyString, format_size, parse_size},
     qemu::{PendingRow, QemuConfig, VmStatus},
-    secret::Secret,
     settings::{Credential, Limits, Settings, Trust},
     task::Upid,
 };
@@ -51,6 +49,7 @@ use self::{
     slots::{Held, Slots},
     transport::{File, Transport},
 };
+pub use crate::secret::Secret;
 
 /// A cluster's API. Clones share connections, session, limits and caches; each has its own deadline.
 #[derive(Clone)]

@@ -28,3 +28,9 @@ impl<T> fmt::Debug for Secret<T> {
         f.write_str("***")
     }
 }
+
+impl<T> From<T> for Secret<T> {
+    fn from(value: T) -> Self {
+        Self(value)
+    }
+}
