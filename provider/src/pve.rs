@@ -40,7 +40,6 @@ pub use self::{
     params::Params,
     property_string::{Malformed, PropertyString, format_size, parse_size},
     qemu::{PendingRow, QemuConfig, VmStatus},
-    
     settings::{Credential, Limits, Settings, Trust},
     task::Upid,
 };
@@ -52,6 +51,7 @@ use self::{
     slots::{Held, Slots},
     transport::{File, Transport},
 };
+pub use crate::secret::Secret;
 
 /// A cluster's API. Clones share connections, session, limits and caches; each has its own deadline.
 #[derive(Clone)]

@@ -34,15 +34,3 @@ impl<T> From<T> for Secret<T> {
         Self(value)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_secret_is_stored_and_not_printed() {
-        let secret = Some(Secret::new("hunter2".to_owned()));
-        assert_eq!(format!("{secret:?}"), "Some(***)");
-        assert_eq!(serde_json::to_string(&secret).unwrap(), r#""hunter2""#);
-    }
-}

@@ -178,7 +178,7 @@ async fn a_pinned_certificate_is_believed_and_no_other() {
     let server = Server::start(|_| ok()).await;
     let with = |trust| server.pve_as(password(None), trust);
     let Fingerprint(pin) = server.fingerprint();
-    let token = Credential::Token("tf@pve!ci=x".to_owned().into());
+    let token = Credential::Token(Secret::new("tf@pve!ci=x".to_owned()));
     server
         .pve_as(token, Trust::Fingerprint(pin))
         .send(&get())
@@ -220,7 +220,7 @@ async fn an_unknown_authority_is_named_with_the_fingerprint_to_pin() {
     assert!(server.lines().is_empty());
     server
         .pve_as(
-            Credential::Token("tf@pve!ci=x".to_owned().into()),
+            Credential::Token(Secret::new("tf@pve!ci=x".to_owned())),
             Trust::Insecure,
         )
         .send(&get())

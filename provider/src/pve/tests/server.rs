@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::super::{Credential, Fingerprint, Limits, Pve, Settings, Trust};
+use super::super::{Credential, Fingerprint, Limits, Pve, Secret, Settings, Trust};
 
 /// The secret part of the token that [`Server::pve`] uses.
 pub(super) const SECRET: &str = "0e3d4a52-hunter2";
@@ -134,7 +134,7 @@ impl Server {
     /// A client that trusts this server and uses a token.
     pub(super) fn pve(&self) -> Pve {
         self.pve_as(
-            Credential::Token(format!("tf@pve!ci={SECRET}").into()),
+            Credential::Token(Secret::new(format!("tf@pve!ci={SECRET}"))),
             Trust::Ca(self.authority_pem()),
         )
     }
