@@ -24,7 +24,11 @@ pub fn all() -> Vec<Function> {
             summary: "Makes the id of a guest",
             description: "Makes an id such as `qemu/101` from a kind, `qemu` or `lxc`, and a VMID.",
             parameters: vec![
-                parameter("kind", "`qemu` for a VM, `lxc` for a container.", Type::String),
+                parameter(
+                    "kind",
+                    "`qemu` for a VM, `lxc` for a container.",
+                    Type::String,
+                ),
                 parameter("vm_id", "The VMID.", Type::Number),
             ],
             variadic: None,
@@ -37,7 +41,11 @@ pub fn all() -> Vec<Function> {
             description: "Fills the empty keys of an `.env.template` with values and keeps its comments and order. Keys without a value are an error that lists them all.",
             parameters: vec![
                 parameter("template", "Text of the template.", Type::String),
-                parameter("values", "Values by key.", Type::Map(Box::new(Type::String))),
+                parameter(
+                    "values",
+                    "Values by key.",
+                    Type::Map(Box::new(Type::String)),
+                ),
             ],
             variadic: None,
             returns: Type::String,
@@ -47,7 +55,11 @@ pub fn all() -> Vec<Function> {
             name: "compose_services",
             summary: "Lists the services of a Compose text",
             description: "Lists the names of the services in a Compose text, sorted, whatever their profiles.",
-            parameters: vec![parameter("compose", "Text of the Compose file.", Type::String)],
+            parameters: vec![parameter(
+                "compose",
+                "Text of the Compose file.",
+                Type::String,
+            )],
             variadic: None,
             returns: Type::List(Box::new(Type::String)),
             call: compose_services,
@@ -72,21 +84,34 @@ fn parse_host_id(arguments: &[Value]) -> Result<Value, FunctionError> {
         .and_then(|(kind, number)| Some((kind, number.parse::<i64>().ok()?)))
         .filter(|(kind, vmid)| *vmid >= 100 && format!("{kind}/{vmid}") == text);
     let Some((kind, vmid)) = parsed else {
-        return Err(FunctionError::at(0, format!("{text:?} is no guest id such as qemu/101 or lxc/102")));
+        return Err(FunctionError::at(
+            0,
+            format!("{text:?} is no guest id such as qemu/101 or lxc/102"),
+        ));
     };
     Ok(Value::Map(
-        [("kind".to_owned(), kind.into()), ("vm_id".to_owned(), vmid.into())].into(),
+        [
+            ("kind".to_owned(), kind.into()),
+            ("vm_id".to_owned(), vmid.into()),
+        ]
+        .into(),
     ))
 }
 
 fn host_id(arguments: &[Value]) -> Result<Value, FunctionError> {
     let kind = arguments[0].as_str().unwrap_or_default();
     if !matches!(kind, "qemu" | "lxc") {
-        return Err(FunctionError::at(0, format!("{kind:?} is neither \"qemu\" nor \"lxc\"")));
+        return Err(FunctionError::at(
+            0,
+            format!("{kind:?} is neither \"qemu\" nor \"lxc\""),
+        ));
     }
     match arguments[1].as_i64() {
         Some(vmid @ 100..=999_999_999) => Ok(format!("{kind}/{vmid}").into()),
-        _ => Err(FunctionError::at(1, "a VMID is a whole number from 100 to 999999999")),
+        _ => Err(FunctionError::at(
+            1,
+            "a VMID is a whole number from 100 to 999999999",
+        )),
     }
 }
 
@@ -125,16 +150,31 @@ mod tests {
     #[test]
     fn host_ids_are_taken_apart_and_made() {
         let parsed = parse_host_id(&["qemu/101".into()]).unwrap();
-        assert_eq!((parsed.get("kind").as_str(), parsed.get("vm_id").as_i64()), (Some("qemu"), Some(101)));
-        assert_eq!(host_id(&["lxc".into(), 102.into()]).unwrap(), "lxc/102".into());
-        assert_eq!(parse_host_id(&["pve1/101".into()]).unwrap_err().argument, Some(0));
-        assert_eq!(host_id(&["vm".into(), 102.into()]).unwrap_err().argument, Some(0));
+        assert_eq!(
+            (parsed.get("kind").as_str(), parsed.get("vm_id").as_i64()),
+            (Some("qemu"), Some(101))
+        );
+        assert_eq!(
+            host_id(&["lxc".into(), 102.into()]).unwrap(),
+            "lxc/102".into()
+        );
+        assert_eq!(
+            parse_host_id(&["pve1/101".into()]).unwrap_err().argument,
+            Some(0)
+        );
+        assert_eq!(
+            host_id(&["vm".into(), 102.into()]).unwrap_err().argument,
+            Some(0)
+        );
     }
 
     #[test]
     fn a_template_lists_all_keys_without_a_value() {
         let values = Value::Map([("A".to_owned(), "1".into())].into());
-        assert_eq!(render_env(&["# x\nA=\n".into(), values.clone()]).unwrap(), "# x\nA=1\n".into());
+        assert_eq!(
+            render_env(&["# x\nA=\n".into(), values.clone()]).unwrap(),
+            "# x\nA=1\n".into()
+        );
         let error = render_env(&["A=\nB=\nC=\n".into(), values]).unwrap_err();
         assert!(error.text.contains("B, C"), "{}", error.text);
     }

@@ -14,9 +14,9 @@ pub mod docker;
 pub mod facts;
 pub mod iso;
 pub mod look;
-pub mod project;
 pub mod packages;
 pub mod password;
+pub mod project;
 pub mod seed;
 #[cfg(test)]
 mod sh;

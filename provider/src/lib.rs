@@ -1,8 +1,8 @@
 //! The pmoves provider: Docker hosts on Proxmox VE, and Compose stacks on them.
 
 pub mod framework;
-pub mod guest;
 pub mod functions;
+pub mod guest;
 pub mod plugin;
 pub mod provider;
 pub mod pve;

@@ -14,7 +14,9 @@ use crate::{
     },
     functions,
     pve::{Credential, Limits, Pve, Settings, Trust},
-    resources::{cluster::Cluster, docker_vm::DockerVmResource, image::ImageResource, stack::StackResource},
+    resources::{
+        cluster::Cluster, docker_vm::DockerVmResource, image::ImageResource, stack::StackResource,
+    },
     secret::Secret,
 };
 
@@ -81,7 +83,11 @@ impl crate::framework::provider::Provider for Pmoves {
     type Client = Cluster;
 
     fn resources(&self) -> Vec<Arc<dyn AnyResource<Cluster>>> {
-        vec![erase(ImageResource), erase(DockerVmResource), erase(StackResource)]
+        vec![
+            erase(ImageResource),
+            erase(DockerVmResource),
+            erase(StackResource),
+        ]
     }
 
     fn functions(&self) -> Vec<Function> {
@@ -95,7 +101,11 @@ impl crate::framework::provider::Provider for Pmoves {
             .chain((config.get("insecure").as_bool() == Some(true)).then_some("insecure"))
             .collect();
         if let [_, second, ..] = trust[..] {
-            found.error(second, "More than one way to trust the API", format!("Set one of {}.", trust.join(", ")));
+            found.error(
+                second,
+                "More than one way to trust the API",
+                format!("Set one of {}.", trust.join(", ")),
+            );
         }
         if !config.get("otp").is_null() {
             found.warn("otp", "A one-time password lasts for one login", "Core starts the provider several times for one command, and each start logs in. Use an API token.");
@@ -108,8 +118,13 @@ impl crate::framework::provider::Provider for Pmoves {
             return Ok(Cluster::unconfigured(unknown.join(", ")));
         }
         // The one place that reads the environment; everything below takes settings.
-        #[expect(clippy::disallowed_methods, reason = "variables are read here and nowhere else")]
-        let settings = settings(config, |name| std::env::var(name).ok().filter(|text| !text.is_empty()))?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "variables are read here and nowhere else"
+        )]
+        let settings = settings(config, |name| {
+            std::env::var(name).ok().filter(|text| !text.is_empty())
+        })?;
         Ok(Cluster::new(Pve::new(settings), tag))
     }
 }
@@ -117,18 +132,26 @@ impl crate::framework::provider::Provider for Pmoves {
 /// The client's settings: attributes first, then variables.
 fn settings(config: Config, variable: impl Fn(&str) -> Option<String>) -> Result<Settings> {
     let missing = |attribute: &str, variable: &str| {
-        Failure::new(format!("the provider needs {attribute}, or the variable {variable}")).at(attribute)
+        Failure::new(format!(
+            "the provider needs {attribute}, or the variable {variable}"
+        ))
+        .at(attribute)
     };
     let from = |name: &str, check: fn(&Value) -> Result<(), String>| -> Result<Option<String>> {
-        let Some(text) = variable(name) else { return Ok(None) };
+        let Some(text) = variable(name) else {
+            return Ok(None);
+        };
         check(&text.as_str().into()).map_err(|why| Failure::new(format!("{name}: {why}")))?;
         Ok(Some(text))
     };
     let endpoint = match config.endpoint {
         Some(endpoint) => endpoint,
-        None => from("PROXMOX_VE_ENDPOINT", endpoint)?.ok_or_else(|| missing("endpoint", "PROXMOX_VE_ENDPOINT"))?,
+        None => from("PROXMOX_VE_ENDPOINT", endpoint)?
+            .ok_or_else(|| missing("endpoint", "PROXMOX_VE_ENDPOINT"))?,
     };
-    let secret = |attribute: Option<Secret<String>>, name: &str| attribute.or_else(|| variable(name).map(Secret::new));
+    let secret = |attribute: Option<Secret<String>>, name: &str| {
+        attribute.or_else(|| variable(name).map(Secret::new))
+    };
     // What the configuration says wins over any variable: a machine may carry a token of its own.
     let token = match (config.api_token, &config.username) {
         (None, None) => match from("PROXMOX_VE_API_TOKEN", api_token)? {
@@ -138,26 +161,38 @@ fn settings(config: Config, variable: impl Fn(&str) -> Option<String>) -> Result
         .map(Secret::new),
         (token, _) => token,
     };
-    let credential = match (token, config.username.or_else(|| variable("PROXMOX_VE_USERNAME"))) {
+    let credential = match (
+        token,
+        config.username.or_else(|| variable("PROXMOX_VE_USERNAME")),
+    ) {
         (Some(token), _) => Credential::Token(token),
         (None, Some(username)) => Credential::Password {
             username,
-            password: secret(config.password, "PROXMOX_VE_PASSWORD").ok_or_else(|| missing("password", "PROXMOX_VE_PASSWORD"))?,
+            password: secret(config.password, "PROXMOX_VE_PASSWORD")
+                .ok_or_else(|| missing("password", "PROXMOX_VE_PASSWORD"))?,
             otp: secret(config.otp, "PROXMOX_VE_OTP"),
         },
         (None, None) => return Err(missing("api_token", "PROXMOX_VE_API_TOKEN")),
     };
-    let insecure = config
-        .insecure
-        .unwrap_or_else(|| matches!(variable("PROXMOX_VE_INSECURE").as_deref(), Some("1" | "true" | "yes" | "on")));
+    let insecure = config.insecure.unwrap_or_else(|| {
+        matches!(
+            variable("PROXMOX_VE_INSECURE").as_deref(),
+            Some("1" | "true" | "yes" | "on")
+        )
+    });
     let trust = match (config.tls_fingerprint, config.ca_pem, insecure) {
-        (Some(text), _, _) => Trust::Fingerprint(digest(&text).ok_or_else(|| Failure::new("tls_fingerprint is no SHA-256 fingerprint"))?),
+        (Some(text), _, _) => Trust::Fingerprint(
+            digest(&text)
+                .ok_or_else(|| Failure::new("tls_fingerprint is no SHA-256 fingerprint"))?,
+        ),
         (_, Some(pem), _) => Trust::Ca(pem),
         (_, _, true) => Trust::Insecure,
         _ => Trust::System,
     };
     let limits = config.limits.unwrap_or_default();
-    let limit = |set: Option<i64>, default: usize| set.and_then(|n| usize::try_from(n).ok()).unwrap_or(default);
+    let limit = |set: Option<i64>, default: usize| {
+        set.and_then(|n| usize::try_from(n).ok()).unwrap_or(default)
+    };
     let defaults = Limits::default();
     Ok(Settings {
         endpoint,
@@ -178,11 +213,17 @@ fn settings(config: Config, variable: impl Fn(&str) -> Option<String>) -> Result
 
 fn endpoint(value: &Value) -> Result<(), String> {
     let text = value.as_str().unwrap_or_default();
-    let host = text.strip_prefix("https://").map(|rest| rest.trim_end_matches('/'));
+    let host = text
+        .strip_prefix("https://")
+        .map(|rest| rest.trim_end_matches('/'));
     match host {
         Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => Ok(()),
-        Some(_) => Err(format!("{text:?} must be scheme, name and port only, such as https://pve1.example.com:8006.")),
-        None => Err(format!("{text:?} must begin with https://, such as https://pve1.example.com:8006.")),
+        Some(_) => Err(format!(
+            "{text:?} must be scheme, name and port only, such as https://pve1.example.com:8006."
+        )),
+        None => Err(format!(
+            "{text:?} must begin with https://, such as https://pve1.example.com:8006."
+        )),
     }
 }
 
@@ -191,11 +232,15 @@ fn api_token(value: &Value) -> Result<(), String> {
     let fine = text
         .split_once('=')
         .and_then(|(id, secret)| Some((id.split_once('!')?, secret)))
-        .is_some_and(|((user, name), secret)| user.contains('@') && !name.is_empty() && !secret.is_empty());
+        .is_some_and(|((user, name), secret)| {
+            user.contains('@') && !name.is_empty() && !secret.is_empty()
+        });
     match fine {
         true => Ok(()),
         // The value itself stays out of the message.
-        false => Err("Must look like user@realm!name=uuid, the id of the token and its secret.".to_owned()),
+        false => Err(
+            "Must look like user@realm!name=uuid, the id of the token and its secret.".to_owned(),
+        ),
     }
 }
 
@@ -207,7 +252,10 @@ fn username(value: &Value) -> Result<(), String> {
 }
 
 fn pem(value: &Value) -> Result<(), String> {
-    match value.as_str().is_some_and(|text| text.contains("-----BEGIN CERTIFICATE-----")) {
+    match value
+        .as_str()
+        .is_some_and(|text| text.contains("-----BEGIN CERTIFICATE-----"))
+    {
         true => Ok(()),
         false => Err("Must hold a certificate as PEM, with its BEGIN and END lines.".to_owned()),
     }
@@ -225,7 +273,11 @@ fn digest(text: &str) -> Option<[u8; 32]> {
     let bytes: Vec<u8> = text
         .trim()
         .split(':')
-        .map(|pair| (pair.len() == 2).then(|| u8::from_str_radix(pair, 16).ok()).flatten())
+        .map(|pair| {
+            (pair.len() == 2)
+                .then(|| u8::from_str_radix(pair, 16).ok())
+                .flatten()
+        })
         .collect::<Option<_>>()?;
     bytes.try_into().ok()
 }
@@ -239,11 +291,15 @@ fn request_timeout(value: &Value) -> Result<(), String> {
 
 fn tag(value: &Value) -> Result<(), String> {
     let text = value.as_str().unwrap_or_default();
-    let fine = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-+.".contains(c))
+    let fine = text
+        .chars()
+        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-+.".contains(c))
         && !text.starts_with(['-', '+', '.']);
     match fine {
         true => Ok(()),
-        false => Err(format!("{text:?} is no tag of Proxmox VE: use lower-case letters, digits, `_`, and inside also `-`, `+` and `.`.")),
+        false => Err(format!(
+            "{text:?} is no tag of Proxmox VE: use lower-case letters, digits, `_`, and inside also `-`, `+` and `.`."
+        )),
     }
 }
 
@@ -258,7 +314,9 @@ mod tests {
     #[track_caller]
     fn check(config: Config, variables: &[(&str, &str)]) -> Result<Settings> {
         let variables: BTreeMap<_, _> = variables.iter().copied().collect();
-        settings(config, |name| variables.get(name).map(|text| (*text).to_owned()))
+        settings(config, |name| {
+            variables.get(name).map(|text| (*text).to_owned())
+        })
     }
 
     #[test]
@@ -269,14 +327,29 @@ mod tests {
             password: Some(Secret::new("p".into())),
             ..Config::default()
         };
-        let made = check(config, &[("PROXMOX_VE_ENDPOINT", "https://b:8006"), ("PROXMOX_VE_API_TOKEN", TOKEN)]).unwrap();
+        let made = check(
+            config,
+            &[
+                ("PROXMOX_VE_ENDPOINT", "https://b:8006"),
+                ("PROXMOX_VE_API_TOKEN", TOKEN),
+            ],
+        )
+        .unwrap();
         assert_eq!(made.endpoint, "https://a:8006");
         assert!(matches!(made.credential, Credential::Password { .. }));
     }
 
     #[test]
     fn variables_alone_are_enough() {
-        let made = check(Config::default(), &[("PROXMOX_VE_ENDPOINT", "https://b:8006"), ("PROXMOX_API_TOKEN", TOKEN), ("PROXMOX_VE_INSECURE", "true")]).unwrap();
+        let made = check(
+            Config::default(),
+            &[
+                ("PROXMOX_VE_ENDPOINT", "https://b:8006"),
+                ("PROXMOX_API_TOKEN", TOKEN),
+                ("PROXMOX_VE_INSECURE", "true"),
+            ],
+        )
+        .unwrap();
         assert!(matches!(made.credential, Credential::Token(_)));
         assert!(matches!(made.trust, Trust::Insecure));
     }
@@ -284,8 +357,19 @@ mod tests {
     #[test]
     fn what_is_missing_is_named_with_its_variable() {
         let failure = check(Config::default(), &[]).err().unwrap();
-        assert_eq!((failure.at.as_deref(), failure.detail.contains("PROXMOX_VE_ENDPOINT")), (Some("endpoint"), true));
-        let failure = check(Config::default(), &[("PROXMOX_VE_ENDPOINT", "https://b:8006")]).err().unwrap();
+        assert_eq!(
+            (
+                failure.at.as_deref(),
+                failure.detail.contains("PROXMOX_VE_ENDPOINT")
+            ),
+            (Some("endpoint"), true)
+        );
+        let failure = check(
+            Config::default(),
+            &[("PROXMOX_VE_ENDPOINT", "https://b:8006")],
+        )
+        .err()
+        .unwrap();
         assert_eq!(failure.at.as_deref(), Some("api_token"));
     }
 

@@ -29,8 +29,6 @@ use serde_json::Value as Json;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-pub use crate::secret::Secret;
-
 pub use self::{
     agent::{ExecOutput, Interface},
     call::Call,

@@ -5,7 +5,10 @@
 use super::{
     Guest,
     facts::{self, Facts},
-    project::{self, round::{self, HostRound}},
+    project::{
+        self,
+        round::{self, HostRound},
+    },
 };
 
 /// What a look showed.

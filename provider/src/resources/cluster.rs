@@ -13,7 +13,10 @@ use tokio::{sync::OnceCell, time::Instant};
 use super::image::is_file_storage;
 use crate::{
     framework::{Context, Failure, Result, State, resource::Faults},
-    guest::{agent::AgentGuest, look::{self, Look}},
+    guest::{
+        agent::AgentGuest,
+        look::{self, Look},
+    },
     pve::{self, Pve, StorageRow},
 };
 
@@ -83,11 +86,18 @@ impl Cluster {
     }
 
     /// The API for a read: without it a state stays as it is, but an import cannot be empty.
-    pub fn pve_or_warn<M>(&self, cx: &Context<'_, Self>, state: &mut State<M>) -> Result<Option<Pve>> {
+    pub fn pve_or_warn<M>(
+        &self,
+        cx: &Context<'_, Self>,
+        state: &mut State<M>,
+    ) -> Result<Option<Pve>> {
         if self.pve.is_none() && !cx.importing {
             state.warn(
                 "Not refreshed",
-                format!("The provider's {} is not known yet, so nothing could be read.", self.unknown),
+                format!(
+                    "The provider's {} is not known yet, so nothing could be read.",
+                    self.unknown
+                ),
             );
             return Ok(None);
         }
@@ -95,11 +105,20 @@ impl Cluster {
     }
 
     /// Whether the node is known and online; if not, says so at the attribute.
-    pub async fn check_node(&self, pve: &Pve, node: &str, at: &str, found: &mut Faults<'_>) -> Result<bool> {
+    pub async fn check_node(
+        &self,
+        pve: &Pve,
+        node: &str,
+        at: &str,
+        found: &mut Faults<'_>,
+    ) -> Result<bool> {
         let Err(error) = self.storages(pve, node).await else {
             return Ok(true);
         };
-        if !matches!(error, pve::Error::Rejected { .. } | pve::Error::Unreachable { .. }) {
+        if !matches!(
+            error,
+            pve::Error::Rejected { .. } | pve::Error::Unreachable { .. }
+        ) {
             return Err(error.into());
         }
         // Only now is the list worth a call: Proxmox VE answers for an unknown node with a failed
@@ -107,17 +126,36 @@ impl Cluster {
         let nodes = pve.nodes().await?;
         match nodes.iter().find(|row| row.name == node) {
             Some(row) if row.status == "online" => return Err(error.into()),
-            Some(row) => found.error(at, "The node is not online", format!("{node} is {}.", row.status)),
+            Some(row) => found.error(
+                at,
+                "The node is not online",
+                format!("{node} is {}.", row.status),
+            ),
             None => {
                 let names: Vec<&str> = nodes.iter().map(|row| row.name.as_str()).collect();
-                found.error(at, "No such node", format!("The cluster has no node {node}; it has {}.", names.join(", ")));
+                found.error(
+                    at,
+                    "No such node",
+                    format!(
+                        "The cluster has no node {node}; it has {}.",
+                        names.join(", ")
+                    ),
+                );
             }
         }
         Ok(false)
     }
 
     /// Whether a storage of the node takes a kind of content; if not, says so at the attribute.
-    pub async fn check_storage(&self, pve: &Pve, node: &str, storage: &str, content: &str, at: &str, found: &mut Faults<'_>) -> Result<()> {
+    pub async fn check_storage(
+        &self,
+        pve: &Pve,
+        node: &str,
+        storage: &str,
+        content: &str,
+        at: &str,
+        found: &mut Faults<'_>,
+    ) -> Result<()> {
         let rows = self.storages(pve, node).await?;
         let fitting = || {
             let names: Vec<&str> = rows
@@ -155,13 +193,25 @@ impl Cluster {
 
     /// The storages of a node, asked once.
     pub async fn storages(&self, pve: &Pve, node: &str) -> Result<Vec<StorageRow>, pve::Error> {
-        let cell = Arc::clone(self.storages.lock().unwrap_or_else(PoisonError::into_inner).entry(node.to_owned()).or_default());
+        let cell = Arc::clone(
+            self.storages
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(node.to_owned())
+                .or_default(),
+        );
         cell.get_or_try_init(|| pve.storages(node)).await.cloned()
     }
 
     /// What a guest looks like: one round for all who ask, host and stacks alike.
     pub async fn look(&self, pve: &Pve, node: &str, vmid: u32) -> Arc<Result<Look, Silence>> {
-        let slot = Arc::clone(self.looks.lock().unwrap_or_else(PoisonError::into_inner).entry(vmid).or_default());
+        let slot = Arc::clone(
+            self.looks
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(vmid)
+                .or_default(),
+        );
         let mut seen = slot.lock().await;
         if let Some(seen) = seen.as_ref().filter(|seen| seen.at.elapsed() < FRESH) {
             return Arc::clone(&seen.look);
@@ -170,7 +220,10 @@ impl Cluster {
         let look = match tokio::time::timeout(PATIENCE, look::look(&guest)).await {
             Ok(Ok(look)) => Ok(look),
             Ok(Err(error)) => Err(Silence(super::chain(&error))),
-            Err(_) => Err(Silence(format!("no answer within {} s", PATIENCE.as_secs()))),
+            Err(_) => Err(Silence(format!(
+                "no answer within {} s",
+                PATIENCE.as_secs()
+            ))),
         };
         let look = Arc::new(look);
         *seen = Some(Seen {
@@ -182,6 +235,9 @@ impl Cluster {
 
     /// Forgets what a guest looked like, before or after something on it changes.
     pub fn forget(&self, vmid: u32) {
-        self.looks.lock().unwrap_or_else(PoisonError::into_inner).remove(&vmid);
+        self.looks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&vmid);
     }
 }

@@ -100,7 +100,10 @@ pub(super) fn effects(plan: &mut Plan<'_>) {
 
 /// What the guest is asked to be. `mount` is where the data disk is, if there is one.
 pub(super) fn wish(docker: &Docker, mount: Option<String>) -> DockerWish {
-    let data_root = docker.data_root.clone().or_else(|| mount.as_ref().map(|path| format!("{path}/data")));
+    let data_root = docker
+        .data_root
+        .clone()
+        .or_else(|| mount.as_ref().map(|path| format!("{path}/data")));
     DockerWish {
         source: match docker.source.as_deref() {
             Some("preinstalled") => Source::Preinstalled,
@@ -118,7 +121,10 @@ pub(super) fn wish(docker: &Docker, mount: Option<String>) -> DockerWish {
             })
         }),
         registry_mirrors: docker.registry_mirrors.clone(),
-        insecure_registries: docker.insecure_registries.clone().map(|names| names.into_iter().collect()),
+        insecure_registries: docker
+            .insecure_registries
+            .clone()
+            .map(|names| names.into_iter().collect()),
         address_pools: docker.address_pools.as_ref().map(|pools| {
             pools
                 .iter()
@@ -138,7 +144,10 @@ pub(super) fn wish(docker: &Docker, mount: Option<String>) -> DockerWish {
             .unwrap_or_default(),
         prune: docker.prune.as_ref().and_then(|prune| {
             Some(engine::Prune {
-                schedule: prune.schedule.clone().filter(|schedule| !schedule.is_empty())?,
+                schedule: prune
+                    .schedule
+                    .clone()
+                    .filter(|schedule| !schedule.is_empty())?,
                 until: prune.until.clone()?,
             })
         }),

@@ -38,8 +38,15 @@ impl Resource for DockerVmResource {
         effects::effects(plan);
     }
 
-    async fn check(&self, cx: &Context<'_, Cluster>, plan: &Plan<'_>, found: &mut Faults<'_>) -> Result<()> {
-        let Some(pve) = cx.client.pve_opt(cx) else { return Ok(()) };
+    async fn check(
+        &self,
+        cx: &Context<'_, Cluster>,
+        plan: &Plan<'_>,
+        found: &mut Faults<'_>,
+    ) -> Result<()> {
+        let Some(pve) = cx.client.pve_opt(cx) else {
+            return Ok(());
+        };
         if plan.creating() {
             return check_create(cx.client, &pve, plan, found).await;
         }
@@ -69,7 +76,12 @@ impl Resource for DockerVmResource {
         }
     }
 
-    async fn create(&self, cx: &Context<'_, Cluster>, plan: DockerVm, state: &mut State<DockerVm>) -> Result<()> {
+    async fn create(
+        &self,
+        cx: &Context<'_, Cluster>,
+        plan: DockerVm,
+        state: &mut State<DockerVm>,
+    ) -> Result<()> {
         let pve = cx.client.pve(cx)?;
         let mut plan = plan.with_macs();
         let storage = seed_storage(cx.client, &pve, &plan).await?;
@@ -77,7 +89,9 @@ impl Resource for DockerVmResource {
         let node = plan.node_name.clone();
         if let Some(size) = plan.os_disk.as_ref().and_then(|disk| disk.size_gb.as_ref()) {
             let grow = calls::resize(&node, vmid, calls::OS_SLOT, &size.to_string());
-            pve.run([grow]).await.map_err(|error| Failure::from(error).at("os_disk.size_gb"))?;
+            pve.run([grow])
+                .await
+                .map_err(|error| Failure::from(error).at("os_disk.size_gb"))?;
         }
         if plan.started != Some(false) {
             run(&pve, state, [calls::start(&node, vmid)]).await?;
@@ -93,21 +107,41 @@ impl Resource for DockerVmResource {
         Ok(())
     }
 
-    async fn read(&self, cx: &Context<'_, Cluster>, prior: DockerVm, state: &mut State<DockerVm>) -> Result<()> {
-        let Some(pve) = cx.client.pve_or_warn(cx, state)? else { return Ok(()) };
+    async fn read(
+        &self,
+        cx: &Context<'_, Cluster>,
+        prior: DockerVm,
+        state: &mut State<DockerVm>,
+    ) -> Result<()> {
+        let Some(pve) = cx.client.pve_or_warn(cx, state)? else {
+            return Ok(());
+        };
         read::read(cx, &pve, prior, state).await
     }
 
-    async fn update(&self, cx: &Context<'_, Cluster>, prior: DockerVm, plan: DockerVm, state: &mut State<DockerVm>) -> Result<()> {
+    async fn update(
+        &self,
+        cx: &Context<'_, Cluster>,
+        prior: DockerVm,
+        plan: DockerVm,
+        state: &mut State<DockerVm>,
+    ) -> Result<()> {
         let pve = cx.client.pve(cx)?;
         let vmid = prior.vmid()?;
         let row = row(&pve, vmid).await?;
         let Some(config) = pve.vm_config_opt(&row.node, vmid).await? else {
-            return Err(Failure::new(format!("VM {vmid} is gone; a refresh finds out")));
+            return Err(Failure::new(format!(
+                "VM {vmid} is gone; a refresh finds out"
+            )));
         };
         let plan = plan.with_macs();
         cx.client.forget(vmid);
-        run(&pve, state, calls::update(&prior, &plan, &row.node, vmid, &config, cx.client.tag())).await?;
+        run(
+            &pve,
+            state,
+            calls::update(&prior, &plan, &row.node, vmid, &config, cx.client.tag()),
+        )
+        .await?;
         let mut done = DockerVm {
             current_node: Some(row.node.clone()),
             ..plan.clone()
@@ -129,12 +163,21 @@ impl Resource for DockerVmResource {
         Ok(())
     }
 
-    async fn delete(&self, cx: &Context<'_, Cluster>, prior: DockerVm, state: &mut State<DockerVm>) -> Result<()> {
+    async fn delete(
+        &self,
+        cx: &Context<'_, Cluster>,
+        prior: DockerVm,
+        state: &mut State<DockerVm>,
+    ) -> Result<()> {
         let pve = cx.client.pve(cx)?;
         let vmid = prior.vmid()?;
         cx.client.forget(vmid);
-        let Some(row) = pve.guest_opt(vmid).await? else { return Ok(()) };
-        let Some(config) = pve.vm_config_opt(&row.node, vmid).await? else { return Ok(()) };
+        let Some(row) = pve.guest_opt(vmid).await? else {
+            return Ok(());
+        };
+        let Some(config) = pve.vm_config_opt(&row.node, vmid).await? else {
+            return Ok(());
+        };
         let running = pve
             .vm_status_opt(&row.node, vmid)
             .await?
@@ -161,7 +204,9 @@ impl Resource for DockerVmResource {
 
     fn import(id: &str) -> Result<Json> {
         let vmid = vmid_of(id).ok_or_else(|| {
-            Failure::new(format!("{id:?} is no VM; write it as qemu/101, 101 or pve1/101"))
+            Failure::new(format!(
+                "{id:?} is no VM; write it as qemu/101, 101 or pve1/101"
+            ))
         })?;
         Ok(json!({ "id": format!("qemu/{vmid}"), "vm_id": vmid }))
     }
@@ -174,64 +219,120 @@ fn vmid_of(id: &str) -> Option<u32> {
         [number] | [_, number] | [_, "qemu", number] if parts[0] != "lxc" => number,
         _ => return None,
     };
-    number.parse().ok().filter(|vmid| (100..=999_999_999).contains(vmid))
+    number
+        .parse()
+        .ok()
+        .filter(|vmid| (100..=999_999_999).contains(vmid))
 }
 
-async fn check_create(cluster: &Cluster, pve: &Pve, plan: &Plan<'_>, found: &mut Faults<'_>) -> Result<()> {
+async fn check_create(
+    cluster: &Cluster,
+    pve: &Pve,
+    plan: &Plan<'_>,
+    found: &mut Faults<'_>,
+) -> Result<()> {
     let text = |path: &str| plan.value.at(path).as_str().map(str::to_owned);
-    let Some(node) = text("node_name") else { return Ok(()) };
+    let Some(node) = text("node_name") else {
+        return Ok(());
+    };
     if !cluster.check_node(pve, &node, "node_name", found).await? {
         return Ok(());
     }
     if let Some(vmid) = plan.value.get("vm_id").as_i64() {
         let rows = pve.guests().await?;
         // A VM of the same name may be the tainted one that this plan replaces.
-        let other = rows
-            .iter()
-            .find(|row| i64::from(row.vmid) == vmid && row.name.is_some() && row.name != text("name"));
+        let other = rows.iter().find(|row| {
+            i64::from(row.vmid) == vmid && row.name.is_some() && row.name != text("name")
+        });
         if let Some(row) = other {
             found.error(
                 "vm_id",
                 "The VMID is taken",
-                format!("{}/{} is {} on node {}.", row.kind, row.vmid, row.name.as_deref().unwrap_or("a guest"), row.node),
+                format!(
+                    "{}/{} is {} on node {}.",
+                    row.kind,
+                    row.vmid,
+                    row.name.as_deref().unwrap_or("a guest"),
+                    row.node
+                ),
             );
         }
     }
     let mut wanted = Wanted::default()
         .privileges(
             "/vms",
-            &["VM.Allocate", "VM.Audit", "VM.Config.Options", "VM.PowerMgmt"],
+            &[
+                "VM.Allocate",
+                "VM.Audit",
+                "VM.Config.Options",
+                "VM.PowerMgmt",
+            ],
             "name",
         )
         .privileges("/vms", &["VM.Config.CPU"], "cpu")
         .privileges("/vms", &["VM.Config.Memory"], "memory")
-        .privileges("/vms", &["VM.Config.Disk", "VM.Config.HWType", "VM.Config.CDROM"], "os_disk")
+        .privileges(
+            "/vms",
+            &["VM.Config.Disk", "VM.Config.HWType", "VM.Config.CDROM"],
+            "os_disk",
+        )
         .privileges("/vms", &["VM.Config.Network"], "network_device")
-        .privileges("/vms", &host::agent_privileges(&pve.version().await?), "docker");
-    for (path, at) in [("os_disk.datastore_id", "os_disk.datastore_id"), ("data_disk.datastore_id", "data_disk.datastore_id")] {
+        .privileges(
+            "/vms",
+            &host::agent_privileges(&pve.version().await?),
+            "docker",
+        );
+    for (path, at) in [
+        ("os_disk.datastore_id", "os_disk.datastore_id"),
+        ("data_disk.datastore_id", "data_disk.datastore_id"),
+    ] {
         if let Some(storage) = text(path) {
-            cluster.check_storage(pve, &node, &storage, "images", at, found).await?;
+            cluster
+                .check_storage(pve, &node, &storage, "images", at, found)
+                .await?;
             wanted = wanted.privilege(format!("/storage/{storage}"), "Datastore.AllocateSpace", at);
         }
     }
-    if let Some(storage) = text("image.id").and_then(|id| id.split_once(':').map(|(storage, _)| storage.to_owned())) {
-        cluster.check_storage(pve, &node, &storage, "import", "image.id", found).await?;
+    if let Some(storage) =
+        text("image.id").and_then(|id| id.split_once(':').map(|(storage, _)| storage.to_owned()))
+    {
+        cluster
+            .check_storage(pve, &node, &storage, "import", "image.id", found)
+            .await?;
     }
     if let Some(storage) = text("initialization.datastore_id") {
         let at = "initialization.datastore_id";
-        cluster.check_storage(pve, &node, &storage, "iso", at, found).await?;
-        wanted = wanted.privilege(format!("/storage/{storage}"), "Datastore.AllocateTemplate", at);
+        cluster
+            .check_storage(pve, &node, &storage, "iso", at, found)
+            .await?;
+        wanted = wanted.privilege(
+            format!("/storage/{storage}"),
+            "Datastore.AllocateTemplate",
+            at,
+        );
     } else if plan.value.at("initialization.datastore_id").is_null() {
         match seed_candidates(cluster, pve, &node).await?.as_slice() {
             [storage] => {
                 let path = format!("/storage/{storage}");
                 wanted = wanted.privilege(path, "Datastore.AllocateTemplate", "initialization");
             }
-            candidates => found.error("initialization", "Where shall the seed go?", which_seed_storage(&node, candidates)),
+            candidates => found.error(
+                "initialization",
+                "Where shall the seed go?",
+                which_seed_storage(&node, candidates),
+            ),
         }
     }
-    for (slot, nic) in plan.value.get("network_device").as_map().into_iter().flatten() {
-        let Some(bridge) = nic.get("bridge").as_str() else { continue };
+    for (slot, nic) in plan
+        .value
+        .get("network_device")
+        .as_map()
+        .into_iter()
+        .flatten()
+    {
+        let Some(bridge) = nic.get("bridge").as_str() else {
+            continue;
+        };
         let path = match nic.get("vlan_id").as_i64() {
             Some(tag) => format!("/sdn/zones/localnetwork/{bridge}/{tag}"),
             None => format!("/sdn/zones/localnetwork/{bridge}"),
@@ -255,17 +356,28 @@ async fn seed_candidates(cluster: &Cluster, pve: &Pve, node: &str) -> Result<Vec
 
 fn which_seed_storage(node: &str, candidates: &[String]) -> String {
     match candidates {
-        [] => format!("Node {node} has no active file storage with content iso that the credential may see. The first boot needs one for its seed ISO: `pvesm set local --content iso,…`."),
-        many => format!("Node {node} has several file storages with content iso ({}). Set initialization.datastore_id to one of them.", many.join(", ")),
+        [] => format!(
+            "Node {node} has no active file storage with content iso that the credential may see. The first boot needs one for its seed ISO: `pvesm set local --content iso,…`."
+        ),
+        many => format!(
+            "Node {node} has several file storages with content iso ({}). Set initialization.datastore_id to one of them.",
+            many.join(", ")
+        ),
     }
 }
 
 async fn seed_storage(cluster: &Cluster, pve: &Pve, plan: &DockerVm) -> Result<String> {
-    let chosen = plan.initialization.as_ref().and_then(|init| init.datastore_id.clone());
+    let chosen = plan
+        .initialization
+        .as_ref()
+        .and_then(|init| init.datastore_id.clone());
     if let Some(storage) = chosen {
         return Ok(storage);
     }
-    match seed_candidates(cluster, pve, &plan.node_name).await?.as_slice() {
+    match seed_candidates(cluster, pve, &plan.node_name)
+        .await?
+        .as_slice()
+    {
         [storage] => Ok(storage.clone()),
         many => Err(Failure::new(which_seed_storage(&plan.node_name, many)).at("initialization")),
     }
@@ -273,7 +385,13 @@ async fn seed_storage(cluster: &Cluster, pve: &Pve, plan: &DockerVm) -> Result<S
 
 /// Uploads the seed and makes the VM, under a free VMID if none is asked for. Once this returns,
 /// and if it fails after Proxmox VE accepted, the state knows the VM.
-async fn make(cluster: &Cluster, pve: &Pve, plan: &mut DockerVm, storage: &str, state: &mut State<DockerVm>) -> Result<u32> {
+async fn make(
+    cluster: &Cluster,
+    pve: &Pve,
+    plan: &mut DockerVm,
+    storage: &str,
+    state: &mut State<DockerVm>,
+) -> Result<u32> {
     let asked = plan.vm_id;
     let mut tag = cluster.tag();
     loop {
@@ -291,23 +409,36 @@ async fn make(cluster: &Cluster, pve: &Pve, plan: &mut DockerVm, storage: &str, 
         match pve.send(&call).await {
             Ok(pve::Answer::Task(task)) => {
                 state.save(plan.clone());
-                for warning in pve.wait(&task).await.map_err(|error| explain_create(error, state, plan))? {
+                for warning in pve
+                    .wait(&task)
+                    .await
+                    .map_err(|error| explain_create(error, state, plan))?
+                {
                     state.warn("Proxmox VE warns", warning);
                 }
                 return Ok(vmid);
             }
             Ok(pve::Answer::Done(answer)) => {
-                return Err(Failure::new(format!("Proxmox VE made no task of the create but answered {answer}")));
+                return Err(Failure::new(format!(
+                    "Proxmox VE made no task of the create but answered {answer}"
+                )));
             }
             Err(error) => {
                 discard_seed(pve, &plan.node_name, storage, vmid, state).await?;
                 if asked.is_none() && text(&error).contains("already exists") {
                     continue;
                 }
-                if tag.is_some() && matches!(error, pve::Error::Forbidden { .. }) && text(&error).contains("tag") {
+                if tag.is_some()
+                    && matches!(error, pve::Error::Forbidden { .. })
+                    && text(&error).contains("tag")
+                {
                     state.warn(
                         "The guest is created without the provider's tag",
-                        format!("The cluster does not let this credential set the tag {}: {}", cluster.tag().unwrap_or_default(), text(&error)),
+                        format!(
+                            "The cluster does not let this credential set the tag {}: {}",
+                            cluster.tag().unwrap_or_default(),
+                            text(&error)
+                        ),
                     );
                     tag = None;
                     continue;
@@ -333,7 +464,12 @@ fn explain_create(error: pve::Error, state: &mut State<DockerVm>, plan: &DockerV
     {
         // qemu-server PVE/API2/Qemu.pm, create_vm: the worker frees the disks and the config.
         state.remove();
-        let at = plan.image.as_ref().and_then(|image| image.id.as_deref()).filter(|id| exit.contains(*id)).map(|_| "image.id");
+        let at = plan
+            .image
+            .as_ref()
+            .and_then(|image| image.id.as_deref())
+            .filter(|id| exit.contains(*id))
+            .map(|_| "image.id");
         let failure = Failure::from(error);
         return match at {
             Some(at) => failure.at(at),
@@ -347,7 +483,13 @@ fn seed_name(vmid: u32) -> String {
     format!("pmoves-seed-{vmid}.iso")
 }
 
-async fn upload_seed(pve: &Pve, node: &str, storage: &str, vmid: u32, seed: Vec<u8>) -> Result<String> {
+async fn upload_seed(
+    pve: &Pve,
+    node: &str,
+    storage: &str,
+    vmid: u32,
+    seed: Vec<u8>,
+) -> Result<String> {
     let name = seed_name(vmid);
     let task = pve.upload(node, storage, "iso", &name, seed).await?;
     pve.wait(&task).await?;
@@ -356,7 +498,13 @@ async fn upload_seed(pve: &Pve, node: &str, storage: &str, vmid: u32, seed: Vec<
 
 /// Deletes the seed; without the right to do so it is overwritten by an empty one, since it may
 /// hold secrets.
-async fn discard_seed(pve: &Pve, node: &str, storage: &str, vmid: u32, state: &mut State<DockerVm>) -> Result<()> {
+async fn discard_seed(
+    pve: &Pve,
+    node: &str,
+    storage: &str,
+    vmid: u32,
+    state: &mut State<DockerVm>,
+) -> Result<()> {
     let volume = format!("{storage}:iso/{}", seed_name(vmid));
     match pve.run([calls::delete_volume(node, &volume)]).await {
         Ok(_) => Ok(()),
@@ -373,7 +521,11 @@ async fn discard_seed(pve: &Pve, node: &str, storage: &str, vmid: u32, state: &m
 }
 
 /// Runs calls and passes the warnings of their tasks on.
-async fn run(pve: &Pve, state: &mut State<DockerVm>, calls: impl IntoIterator<Item = pve::Call>) -> Result<(), pve::Error> {
+async fn run(
+    pve: &Pve,
+    state: &mut State<DockerVm>,
+    calls: impl IntoIterator<Item = pve::Call>,
+) -> Result<(), pve::Error> {
     for warning in pve.run(calls).await? {
         state.warn("Proxmox VE warns", warning);
     }
@@ -381,10 +533,23 @@ async fn run(pve: &Pve, state: &mut State<DockerVm>, calls: impl IntoIterator<It
 }
 
 /// Starts, stops or restarts the VM as the plan wants.
-async fn power(pve: &Pve, prior: &DockerVm, plan: &DockerVm, node: &str, vmid: u32, state: &mut State<DockerVm>) -> Result<()> {
-    let runs = pve.vm_status_opt(node, vmid).await?.is_some_and(|status| status.is_running());
+async fn power(
+    pve: &Pve,
+    prior: &DockerVm,
+    plan: &DockerVm,
+    node: &str,
+    vmid: u32,
+    state: &mut State<DockerVm>,
+) -> Result<()> {
+    let runs = pve
+        .vm_status_opt(node, vmid)
+        .await?
+        .is_some_and(|status| status.is_running());
     let wanted = plan.started != Some(false);
-    let restart = runs && wanted && plan.restart_policy.as_deref() != Some("never") && read::restart_due(prior, plan);
+    let restart = runs
+        && wanted
+        && plan.restart_policy.as_deref() != Some("never")
+        && read::restart_due(prior, plan);
     let calls = match (runs, wanted) {
         (false, true) => vec![calls::start(node, vmid)],
         (true, false) => vec![calls::shutdown(node, vmid)],
@@ -417,7 +582,11 @@ impl DockerVm {
 
     /// NICs without a MAC get one here: the seed names NICs by MAC before Proxmox VE could draw one.
     fn with_macs(mut self) -> Self {
-        for nic in self.network_device.iter_mut().flat_map(|nics| nics.values_mut()) {
+        for nic in self
+            .network_device
+            .iter_mut()
+            .flat_map(|nics| nics.values_mut())
+        {
             if nic.mac_address.is_none() {
                 nic.mac_address = Some(host::draw_mac());
             }

@@ -5,10 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::{cluster::Cluster, privileges::Wanted, timeouts::Timeouts};
 use crate::{
-    framework::{
-        Context, Failure, Model, Plan, Resource, Result, State, Value,
-        resource::Faults,
-    },
+    framework::{Context, Failure, Model, Plan, Resource, Result, State, Value, resource::Faults},
     pve::{Call, Params, Pve, StorageRow},
 };
 
@@ -64,23 +61,43 @@ impl Resource for ImageResource {
 
     fn validate(config: &Value, found: &mut Faults<'_>) {
         let algorithm = config.get("checksum_algorithm");
-        let algorithm = algorithm.as_str().unwrap_or(if algorithm.is_null() { "sha256" } else { "" });
-        if let (Some(checksum), Some(digits)) = (config.get("checksum").as_str(), hex_digits(algorithm))
+        let algorithm =
+            algorithm
+                .as_str()
+                .unwrap_or(if algorithm.is_null() { "sha256" } else { "" });
+        if let (Some(checksum), Some(digits)) =
+            (config.get("checksum").as_str(), hex_digits(algorithm))
             && checksum.len() != digits
         {
-            found.error("checksum", "Invalid checksum", format!("Has {} characters; {algorithm} has {digits} hex digits.", checksum.len()));
+            found.error(
+                "checksum",
+                "Invalid checksum",
+                format!(
+                    "Has {} characters; {algorithm} has {digits} hex digits.",
+                    checksum.len()
+                ),
+            );
         }
         let content = config.get("content_type").as_str().unwrap_or("import");
         if let Some(name) = config.get("file_name").as_str()
             && !fits(name, content)
         {
-            found.error("file_name", "Invalid file_name", format!("Proxmox VE takes {} for content {content}.", extensions(content)));
+            found.error(
+                "file_name",
+                "Invalid file_name",
+                format!(
+                    "Proxmox VE takes {} for content {content}.",
+                    extensions(content)
+                ),
+            );
         }
         if let Some(url) = config.get("url").as_str()
             && config.get("file_name").is_null()
             && !fits(&stored_name(url, None, content), content)
         {
-            let compressed = [".xz", ".zst", ".gz", ".bz2"].iter().any(|end| url.ends_with(end));
+            let compressed = [".xz", ".zst", ".gz", ".bz2"]
+                .iter()
+                .any(|end| url.ends_with(end));
             found.error("url", "The file name of the URL does not fit", match compressed {
                 true => "Proxmox VE does not unpack images for import. Take an uncompressed .qcow2 or .img, which nearly every distribution offers beside it.".to_owned(),
                 false => format!("Proxmox VE takes {} for content {content}. Set file_name if the URL does not end in the name of the file.", extensions(content)),
@@ -96,11 +113,18 @@ impl Resource for ImageResource {
             return;
         }
         if plan.config.get("url").is_null() {
-            plan.error("url", "url is missing", "A new image needs the URL to download it from.");
+            plan.error(
+                "url",
+                "url is missing",
+                "A new image needs the URL to download it from.",
+            );
         }
         if plan.value.get("file_name").is_unknown()
             && plan.config.get("file_name").is_null()
-            && let (Some(url), Some(content)) = (plan.value.get("url").as_str(), plan.value.get("content_type").as_str())
+            && let (Some(url), Some(content)) = (
+                plan.value.get("url").as_str(),
+                plan.value.get("content_type").as_str(),
+            )
             && !plan.value.get("checksum").is_unknown()
         {
             let name = stored_name(url, plan.value.get("checksum").as_str(), content);
@@ -116,7 +140,12 @@ impl Resource for ImageResource {
         }
     }
 
-    async fn check(&self, cx: &Context<'_, Cluster>, plan: &Plan<'_>, found: &mut Faults<'_>) -> Result<()> {
+    async fn check(
+        &self,
+        cx: &Context<'_, Cluster>,
+        plan: &Plan<'_>,
+        found: &mut Faults<'_>,
+    ) -> Result<()> {
         let (Some(node), Some(storage), Some(content)) = (
             plan.value.get("node_name").as_str(),
             plan.value.get("datastore_id").as_str(),
@@ -127,13 +156,21 @@ impl Resource for ImageResource {
         if !plan.creating() && plan.replace.is_empty() {
             return Ok(());
         }
-        let Some(pve) = cx.client.pve_opt(cx) else { return Ok(()) };
+        let Some(pve) = cx.client.pve_opt(cx) else {
+            return Ok(());
+        };
         if !cx.client.check_node(&pve, node, "node_name", found).await? {
             return Ok(());
         }
-        cx.client.check_storage(&pve, node, storage, content, "datastore_id", found).await?;
+        cx.client
+            .check_storage(&pve, node, storage, content, "datastore_id", found)
+            .await?;
         Wanted::default()
-            .privilege(format!("/storage/{storage}"), "Datastore.AllocateTemplate", "datastore_id")
+            .privilege(
+                format!("/storage/{storage}"),
+                "Datastore.AllocateTemplate",
+                "datastore_id",
+            )
             .either(
                 (format!("/nodes/{node}"), vec!["Sys.AccessNetwork"]),
                 ("/".to_owned(), vec!["Sys.Audit", "Sys.Modify"]),
@@ -143,13 +180,21 @@ impl Resource for ImageResource {
             .await
     }
 
-    async fn create(&self, cx: &Context<'_, Cluster>, plan: Image, state: &mut State<Image>) -> Result<()> {
+    async fn create(
+        &self,
+        cx: &Context<'_, Cluster>,
+        plan: Image,
+        state: &mut State<Image>,
+    ) -> Result<()> {
         let pve = cx.client.pve(cx)?;
         let (node, volume) = (plan.node_name.clone(), volume_id(&plan));
-        if plan.overwrite_unmanaged == Some(true) && pve.volume_opt(&node, &volume).await?.is_some() {
+        if plan.overwrite_unmanaged == Some(true) && pve.volume_opt(&node, &volume).await?.is_some()
+        {
             pve.run([delete(&node, &volume)]).await?;
         }
-        pve.run([download(&plan)]).await.map_err(|error| explain(error, &plan))?;
+        pve.run([download(&plan)])
+            .await
+            .map_err(|error| explain(error, &plan))?;
         state.save(Image {
             id: Some(volume),
             ..plan.clone()
@@ -157,26 +202,47 @@ impl Resource for ImageResource {
         look(&pve, plan, state).await
     }
 
-    async fn read(&self, cx: &Context<'_, Cluster>, prior: Image, state: &mut State<Image>) -> Result<()> {
-        let Some(pve) = cx.client.pve_or_warn(cx, state)? else { return Ok(()) };
+    async fn read(
+        &self,
+        cx: &Context<'_, Cluster>,
+        prior: Image,
+        state: &mut State<Image>,
+    ) -> Result<()> {
+        let Some(pve) = cx.client.pve_or_warn(cx, state)? else {
+            return Ok(());
+        };
         look(&pve, prior, state).await
     }
 
-    async fn update(&self, _cx: &Context<'_, Cluster>, _prior: Image, plan: Image, state: &mut State<Image>) -> Result<()> {
+    async fn update(
+        &self,
+        _cx: &Context<'_, Cluster>,
+        _prior: Image,
+        plan: Image,
+        state: &mut State<Image>,
+    ) -> Result<()> {
         // Whatever Proxmox VE keeps replaces the image; the rest is only noted down.
         state.save(plan);
         Ok(())
     }
 
-    async fn delete(&self, cx: &Context<'_, Cluster>, prior: Image, _state: &mut State<Image>) -> Result<()> {
+    async fn delete(
+        &self,
+        cx: &Context<'_, Cluster>,
+        prior: Image,
+        _state: &mut State<Image>,
+    ) -> Result<()> {
         let pve = cx.client.pve(cx)?;
-        pve.run([delete(&prior.node_name, &volume_id(&prior))]).await?;
+        pve.run([delete(&prior.node_name, &volume_id(&prior))])
+            .await?;
         Ok(())
     }
 
     fn import(id: &str) -> Result<Json> {
         let refuse = || {
-            Failure::new(format!("{id:?} is no image; write it as NODE/STORAGE:CONTENT/FILE, such as pve1/local:import/debian-13.qcow2"))
+            Failure::new(format!(
+                "{id:?} is no image; write it as NODE/STORAGE:CONTENT/FILE, such as pve1/local:import/debian-13.qcow2"
+            ))
         };
         let (node, volume) = id.split_once('/').ok_or_else(refuse)?;
         let (storage, path) = volume.split_once(':').ok_or_else(refuse)?;
@@ -209,18 +275,29 @@ fn download(plan: &Image) -> Call {
         .with("checksum", plan.checksum.as_ref())
         .with("checksum-algorithm", algorithm)
         .flag("verify-certificates", plan.verify.filter(|verify| !verify));
-    Call::post(format!("/nodes/{node}/storage/{storage}/download-url"), params).task()
+    Call::post(
+        format!("/nodes/{node}/storage/{storage}/download-url"),
+        params,
+    )
+    .task()
 }
 
 fn delete(node: &str, volume: &str) -> Call {
     let storage = volume.split(':').next().unwrap_or_default();
-    Call::delete(format!("/nodes/{node}/storage/{storage}/content/{volume}"), Params::new()).task()
+    Call::delete(
+        format!("/nodes/{node}/storage/{storage}/content/{volume}"),
+        Params::new(),
+    )
+    .task()
 }
 
 /// Points a failed download at the attribute that it is about.
 fn explain(error: crate::pve::Error, plan: &Image) -> Failure {
     let failure = Failure::from(error);
-    let (text, name) = (failure.detail.clone(), plan.file_name.clone().unwrap_or_default());
+    let (text, name) = (
+        failure.detail.clone(),
+        plan.file_name.clone().unwrap_or_default(),
+    );
     if text.contains("checksum mismatch") {
         return failure.at("checksum").hint(format!(
             "compare the checksum with the one its publisher shows; if {name} is an older file on the storage, delete it or set overwrite_unmanaged"
@@ -230,7 +307,9 @@ fn explain(error: crate::pve::Error, plan: &Image) -> Failure {
         return failure.at("file_name").hint("a file of that name is already there: set checksum, so that it can be recognised, or overwrite_unmanaged");
     }
     match text.contains("failed to verify file") {
-        true => failure.at("url").hint("the file is no disk image of the kind that its name says"),
+        true => failure
+            .at("url")
+            .hint("the file is no disk image of the kind that its name says"),
         false => failure,
     }
 }
@@ -253,11 +332,21 @@ fn stored_name(url: &str, checksum: Option<&str>, content: &str) -> String {
     let base = path.rsplit('/').next().unwrap_or_default();
     let base: String = base
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '_' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "_.-".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
         .collect();
     let (stem, extension) = base.rsplit_once('.').unwrap_or((&base, ""));
     // Proxmox VE takes the format from the name, and `.img` only for CD images.
-    let extension = if extension == "img" && content == "import" { "qcow2" } else { extension };
+    let extension = if extension == "img" && content == "import" {
+        "qcow2"
+    } else {
+        extension
+    };
     let suffix = checksum
         .map(|sum| format!("-{}", &sum[..sum.len().min(12)].to_ascii_lowercase()))
         .unwrap_or_default();
@@ -276,7 +365,9 @@ fn fits(name: &str, content: &str) -> bool {
         "iso" => &[".iso", ".img"],
         _ => &[".qcow2", ".raw", ".vmdk", ".ova"],
     };
-    endings.iter().any(|end| name.len() > end.len() && name.ends_with(end))
+    endings
+        .iter()
+        .any(|end| name.len() > end.len() && name.ends_with(end))
 }
 
 fn hex_digits(algorithm: &str) -> Option<usize> {
@@ -295,12 +386,17 @@ fn url(value: &Value) -> Result<(), String> {
     let text = value.as_str().unwrap_or_default();
     match text.starts_with("https://") || text.starts_with("http://") {
         true => Ok(()),
-        false => Err(format!("{text:?} must begin with https:// or http://: the node downloads it.")),
+        false => Err(format!(
+            "{text:?} must begin with https:// or http://: the node downloads it."
+        )),
     }
 }
 
 fn checksum(value: &Value) -> Result<(), String> {
-    match value.as_str().is_some_and(|text| text.chars().all(|c| c.is_ascii_hexdigit())) {
+    match value
+        .as_str()
+        .is_some_and(|text| text.chars().all(|c| c.is_ascii_hexdigit()))
+    {
         true => Ok(()),
         false => Err("Must be hex digits only.".to_owned()),
     }
@@ -308,7 +404,9 @@ fn checksum(value: &Value) -> Result<(), String> {
 
 fn file_name(value: &Value) -> Result<(), String> {
     let text = value.as_str().unwrap_or_default();
-    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
+    let plain = text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
     match plain && !text.starts_with('.') {
         true => Ok(()),
         false => Err("Must consist of letters, digits, `_`, `.` and `-`.".to_owned()),
@@ -317,7 +415,10 @@ fn file_name(value: &Value) -> Result<(), String> {
 
 /// Whether a storage holds plain files.
 pub(super) fn is_file_storage(row: &StorageRow) -> bool {
-    matches!(row.kind.as_str(), "dir" | "nfs" | "cifs" | "cephfs" | "btrfs" | "glusterfs")
+    matches!(
+        row.kind.as_str(),
+        "dir" | "nfs" | "cifs" | "cephfs" | "btrfs" | "glusterfs"
+    )
 }
 
 #[cfg(test)]
@@ -356,7 +457,11 @@ mod tests {
     fn the_stored_name_tells_images_apart() {
         let sum = "0123456789ABCDEF";
         for (url, checksum, name) in [
-            ("https://x/noble-server.img", Some(sum), "noble-server-0123456789ab.qcow2"),
+            (
+                "https://x/noble-server.img",
+                Some(sum),
+                "noble-server-0123456789ab.qcow2",
+            ),
             ("https://x/a%20b.raw?x=1", None, "a_20b.raw"),
         ] {
             assert_eq!(stored_name(url, checksum, "import"), name);

@@ -22,21 +22,35 @@ struct Need {
 
 impl Wanted {
     /// One privilege on a path.
-    pub fn privilege(mut self, path: impl Into<String>, privilege: &'static str, at: &'static str) -> Self {
-        self.0.push((vec![Need::new(path.into(), vec![privilege])], at));
+    pub fn privilege(
+        mut self,
+        path: impl Into<String>,
+        privilege: &'static str,
+        at: &'static str,
+    ) -> Self {
+        self.0
+            .push((vec![Need::new(path.into(), vec![privilege])], at));
         self
     }
 
     /// Several privileges on a path.
     pub fn privileges(self, path: &str, privileges: &[&'static str], at: &'static str) -> Self {
-        privileges
-            .iter()
-            .fold(self, |wanted, privilege| wanted.privilege(path, privilege, at))
+        privileges.iter().fold(self, |wanted, privilege| {
+            wanted.privilege(path, privilege, at)
+        })
     }
 
     /// All privileges on one path, or all on another.
-    pub fn either(mut self, one: (String, Vec<&'static str>), other: (String, Vec<&'static str>), at: &'static str) -> Self {
-        self.0.push((vec![Need::new(one.0, one.1), Need::new(other.0, other.1)], at));
+    pub fn either(
+        mut self,
+        one: (String, Vec<&'static str>),
+        other: (String, Vec<&'static str>),
+        at: &'static str,
+    ) -> Self {
+        self.0.push((
+            vec![Need::new(one.0, one.1), Need::new(other.0, other.1)],
+            at,
+        ));
         self
     }
 
@@ -66,7 +80,10 @@ impl Wanted {
     }
 
     /// Missing privileges by attribute and path.
-    fn missing(&self, permissions: &Permissions) -> BTreeMap<&'static str, BTreeMap<String, BTreeSet<&'static str>>> {
+    fn missing(
+        &self,
+        permissions: &Permissions,
+    ) -> BTreeMap<&'static str, BTreeMap<String, BTreeSet<&'static str>>> {
         let mut missing: BTreeMap<_, BTreeMap<String, BTreeSet<_>>> = BTreeMap::new();
         for (ways, at) in &self.0 {
             if ways.iter().any(|need| need.unmet(permissions).is_empty()) {
@@ -101,8 +118,15 @@ impl Need {
 /// The lines that grant what is missing: privileges are granted by roles.
 fn commands(user: &str, missing: &BTreeMap<String, BTreeSet<&'static str>>) -> String {
     let privileges: BTreeSet<&str> = missing.values().flatten().copied().collect();
-    let option = if user.contains('!') { "--tokens" } else { "--users" };
-    let mut lines = vec![format!("pveum role add PmovesExtra --privs \"{}\"", join(&privileges, " "))];
+    let option = if user.contains('!') {
+        "--tokens"
+    } else {
+        "--users"
+    };
+    let mut lines = vec![format!(
+        "pveum role add PmovesExtra --privs \"{}\"",
+        join(&privileges, " ")
+    )];
     lines.extend(
         missing
             .keys()
@@ -146,7 +170,15 @@ mod tests {
                 "url",
             )
         };
-        assert!(wanted(()).missing(&permissions(r#"{"/":{"Sys.Audit":0,"Sys.Modify":0}}"#)).is_empty());
-        assert!(!wanted(()).missing(&permissions(r#"{"/":{"Sys.Audit":0}}"#)).is_empty());
+        assert!(
+            wanted(())
+                .missing(&permissions(r#"{"/":{"Sys.Audit":0,"Sys.Modify":0}}"#))
+                .is_empty()
+        );
+        assert!(
+            !wanted(())
+                .missing(&permissions(r#"{"/":{"Sys.Audit":0}}"#))
+                .is_empty()
+        );
     }
 }

@@ -4,9 +4,9 @@
 
 mod checks;
 mod model;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -16,14 +16,18 @@ pub use model::{Service, Stack};
 
 use super::cluster::Cluster;
 use crate::{
-    framework::{Context, Failure, Plan, Resource, Result, State, Value, duration, model::untyped, resource::Faults},
+    framework::{
+        Context, Failure, Plan, Resource, Result, State, Value, duration, model::untyped,
+        resource::Faults,
+    },
     guest::{
         self,
         agent::AgentGuest,
         compose::{self, Project, dotenv},
         facts,
         project::{
-            self, Pause, Pull, Recreate, SecretFile, containers::Container, down, health, inputs, manifest, read_back, round, services, ship, up,
+            self, Pause, Pull, Recreate, SecretFile, containers::Container, down, health, inputs,
+            manifest, read_back, round, services, ship, up,
         },
     },
     pve::Pve,
@@ -46,41 +50,76 @@ impl Resource for StackResource {
         text::effects(plan);
     }
 
-    async fn check(&self, cx: &Context<'_, Cluster>, plan: &Plan<'_>, found: &mut Faults<'_>) -> Result<()> {
-        let Some(vmid) = plan.value.get("host_id").as_str().and_then(checks::guest_number) else {
+    async fn check(
+        &self,
+        cx: &Context<'_, Cluster>,
+        plan: &Plan<'_>,
+        found: &mut Faults<'_>,
+    ) -> Result<()> {
+        let Some(vmid) = plan
+            .value
+            .get("host_id")
+            .as_str()
+            .and_then(checks::guest_number)
+        else {
             return Ok(());
         };
         if !plan.creating() {
             return Ok(());
         }
-        let Some(pve) = cx.client.pve_opt(cx) else { return Ok(()) };
+        let Some(pve) = cx.client.pve_opt(cx) else {
+            return Ok(());
+        };
         // A host that is not there may be made by this very apply.
         let rows = pve.guests().await?;
         match rows.iter().find(|row| row.vmid == vmid) {
             Some(row) if row.kind != "qemu" => {
-                found.error("host_id", "Not a VM", format!("{vmid} is a container; its id is lxc/{vmid}."));
+                found.error(
+                    "host_id",
+                    "Not a VM",
+                    format!("{vmid} is a container; its id is lxc/{vmid}."),
+                );
             }
-            Some(row) if row.template => found.error("host_id", "A template runs nothing", format!("qemu/{vmid} is a template.")),
+            Some(row) if row.template => found.error(
+                "host_id",
+                "A template runs nothing",
+                format!("qemu/{vmid} is a template."),
+            ),
             _ => {}
         }
         Ok(())
     }
 
-    async fn create(&self, cx: &Context<'_, Cluster>, plan: Stack, state: &mut State<Stack>) -> Result<()> {
+    async fn create(
+        &self,
+        cx: &Context<'_, Cluster>,
+        plan: Stack,
+        state: &mut State<Stack>,
+    ) -> Result<()> {
         let host = Host::of(cx, &plan.host_id).await?;
         let seen = facts::read(&host.guest).await?;
         facts::guard(&seen).map_err(|error| Failure::from(error).at("host_id"))?;
         host.apply(cx, &Stack::default(), plan, state).await
     }
 
-    async fn read(&self, cx: &Context<'_, Cluster>, prior: Stack, state: &mut State<Stack>) -> Result<()> {
-        let Some(pve) = cx.client.pve_or_warn(cx, state)? else { return Ok(()) };
+    async fn read(
+        &self,
+        cx: &Context<'_, Cluster>,
+        prior: Stack,
+        state: &mut State<Stack>,
+    ) -> Result<()> {
+        let Some(pve) = cx.client.pve_or_warn(cx, state)? else {
+            return Ok(());
+        };
         let vmid = prior.vmid()?;
         let Some(row) = pve.guest_opt(vmid).await? else {
             // Without its host the stack cannot be there; whether the host is gone is for the host to say.
             match pve.vmid_is_free(vmid).await? {
                 true => state.remove(),
-                false => state.warn(format!("{} was not looked at", prior.label()), "Its host is not in the list of the cluster."),
+                false => state.warn(
+                    format!("{} was not looked at", prior.label()),
+                    "Its host is not in the list of the cluster.",
+                ),
             }
             return Ok(());
         };
@@ -94,7 +133,10 @@ impl Resource for StackResource {
             Err(silence) => {
                 state.warn(
                     format!("{} was not looked at", prior.label()),
-                    format!("Its host does not answer; the state keeps what was last known. {}", silence.0),
+                    format!(
+                        "Its host does not answer; the state keeps what was last known. {}",
+                        silence.0
+                    ),
                 );
                 state.save(Stack {
                     status: Some("unreachable".into()),
@@ -109,7 +151,9 @@ impl Resource for StackResource {
                 state.warn(
                     format!("{} was not looked at", prior.label()),
                     match other {
-                        round::Docker::Down { message } => format!("Docker does not answer on its host: {message}"),
+                        round::Docker::Down { message } => {
+                            format!("Docker does not answer on its host: {message}")
+                        }
                         _ => "Docker is not installed on its host.".to_owned(),
                     },
                 );
@@ -134,7 +178,13 @@ impl Resource for StackResource {
         Ok(())
     }
 
-    async fn update(&self, cx: &Context<'_, Cluster>, prior: Stack, plan: Stack, state: &mut State<Stack>) -> Result<()> {
+    async fn update(
+        &self,
+        cx: &Context<'_, Cluster>,
+        prior: Stack,
+        plan: Stack,
+        state: &mut State<Stack>,
+    ) -> Result<()> {
         if settings_only(&prior, &plan) {
             state.save(plan);
             return Ok(());
@@ -143,17 +193,27 @@ impl Resource for StackResource {
         host.apply(cx, &prior, plan, state).await
     }
 
-    async fn delete(&self, cx: &Context<'_, Cluster>, prior: Stack, _state: &mut State<Stack>) -> Result<()> {
+    async fn delete(
+        &self,
+        cx: &Context<'_, Cluster>,
+        prior: Stack,
+        _state: &mut State<Stack>,
+    ) -> Result<()> {
         if prior.on_destroy.as_deref() == Some("keep") {
             return Ok(());
         }
         let pve = cx.client.pve(cx)?;
         let vmid = prior.vmid()?;
-        let Some(row) = pve.guest_opt(vmid).await? else { return Ok(()) };
+        let Some(row) = pve.guest_opt(vmid).await? else {
+            return Ok(());
+        };
         let removal = down::Removal {
             project: prior.name.clone(),
             directory: prior.directory(),
-            compose_files: text::texts(&untyped(&prior)).into_iter().map(|(name, _)| name).collect(),
+            compose_files: text::texts(&untyped(&prior))
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect(),
             delete_volumes: prior.delete_volumes == Some(true),
         };
         let guest = AgentGuest::new(pve, row.node, vmid);
@@ -173,7 +233,9 @@ impl Resource for StackResource {
         let parsed = id.rsplit_once('/').filter(|(host, name)| {
             checks::guest_number(host).is_some() && checks::project_name(&(*name).into()).is_ok()
         });
-        let (host, name) = parsed.ok_or_else(|| Failure::new(format!("{id:?} is no stack; write it as qemu/101/NAME")))?;
+        let (host, name) = parsed.ok_or_else(|| {
+            Failure::new(format!("{id:?} is no stack; write it as qemu/101/NAME"))
+        })?;
         Ok(json!({ "id": id, "host_id": host, "name": name }))
     }
 }
@@ -188,18 +250,24 @@ struct Host {
 impl Host {
     async fn of(cx: &Context<'_, Cluster>, host_id: &str) -> Result<Self> {
         let pve = cx.client.pve(cx)?;
-        let vmid = checks::guest_number(host_id).ok_or_else(|| Failure::new(format!("{host_id:?} is no VM")).at("host_id"))?;
-        let row = pve
-            .guest_opt(vmid)
-            .await?
-            .ok_or_else(|| Failure::new(format!("the cluster has no guest {host_id}")).at("host_id"))?;
+        let vmid = checks::guest_number(host_id)
+            .ok_or_else(|| Failure::new(format!("{host_id:?} is no VM")).at("host_id"))?;
+        let row = pve.guest_opt(vmid).await?.ok_or_else(|| {
+            Failure::new(format!("the cluster has no guest {host_id}")).at("host_id")
+        })?;
         let guest = AgentGuest::new(pve.clone(), row.node, vmid);
         cx.client.forget(vmid);
         Ok(Self { guest, pve, vmid })
     }
 
     /// Ships the files, lets Compose do its work, and waits for the services.
-    async fn apply(&self, cx: &Context<'_, Cluster>, prior: &Stack, plan: Stack, state: &mut State<Stack>) -> Result<()> {
+    async fn apply(
+        &self,
+        cx: &Context<'_, Cluster>,
+        prior: &Stack,
+        plan: Stack,
+        state: &mut State<Stack>,
+    ) -> Result<()> {
         let values = plan.with_secret_names();
         let project = match text::parse(&values, &values) {
             text::Parsed::Project(project) => *project,
@@ -220,8 +288,12 @@ impl Host {
         });
         ship::ship(&self.guest, &shipped, before.manifest.as_ref()).await?;
         let pause = Pauses(self.pve.clone());
-        let left = cx.deadline.saturating_duration_since(tokio::time::Instant::now());
-        up::up(&self.guest, &pause, &shipped, left).await.map_err(explain)?;
+        let left = cx
+            .deadline
+            .saturating_duration_since(tokio::time::Instant::now());
+        up::up(&self.guest, &pause, &shipped, left)
+            .await
+            .map_err(explain)?;
         let wanted = wanted(&project);
         let patience = match plan.wait {
             Some(false) => Duration::ZERO,
@@ -233,7 +305,9 @@ impl Host {
         };
         let containers = match plan.wait {
             Some(false) => self.containers(&plan).await?,
-            _ => health::wait(&self.guest, &pause, &plan.name, &wanted, patience).await.map_err(explain)?,
+            _ => health::wait(&self.guest, &pause, &plan.name, &wanted, patience)
+                .await
+                .map_err(explain)?,
         };
         let mut done = plan;
         note_services(&mut done, &containers, &BTreeMap::new());
@@ -245,7 +319,11 @@ impl Host {
 
     async fn containers(&self, stack: &Stack) -> Result<Vec<Container>> {
         let mut round = round::round(&self.guest, &[]).await?;
-        Ok(round.stacks.remove(&stack.name).unwrap_or_default().containers)
+        Ok(round
+            .stacks
+            .remove(&stack.name)
+            .unwrap_or_default()
+            .containers)
     }
 }
 
@@ -313,7 +391,10 @@ fn settings_only(prior: &Stack, plan: &Stack) -> bool {
 fn differs(prior: &Stack, facts: &round::StackFacts) -> bool {
     let known = prior.known();
     known.iter().any(|(path, content)| {
-        facts.files.get(path).is_none_or(|seen| seen.as_deref() != Some(manifest::sha256(content).as_str()))
+        facts
+            .files
+            .get(path)
+            .is_none_or(|seen| seen.as_deref() != Some(manifest::sha256(content).as_str()))
     })
 }
 
@@ -323,14 +404,23 @@ async fn note_texts(guest: &AgentGuest, stack: &mut Stack) -> Result<()> {
     let asked = round::Known {
         project: stack.name.clone(),
         directory: stack.directory(),
-        files: known.iter().map(|(path, content)| (path.clone(), manifest::sha256(content))).collect(),
+        files: known
+            .iter()
+            .map(|(path, content)| (path.clone(), manifest::sha256(content)))
+            .collect(),
     };
     let mut round = round::round(guest, &[asked]).await?;
     let facts = round.stacks.remove(&stack.name).unwrap_or_default();
-    let names: Vec<String> = text::texts(&untyped(stack)).into_iter().map(|(name, _)| name).collect();
+    let names: Vec<String> = text::texts(&untyped(stack))
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
     for path in known.keys() {
         let now = match facts.files.get(path) {
-            Some(Some(_)) => facts.texts.get(path).map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
+            Some(Some(_)) => facts
+                .texts
+                .get(path)
+                .map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
             _ => Some(String::new()),
         };
         let Some(now) = now else { continue };
@@ -367,23 +457,43 @@ async fn adopt(guest: &AgentGuest, prior: Stack, state: &mut State<Stack>) -> Re
             .map(|text| dotenv::parse(".env", text, &BTreeMap::new()))
             .transpose()
             .map_err(|fault| Failure::new(fault.to_string()))?,
-        files: Some(found.files.iter().map(|(path, bytes)| (path.clone(), String::from_utf8_lossy(bytes).into_owned())).collect()),
+        files: Some(
+            found
+                .files
+                .iter()
+                .map(|(path, bytes)| (path.clone(), String::from_utf8_lossy(bytes).into_owned()))
+                .collect(),
+        ),
         ..prior
     };
-    next.files = next.files.filter(|files: &BTreeMap<String, String>| !files.is_empty());
-    let mut texts: Vec<String> = found.compose_files.into_iter().map(|(_, text)| text).collect();
+    next.files = next
+        .files
+        .filter(|files: &BTreeMap<String, String>| !files.is_empty());
+    let mut texts: Vec<String> = found
+        .compose_files
+        .into_iter()
+        .map(|(_, text)| text)
+        .collect();
     match texts.len() {
         1 => next.compose = texts.pop(),
         _ => next.compose_files = Some(texts),
     }
     let mut round = round::round(guest, &[]).await?;
-    let containers = round.stacks.remove(&next.name).unwrap_or_default().containers;
+    let containers = round
+        .stacks
+        .remove(&next.name)
+        .unwrap_or_default()
+        .containers;
     note_services(&mut next, &containers, &BTreeMap::new());
     state.save(next);
     Ok(())
 }
 
-fn note_services(stack: &mut Stack, containers: &[Container], recorded: &BTreeMap<String, services::Recorded>) {
+fn note_services(
+    stack: &mut Stack,
+    containers: &[Container],
+    recorded: &BTreeMap<String, services::Recorded>,
+) {
     let facts = services::services(containers, recorded);
     stack.status = Some(services::status(&facts).to_owned());
     stack.services = Some(
@@ -416,7 +526,10 @@ fn recorded(prior: &Stack) -> BTreeMap<String, services::Recorded> {
                     Some("completed") => services::ServiceState::Completed,
                     _ => services::ServiceState::Running,
                 },
-                replicas: service.replicas.and_then(|count| u32::try_from(count).ok()).unwrap_or(1),
+                replicas: service
+                    .replicas
+                    .and_then(|count| u32::try_from(count).ok())
+                    .unwrap_or(1),
                 ports: service.ports.clone().unwrap_or_default(),
                 config_hash: service.config_hash.clone().unwrap_or_default(),
             };
@@ -437,7 +550,8 @@ fn explain(error: project::Error) -> Failure {
 
 impl Stack {
     fn vmid(&self) -> Result<u32> {
-        checks::guest_number(&self.host_id).ok_or_else(|| Failure::new(format!("{:?} is no VM", self.host_id)))
+        checks::guest_number(&self.host_id)
+            .ok_or_else(|| Failure::new(format!("{:?} is no VM", self.host_id)))
     }
 
     fn label(&self) -> String {
@@ -463,23 +577,43 @@ impl Stack {
 
     /// Files whose content the state holds, by path below the project directory.
     fn known(&self) -> BTreeMap<String, Vec<u8>> {
-        let texts = text::texts(&untyped(self)).into_iter().map(|(name, text)| (name, text.into_bytes()));
-        let files = self.files.iter().flatten().map(|(path, text)| (path.clone(), text.clone().into_bytes()));
-        let env = self.env.as_ref().map(|env| (".env".to_owned(), dotenv::write(env).into_bytes()));
+        let texts = text::texts(&untyped(self))
+            .into_iter()
+            .map(|(name, text)| (name, text.into_bytes()));
+        let files = self
+            .files
+            .iter()
+            .flatten()
+            .map(|(path, text)| (path.clone(), text.clone().into_bytes()));
+        let env = self
+            .env
+            .as_ref()
+            .map(|env| (".env".to_owned(), dotenv::write(env).into_bytes()));
         texts.chain(files).chain(env).collect()
     }
 
     fn shipped(&self) -> project::Stack {
         let exposed = |entries: &BTreeMap<String, Secret<String>>| -> BTreeMap<String, String> {
-            entries.iter().map(|(name, value)| (name.clone(), value.expose().clone())).collect()
+            entries
+                .iter()
+                .map(|(name, value)| (name.clone(), value.expose().clone()))
+                .collect()
         };
         project::Stack {
             project: self.name.clone(),
             directory: self.directory(),
             compose_files: text::texts(&untyped(self)),
-            files: self.files.iter().flatten().map(|(path, text)| (path.clone(), text.clone().into_bytes())).collect(),
+            files: self
+                .files
+                .iter()
+                .flatten()
+                .map(|(path, text)| (path.clone(), text.clone().into_bytes()))
+                .collect(),
             env: self.env.as_ref().map(dotenv::write),
-            env_secret: self.env_wo.as_ref().map(|entries| project::Secret(dotenv::write(&exposed(entries)).into_bytes())),
+            env_secret: self
+                .env_wo
+                .as_ref()
+                .map(|entries| project::Secret(dotenv::write(&exposed(entries)).into_bytes())),
             secrets: self
                 .secrets_wo
                 .iter()

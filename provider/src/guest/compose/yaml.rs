@@ -113,7 +113,10 @@ impl Scalar {
         let based = radix
             .iter()
             .any(|&(prefix, ok)| digits.strip_prefix(prefix).is_some_and(|d| all(d, ok)));
-        if based || (digits.starts_with(|c: char| c.is_ascii_digit()) && all(digits, |c| c.is_ascii_digit())) {
+        if based
+            || (digits.starts_with(|c: char| c.is_ascii_digit())
+                && all(digits, |c| c.is_ascii_digit()))
+        {
             return Look::Int;
         }
         let float = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
@@ -216,7 +219,9 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Arc<Node>, Fault> {
         line: 1,
         column: 1,
     };
-    reader.root.ok_or_else(|| start.fault("", "the text is empty"))
+    reader
+        .root
+        .ok_or_else(|| start.fault("", "the text is empty"))
 }
 
 struct Reader {
@@ -266,14 +271,18 @@ impl Reader {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let tag = tag.map(|tag| name(&tag));
-                let plain = style == ScalarStyle::Plain && !matches!(tag.as_deref(), Some("!!str" | "!"));
+                let plain =
+                    style == ScalarStyle::Plain && !matches!(tag.as_deref(), Some("!!str" | "!"));
                 let text = text.into_owned();
                 let node = Node::new(place.clone(), tag, Value::Scalar(Scalar { text, plain }));
                 self.close(node, anchor, place)
             }
-            Event::SequenceStart(_, anchor, tag) => {
-                self.start(place, tag.map(|tag| name(&tag)), anchor, Children::List(Vec::new()))
-            }
+            Event::SequenceStart(_, anchor, tag) => self.start(
+                place,
+                tag.map(|tag| name(&tag)),
+                anchor,
+                Children::List(Vec::new()),
+            ),
             Event::MappingStart(_, anchor, tag) => {
                 let children = Children::Map {
                     entries: Vec::new(),
@@ -283,7 +292,10 @@ impl Reader {
                 self.start(place, tag.map(|tag| name(&tag)), anchor, children)
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                let open = self.open.pop().expect("the parser closes only what it opened");
+                let open = self
+                    .open
+                    .pop()
+                    .expect("the parser closes only what it opened");
                 let value = match open.children {
                     Children::List(items) => Value::List(items),
                     Children::Map { entries, .. } => Value::Map(merge_keys(entries)?),
@@ -323,7 +335,10 @@ impl Reader {
             return Err(place.fault("", format!("nested deeper than {DEEPEST} levels")));
         }
         if node.size > LARGEST {
-            return Err(place.fault("", format!("more than {LARGEST} values, aliases counted each time")));
+            return Err(place.fault(
+                "",
+                format!("more than {LARGEST} values, aliases counted each time"),
+            ));
         }
         let node = Arc::new(node);
         if anchor != 0 {
@@ -339,14 +354,20 @@ impl Reader {
         };
         match &mut open.children {
             Children::List(items) => items.push(node),
-            Children::Map { entries, key: key @ Some(_), .. } => {
+            Children::Map {
+                entries,
+                key: key @ Some(_),
+                ..
+            } => {
                 let (key, place) = key.take().expect("matched above");
                 entries.push(Entry { key, place, node });
             }
             Children::Map { lines, key, .. } => {
                 let text = key_text(&place, &node)?;
                 if let Some(line) = lines.insert(text.clone(), place.line) {
-                    return Err(place.fault("", format!("key \"{text}\" is already set in line {line}")));
+                    return Err(
+                        place.fault("", format!("key \"{text}\" is already set in line {line}"))
+                    );
                 }
                 *key = Some((text, place));
             }
@@ -368,7 +389,8 @@ fn key_text(place: &Place, node: &Node) -> Result<String, Fault> {
 
 /// Puts the entries that `<<` names behind the map's own: own keys win, then the list from left to right.
 fn merge_keys(entries: Vec<Entry>) -> Result<Vec<Entry>, Fault> {
-    let (merges, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.key == "<<");
+    let (merges, mut own): (Vec<_>, Vec<_>) =
+        entries.into_iter().partition(|entry| entry.key == "<<");
     let Some(merge) = merges.into_iter().next() else {
         return Ok(own);
     };

@@ -61,28 +61,51 @@ pub(super) fn detach_seed(plan: &DockerVm, node: &str, vmid: u32) -> Call {
 
 /// Changes the configuration from `prior` to `plan`; `config` is what Proxmox VE has, whose
 /// sub-options that we do not know are sent again, since it replaces property strings whole.
-pub(super) fn update(prior: &DockerVm, plan: &DockerVm, node: &str, vmid: u32, config: &QemuConfig, tag: Option<&str>) -> Vec<Call> {
+pub(super) fn update(
+    prior: &DockerVm,
+    plan: &DockerVm,
+    node: &str,
+    vmid: u32,
+    config: &QemuConfig,
+    tag: Option<&str>,
+) -> Vec<Call> {
     let base = format!("/nodes/{node}/qemu/{vmid}");
     let tag = tag.filter(|tag| config.tags.iter().any(|current| current == tag));
     let mut before = scalars(prior, prior.tags.as_ref(), tag);
     let mut after = scalars(plan, plan.tags.as_ref(), tag);
-    if let (Some(raw), Some(cpu)) = (config.cpu.as_deref(), plan.cpu.as_ref().and_then(|cpu| cpu.r#type.as_deref())) {
+    if let (Some(raw), Some(cpu)) = (
+        config.cpu.as_deref(),
+        plan.cpu.as_ref().and_then(|cpu| cpu.r#type.as_deref()),
+    ) {
         after = after.with("cpu", Some(with_cpu_type(raw, cpu)));
         before = before.with("cpu", Some(raw));
     }
     for (slot, nic) in prior.network_device.iter().flatten() {
-        before = before.with(slot.clone(), Some(network(nic, config.nets.get(slot).map(String::as_str))));
+        before = before.with(
+            slot.clone(),
+            Some(network(nic, config.nets.get(slot).map(String::as_str))),
+        );
     }
     for (slot, nic) in plan.network_device.iter().flatten() {
-        after = after.with(slot.clone(), Some(network(nic, config.nets.get(slot).map(String::as_str))));
+        after = after.with(
+            slot.clone(),
+            Some(network(nic, config.nets.get(slot).map(String::as_str))),
+        );
     }
-    match (&prior.data_disk, &plan.data_disk, config.disks.get(DATA_SLOT)) {
+    match (
+        &prior.data_disk,
+        &plan.data_disk,
+        config.disks.get(DATA_SLOT),
+    ) {
         (Some(old), Some(new), Some(raw)) if old.backup != new.backup => {
             before = before.with(DATA_SLOT, Some(raw));
             after = after.with(DATA_SLOT, Some(with_backup(raw, new)));
         }
         (None, Some(new), None) => {
-            let storage = new.datastore_id.clone().or_else(|| storage_of(config.disks.get(OS_SLOT)?));
+            let storage = new
+                .datastore_id
+                .clone()
+                .or_else(|| storage_of(config.disks.get(OS_SLOT)?));
             let volume = format!("{}:{}", storage.unwrap_or_default(), new.size_gb);
             after = after.with(DATA_SLOT, Some(data_drive(&volume, new)));
         }
@@ -114,24 +137,36 @@ pub(super) fn update(prior: &DockerVm, plan: &DockerVm, node: &str, vmid: u32, c
 pub(super) fn resize(node: &str, vmid: u32, slot: &str, gibibytes: &str) -> Call {
     // Without a unit Proxmox VE would take bytes, and it knows no exact decimals.
     let size = format!("{}M", mebibytes(gibibytes).unwrap_or_default());
-    let params = Params::new().with("disk", Some(slot)).with("size", Some(size));
+    let params = Params::new()
+        .with("disk", Some(slot))
+        .with("size", Some(size));
     Call::put(format!("/nodes/{node}/qemu/{vmid}/resize"), params).task()
 }
 
 /// Starts the VM.
 pub(super) fn start(node: &str, vmid: u32) -> Call {
-    Call::post(format!("/nodes/{node}/qemu/{vmid}/status/start"), Params::new()).task()
+    Call::post(
+        format!("/nodes/{node}/qemu/{vmid}/status/start"),
+        Params::new(),
+    )
+    .task()
 }
 
 /// Asks the guest to shut down and cuts the power after a minute.
 pub(super) fn shutdown(node: &str, vmid: u32) -> Call {
-    let params = Params::new().with("timeout", Some(60)).flag("forceStop", Some(true));
+    let params = Params::new()
+        .with("timeout", Some(60))
+        .flag("forceStop", Some(true));
     Call::post(format!("/nodes/{node}/qemu/{vmid}/status/shutdown"), params).task()
 }
 
 /// Cuts the power.
 pub(super) fn stop(node: &str, vmid: u32) -> Call {
-    Call::post(format!("/nodes/{node}/qemu/{vmid}/status/stop"), Params::new()).task()
+    Call::post(
+        format!("/nodes/{node}/qemu/{vmid}/status/stop"),
+        Params::new(),
+    )
+    .task()
 }
 
 /// Destroys the VM with its disks.
@@ -145,7 +180,11 @@ pub(super) fn destroy(prior: &DockerVm, node: &str, vmid: u32) -> Call {
 /// Deletes a volume; a missing one is a success of the task.
 pub(super) fn delete_volume(node: &str, volume: &str) -> Call {
     let storage = volume.split(':').next().unwrap_or_default();
-    Call::delete(format!("/nodes/{node}/storage/{storage}/content/{volume}"), Params::new()).task()
+    Call::delete(
+        format!("/nodes/{node}/storage/{storage}/content/{volume}"),
+        Params::new(),
+    )
+    .task()
 }
 
 /// Attributes whose change a running VM takes only after a restart.
@@ -154,7 +193,12 @@ pub(super) const NEEDS_RESTART: &[&str] = &["cpu.cores", "cpu.sockets", "cpu.typ
 fn scalars(vm: &DockerVm, tags: Option<&BTreeSet<String>>, tag: Option<&str>) -> Params {
     let cpu = vm.cpu.clone().unwrap_or_default();
     let memory = vm.memory.clone().unwrap_or_default();
-    let tags: BTreeSet<&str> = tags.into_iter().flatten().map(String::as_str).chain(tag).collect();
+    let tags: BTreeSet<&str> = tags
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .chain(tag)
+        .collect();
     let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let params = Params::new()
         .with("name", Some(&vm.name))
@@ -229,7 +273,9 @@ fn network(nic: &NetworkDevice, current: Option<&str>) -> PropertyString {
 /// The storage part of a volume id at the head of a drive.
 pub(super) fn storage_of(drive: &str) -> Option<String> {
     let volume = drive.split(',').next()?;
-    volume.split_once(':').map(|(storage, _)| storage.to_owned())
+    volume
+        .split_once(':')
+        .map(|(storage, _)| storage.to_owned())
 }
 
 /// The size of a drive in bytes.

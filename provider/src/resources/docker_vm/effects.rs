@@ -1,9 +1,6 @@
 //! What a plan of `pmoves_docker_vm` means beyond its attributes. Pure.
 
-use super::{
-    calls::NEEDS_RESTART,
-    checks::mebibytes,
-};
+use super::{calls::NEEDS_RESTART, checks::mebibytes};
 use crate::{
     framework::{Plan, Value, resource::Faults},
     resources::docker,
@@ -11,23 +8,42 @@ use crate::{
 
 /// Rules between attributes, as far as they are known.
 pub(super) fn validate(config: &Value, found: &mut Faults<'_>) {
-    let (size, balloon) = (config.at("memory.size").as_i64(), config.at("memory.balloon").as_i64());
+    let (size, balloon) = (
+        config.at("memory.size").as_i64(),
+        config.at("memory.balloon").as_i64(),
+    );
     if let (Some(size), Some(balloon)) = (size, balloon)
         && balloon > size
     {
-        found.error("memory.balloon", "Invalid balloon", format!("Must not be more than memory.size, which is {size}."));
+        found.error(
+            "memory.balloon",
+            "Invalid balloon",
+            format!("Must not be more than memory.size, which is {size}."),
+        );
     }
     let nics = config.get("network_device");
-    for (slot, ip) in config.at("initialization.ip_config").as_map().into_iter().flatten() {
+    for (slot, ip) in config
+        .at("initialization.ip_config")
+        .as_map()
+        .into_iter()
+        .flatten()
+    {
         if let Some(nics) = nics.as_map()
             && !nics.contains_key(slot)
         {
-            found.error(&format!("initialization.ip_config.{slot}"), "No such NIC", format!("network_device has no {slot}."));
+            found.error(
+                &format!("initialization.ip_config.{slot}"),
+                "No such NIC",
+                format!("network_device has no {slot}."),
+            );
         }
         for (family, automatic) in [("ipv4", ["dhcp", "dhcp"]), ("ipv6", ["dhcp", "auto"])] {
             let gateway = !ip.at(&format!("{family}.gateway")).is_null();
             let address = ip.at(&format!("{family}.address"));
-            let dynamic = address.is_null() || address.as_str().is_some_and(|text| automatic.contains(&text));
+            let dynamic = address.is_null()
+                || address
+                    .as_str()
+                    .is_some_and(|text| automatic.contains(&text));
             if gateway && dynamic {
                 found.error(
                     &format!("initialization.ip_config.{slot}.{family}.gateway"),
@@ -38,7 +54,10 @@ pub(super) fn validate(config: &Value, found: &mut Faults<'_>) {
         }
     }
     let account = config.at("initialization.user_account");
-    let (password, version) = (account.get("password_wo"), account.get("password_wo_version"));
+    let (password, version) = (
+        account.get("password_wo"),
+        account.get("password_wo_version"),
+    );
     if !password.is_null() && version.is_null() {
         found.error(
             "initialization.user_account.password_wo",
@@ -69,11 +88,18 @@ fn creating(plan: &mut Plan<'_>) {
     for (path, what) in [
         ("image.id", "the image to start from"),
         ("os_disk.datastore_id", "the storage for its disk"),
-        ("network_device.net0.bridge", "a first NIC, net0, with its bridge"),
+        (
+            "network_device.net0.bridge",
+            "a first NIC, net0, with its bridge",
+        ),
     ] {
         if plan.config.at(path).is_null() {
             let root = path.split('.').next().unwrap_or(path);
-            plan.error(root, format!("{path} is missing"), format!("A new VM needs {what}."));
+            plan.error(
+                root,
+                format!("{path} is missing"),
+                format!("A new VM needs {what}."),
+            );
         }
     }
     if plan.value.get("data_disk").is_null() {
@@ -110,10 +136,14 @@ fn updating(plan: &mut Plan<'_>) {
         }
     }
     if plan.changed("node_name") && plan.value.get("node_name") != plan.prior.get("current_node") {
-        plan.error("node_name", "The VM is on another node", format!(
-            "It is on {}. Migrate it first; the new node_name is then only noted down.",
-            plan.prior.get("current_node").display()
-        ));
+        plan.error(
+            "node_name",
+            "The VM is on another node",
+            format!(
+                "It is on {}. Migrate it first; the new node_name is then only noted down.",
+                plan.prior.get("current_node").display()
+            ),
+        );
     }
     let running = plan.prior.get("started").as_bool() == Some(true);
     let runs = plan.value.get("started").as_bool() != Some(false);
@@ -132,7 +162,12 @@ fn updating(plan: &mut Plan<'_>) {
         plan.unknown("interface_name");
     }
     if runs && plan.prior.get("docker_version").is_null() {
-        for name in ["docker_version", "compose_version", "storage_driver", "interface_name"] {
+        for name in [
+            "docker_version",
+            "compose_version",
+            "storage_driver",
+            "interface_name",
+        ] {
             plan.unknown(name);
         }
     }
@@ -141,7 +176,11 @@ fn updating(plan: &mut Plan<'_>) {
 
 /// Says which attributes make the VM restart, or wait for one.
 fn restart(plan: &mut Plan<'_>, running: bool) {
-    let pending: Vec<&str> = NEEDS_RESTART.iter().copied().filter(|path| plan.changed(path)).collect();
+    let pending: Vec<&str> = NEEDS_RESTART
+        .iter()
+        .copied()
+        .filter(|path| plan.changed(path))
+        .collect();
     let waits = plan.prior.get("restart_required").as_bool() == Some(true);
     let never = plan.value.get("restart_policy").as_str() == Some("never");
     if !running {

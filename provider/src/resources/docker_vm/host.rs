@@ -14,10 +14,10 @@ use crate::{
     guest::{
         agent::AgentGuest,
         cloud_init,
-        password::password_hash,
         disk::{self, Filesystem},
         docker as engine,
         facts::{self, Facts},
+        password::password_hash,
         seed::{self, Address, Seed, SeedNic, User},
     },
     pve::{Pve, Version},
@@ -41,11 +41,18 @@ pub(super) fn seed(plan: &DockerVm, vmid: u32) -> Vec<u8> {
     let nics = plan.network_device.iter().flatten().map(|(slot, nic)| {
         let config = configs.get(slot).cloned();
         SeedNic {
-            mac: nic.mac_address.clone().unwrap_or_default().to_ascii_lowercase(),
+            mac: nic
+                .mac_address
+                .clone()
+                .unwrap_or_default()
+                .to_ascii_lowercase(),
             ipv4: ipv4(config.as_ref()),
             ipv6: ipv6(config.as_ref()),
             // 1 stands for the bridge's own, which the guest finds by itself.
-            mtu: nic.mtu.filter(|mtu| *mtu > 1).and_then(|mtu| u16::try_from(mtu).ok()),
+            mtu: nic
+                .mtu
+                .filter(|mtu| *mtu > 1)
+                .and_then(|mtu| u16::try_from(mtu).ok()),
         }
     });
     seed::seed(&Seed {
@@ -54,10 +61,17 @@ pub(super) fn seed(plan: &DockerVm, vmid: u32) -> Vec<u8> {
         user: User {
             username: account.username.unwrap_or_else(|| "pmoves".to_owned()),
             keys: account.keys.into_iter().flatten().collect(),
-            password_hash: account.password_wo.map(|plain| crate::secret::Secret::new(password_hash(plain.expose()))),
+            password_hash: account
+                .password_wo
+                .map(|plain| crate::secret::Secret::new(password_hash(plain.expose()))),
         },
         upgrade: init.upgrade == Some(true),
-        dns_servers: dns.servers.into_iter().flatten().filter_map(|text| text.parse().ok()).collect(),
+        dns_servers: dns
+            .servers
+            .into_iter()
+            .flatten()
+            .filter_map(|text| text.parse().ok())
+            .collect(),
         dns_domain: dns.domain,
         nics: nics.collect(),
         scripts: Vec::new(),
@@ -79,7 +93,13 @@ pub(super) fn draw_mac() -> String {
 }
 
 /// Waits for the guest and makes it a Docker host.
-pub(super) async fn first_boot(pve: &Pve, node: &str, vmid: u32, plan: &DockerVm, state: &mut State<DockerVm>) -> Result<DockerVm> {
+pub(super) async fn first_boot(
+    pve: &Pve,
+    node: &str,
+    vmid: u32,
+    plan: &DockerVm,
+    state: &mut State<DockerVm>,
+) -> Result<DockerVm> {
     let guest = AgentGuest::new(pve.clone(), node, vmid);
     tracing::info!(vmid, "waiting for the guest agent");
     guest.wait().await.map_err(|error| {
@@ -90,7 +110,10 @@ pub(super) async fn first_boot(pve: &Pve, node: &str, vmid: u32, plan: &DockerVm
     tracing::info!(vmid, "waiting for cloud-init");
     let done = cloud_init::wait(&guest).await?;
     for warning in done.errors {
-        state.warn(format!("cloud-init on {} has something to say", plan.name), warning);
+        state.warn(
+            format!("cloud-init on {} has something to say", plan.name),
+            warning,
+        );
     }
     set_up(pve, node, vmid, plan.clone()).await
 }
@@ -105,7 +128,12 @@ pub(super) fn concerned(prior: &DockerVm, plan: &DockerVm) -> bool {
 }
 
 /// Prepares the data disk and Docker. Safe to repeat.
-pub(super) async fn set_up(pve: &Pve, node: &str, vmid: u32, mut plan: DockerVm) -> Result<DockerVm> {
+pub(super) async fn set_up(
+    pve: &Pve,
+    node: &str,
+    vmid: u32,
+    mut plan: DockerVm,
+) -> Result<DockerVm> {
     let guest = AgentGuest::new(pve.clone(), node, vmid);
     guest.wait().await?;
     // Before anything is changed: the machine may be one that Docker must never run on.
@@ -113,11 +141,16 @@ pub(super) async fn set_up(pve: &Pve, node: &str, vmid: u32, mut plan: DockerVm)
     facts::guard(&seen)?;
     if let Some(data) = &plan.data_disk {
         tracing::info!(vmid, "preparing the data disk");
-        disk::prepare(&guest, &data_disk(data)).await.map_err(|error| Failure::from(error).at("data_disk"))?;
+        disk::prepare(&guest, &data_disk(data))
+            .await
+            .map_err(|error| Failure::from(error).at("data_disk"))?;
     }
     if let Some(docker) = &plan.docker {
         tracing::info!(vmid, "setting up Docker");
-        let mount = plan.data_disk.as_ref().and_then(|disk| disk.mount_path.clone());
+        let mount = plan
+            .data_disk
+            .as_ref()
+            .and_then(|disk| disk.mount_path.clone());
         seen = engine::apply(&guest, &wish(docker, mount))
             .await
             .map_err(|error| Failure::from(error).at("docker"))?;
@@ -129,7 +162,10 @@ pub(super) async fn set_up(pve: &Pve, node: &str, vmid: u32, mut plan: DockerVm)
 fn data_disk(disk: &DataDisk) -> disk::DataDisk {
     disk::DataDisk {
         serial: DATA_SERIAL.to_owned(),
-        mount_path: disk.mount_path.clone().unwrap_or_else(|| "/opt/docker".to_owned()),
+        mount_path: disk
+            .mount_path
+            .clone()
+            .unwrap_or_else(|| "/opt/docker".to_owned()),
         filesystem: match disk.filesystem.as_deref() {
             Some("xfs") => Filesystem::Xfs,
             _ => Filesystem::Ext4,
@@ -146,9 +182,16 @@ pub(super) fn note_facts(vm: &mut DockerVm, facts: &Facts) {
             Some((slot, facts.nics.get(&mac)?))
         })
         .collect();
-    let first = seen.iter().find(|(slot, _)| slot.as_str() == "net0").map(|(_, nic)| *nic);
+    let first = seen
+        .iter()
+        .find(|(slot, _)| slot.as_str() == "net0")
+        .map(|(_, nic)| *nic);
     let (interface, v4, v6) = match first {
-        Some(nic) => (Some(nic.name.clone()), address(nic, IpAddr::is_ipv4), address(nic, IpAddr::is_ipv6)),
+        Some(nic) => (
+            Some(nic.name.clone()),
+            address(nic, IpAddr::is_ipv4),
+            address(nic, IpAddr::is_ipv6),
+        ),
         None => (None, None, None),
     };
     let addresses = seen
@@ -193,12 +236,18 @@ fn ipv4(config: Option<&IpConfig>) -> Address {
             _ => Address::Dhcp,
         };
     };
-    parse(ipv4.address.as_deref().unwrap_or("dhcp"), ipv4.gateway.as_deref())
+    parse(
+        ipv4.address.as_deref().unwrap_or("dhcp"),
+        ipv4.gateway.as_deref(),
+    )
 }
 
 fn ipv6(config: Option<&IpConfig>) -> Address {
     match config.and_then(|config| config.ipv6.as_ref()) {
-        Some(ipv6) => parse(ipv6.address.as_deref().unwrap_or("auto"), ipv6.gateway.as_deref()),
+        Some(ipv6) => parse(
+            ipv6.address.as_deref().unwrap_or("auto"),
+            ipv6.gateway.as_deref(),
+        ),
         None => Address::None,
     }
 }
@@ -207,9 +256,11 @@ fn parse(address: &str, gateway: Option<&str>) -> Address {
     match address {
         "dhcp" => Address::Dhcp,
         "auto" => Address::Auto,
-        text => text.parse().map_or(Address::None, |address| Address::Static {
-            address,
-            gateway: gateway.and_then(|text| text.parse().ok()),
-        }),
+        text => text
+            .parse()
+            .map_or(Address::None, |address| Address::Static {
+                address,
+                gateway: gateway.and_then(|text| text.parse().ok()),
+            }),
     }
 }

@@ -16,7 +16,12 @@ use crate::{
 };
 
 /// Refreshes a state: one row of the shared list, one config, one look at the guest.
-pub(super) async fn read(cx: &Context<'_, Cluster>, pve: &Pve, prior: DockerVm, state: &mut State<DockerVm>) -> Result<()> {
+pub(super) async fn read(
+    cx: &Context<'_, Cluster>,
+    pve: &Pve,
+    prior: DockerVm,
+    state: &mut State<DockerVm>,
+) -> Result<()> {
     let vmid = prior.vmid()?;
     let Some(row) = pve.guest_opt(vmid).await? else {
         return gone(pve, &prior, vmid, state).await;
@@ -26,9 +31,15 @@ pub(super) async fn read(cx: &Context<'_, Cluster>, pve: &Pve, prior: DockerVm, 
     }
     let Some(config) = pve.vm_config_opt(&row.node, vmid).await? else {
         // The list is older than the config: it was destroyed or moved a moment ago.
-        let moved = pve.guests_now().await?.iter().any(|now| now.vmid == vmid && now.node != row.node);
+        let moved = pve
+            .guests_now()
+            .await?
+            .iter()
+            .any(|now| now.vmid == vmid && now.node != row.node);
         return match moved {
-            true => Err(Failure::new(format!("VM {vmid} is on its way to another node; try again"))),
+            true => Err(Failure::new(format!(
+                "VM {vmid} is on its way to another node; try again"
+            ))),
             false => gone(pve, &prior, vmid, state).await,
         };
     };
@@ -74,7 +85,11 @@ async fn gone(pve: &Pve, prior: &DockerVm, vmid: u32, state: &mut State<DockerVm
     }
     match pve.vm_config_opt(node, vmid).await {
         Ok(None) => state.remove(),
-        Ok(Some(_)) => return Err(Failure::new(format!("VM {vmid} exists on {node}, but is not in the list of the cluster; try again"))),
+        Ok(Some(_)) => {
+            return Err(Failure::new(format!(
+                "VM {vmid} exists on {node}, but is not in the list of the cluster; try again"
+            )));
+        }
         Err(crate::pve::Error::Forbidden { .. }) if pve.vmid_is_free(vmid).await? => state.remove(),
         Err(error) => return Err(error.into()),
     }
@@ -82,15 +97,30 @@ async fn gone(pve: &Pve, prior: &DockerVm, vmid: u32, state: &mut State<DockerVm
 }
 
 /// The state that a config tells, over what it cannot tell.
-pub(super) fn from_config(prior: &DockerVm, config: &QemuConfig, row: &GuestRow, tag: Option<&str>, importing: bool) -> DockerVm {
+pub(super) fn from_config(
+    prior: &DockerVm,
+    config: &QemuConfig,
+    row: &GuestRow,
+    tag: Option<&str>,
+    importing: bool,
+) -> DockerVm {
     let signed = |number: Option<u32>| number.map(i64::from);
-    let cpu = config.cpu.as_deref().and_then(|raw| PropertyString::parse(raw, Some("cputype")).ok());
-    let (cpu_prior, tags) = (prior.cpu.clone().unwrap_or_default(), own_tags(prior, config, tag));
+    let cpu = config
+        .cpu
+        .as_deref()
+        .and_then(|raw| PropertyString::parse(raw, Some("cputype")).ok());
+    let (cpu_prior, tags) = (
+        prior.cpu.clone().unwrap_or_default(),
+        own_tags(prior, config, tag),
+    );
     let cpu = Cpu {
         cores: signed(config.cores),
         sockets: signed(config.sockets),
         // Flags that the attribute does not spell stay out of it.
-        r#type: match (&cpu_prior.r#type, cpu.as_ref().and_then(|cpu| cpu.get("cputype"))) {
+        r#type: match (
+            &cpu_prior.r#type,
+            cpu.as_ref().and_then(|cpu| cpu.get("cputype")),
+        ) {
             (Some(prior), Some(now)) if prior.split(',').next() == Some(now) => Some(prior.clone()),
             (_, now) => now.map(str::to_owned),
         },
@@ -107,8 +137,15 @@ pub(super) fn from_config(prior: &DockerVm, config: &QemuConfig, row: &GuestRow,
     DockerVm {
         id: Some(format!("qemu/{}", row.vmid)),
         vm_id: Some(row.vmid),
-        name: config.name.clone().unwrap_or_else(|| format!("VM{}", row.vmid)),
-        node_name: if prior.node_name.is_empty() { row.node.clone() } else { prior.node_name.clone() },
+        name: config
+            .name
+            .clone()
+            .unwrap_or_else(|| format!("VM{}", row.vmid)),
+        node_name: if prior.node_name.is_empty() {
+            row.node.clone()
+        } else {
+            prior.node_name.clone()
+        },
         current_node: Some(row.node.clone()),
         cpu: Some(cpu).filter(|cpu| *cpu != Cpu::default()),
         memory: Some(memory).filter(|memory| *memory != Memory::default()),
@@ -128,7 +165,11 @@ pub(super) fn from_config(prior: &DockerVm, config: &QemuConfig, row: &GuestRow,
 }
 
 /// The tags without the provider's own, which is not the practitioner's business.
-fn own_tags(prior: &DockerVm, config: &QemuConfig, tag: Option<&str>) -> Option<std::collections::BTreeSet<String>> {
+fn own_tags(
+    prior: &DockerVm,
+    config: &QemuConfig,
+    tag: Option<&str>,
+) -> Option<std::collections::BTreeSet<String>> {
     let listed = |name: &str| prior.tags.as_ref().is_some_and(|tags| tags.contains(name));
     Some(
         config
@@ -158,8 +199,17 @@ fn data_disk(prior: &DockerVm, config: &QemuConfig, importing: bool) -> Option<D
 }
 
 /// The NICs that the state follows; on import, all of them.
-fn nics(prior: &DockerVm, config: &QemuConfig, importing: bool) -> Option<BTreeMap<String, NetworkDevice>> {
-    let known = |slot: &str| prior.network_device.as_ref().is_some_and(|nics| nics.contains_key(slot));
+fn nics(
+    prior: &DockerVm,
+    config: &QemuConfig,
+    importing: bool,
+) -> Option<BTreeMap<String, NetworkDevice>> {
+    let known = |slot: &str| {
+        prior
+            .network_device
+            .as_ref()
+            .is_some_and(|nics| nics.contains_key(slot))
+    };
     let nics: BTreeMap<_, _> = config
         .nets
         .iter()
@@ -198,7 +248,11 @@ pub(super) async fn sizes(pve: &Pve, plan: &mut DockerVm, vmid: u32) -> Result<(
         return Ok(());
     };
     if let Some(config) = pve.vm_config_opt(&plan.node_name, vmid).await? {
-        disk.size_gb = config.disks.get(OS_SLOT).and_then(|raw| bytes_of(raw)).map(gibibytes);
+        disk.size_gb = config
+            .disks
+            .get(OS_SLOT)
+            .and_then(|raw| bytes_of(raw))
+            .map(gibibytes);
     }
     Ok(())
 }
@@ -206,6 +260,8 @@ pub(super) async fn sizes(pve: &Pve, plan: &mut DockerVm, vmid: u32) -> Result<(
 /// Whether anything changed that a running VM takes only after a restart.
 pub(super) fn restart_due(prior: &DockerVm, plan: &DockerVm) -> bool {
     let (before, after) = (untyped(prior), untyped(plan));
-    let changed = NEEDS_RESTART.iter().any(|path| before.at(path) != after.at(path));
+    let changed = NEEDS_RESTART
+        .iter()
+        .any(|path| before.at(path) != after.at(path));
     changed || prior.restart_required == Some(true)
 }

@@ -13,12 +13,26 @@ const HIDDEN: &str = "pmoves-secret";
 
 /// Rules between attributes, and the text itself as soon as it is known.
 pub(super) fn validate(config: &Value, found: &mut Faults<'_>) {
-    match (config.get("compose").is_null(), config.get("compose_files").is_null()) {
-        (true, true) => found.error("compose", "The text is missing", "Set compose, or compose_files for several files."),
-        (false, false) => found.error("compose_files", "Two texts", "Set compose or compose_files, not both."),
+    match (
+        config.get("compose").is_null(),
+        config.get("compose_files").is_null(),
+    ) {
+        (true, true) => found.error(
+            "compose",
+            "The text is missing",
+            "Set compose, or compose_files for several files.",
+        ),
+        (false, false) => found.error(
+            "compose_files",
+            "Two texts",
+            "Set compose or compose_files, not both.",
+        ),
         _ => {}
     }
-    for (secret, version) in [("env_wo", "env_wo_version"), ("secrets_wo", "secrets_wo_version")] {
+    for (secret, version) in [
+        ("env_wo", "env_wo_version"),
+        ("secrets_wo", "secrets_wo_version"),
+    ] {
         if !config.get(secret).is_null() && config.get(version).is_null() {
             found.error(secret, format!("{version} is missing"), format!("A write-only value cannot be compared; set {version} to any text and change it with the value."));
         }
@@ -27,25 +41,43 @@ pub(super) fn validate(config: &Value, found: &mut Faults<'_>) {
     for (name, value) in config.get("env").as_map().into_iter().flatten() {
         let telling = ["PASSWORD", "SECRET", "TOKEN", "API_KEY", "PRIVATE_KEY"];
         let upper = name.to_ascii_uppercase();
-        if value.as_str().is_some_and(|text| !text.is_empty()) && telling.iter().any(|word| upper.ends_with(word)) {
-            found.warn("env", format!("{name} looks like a secret"), "Values of env are stored in the state. env_wo and secrets_wo are not.");
+        if value.as_str().is_some_and(|text| !text.is_empty())
+            && telling.iter().any(|word| upper.ends_with(word))
+        {
+            found.warn(
+                "env",
+                format!("{name} looks like a secret"),
+                "Values of env are stored in the state. env_wo and secrets_wo are not.",
+            );
         }
     }
     match parse(config, config) {
         Parsed::Unknown => {}
         Parsed::Faulty(faults) => {
             for fault in faults {
-                found.error(&attribute_of(config, &fault), "Invalid Compose text", sentence(&fault));
+                found.error(
+                    &attribute_of(config, &fault),
+                    "Invalid Compose text",
+                    sentence(&fault),
+                );
             }
         }
         Parsed::Project(project) => {
             for fault in &project.warnings {
-                found.warn(&attribute_of(config, fault), "Compose text", sentence(fault));
+                found.warn(
+                    &attribute_of(config, fault),
+                    "Compose text",
+                    sentence(fault),
+                );
             }
             let names = config.get("secrets_wo").as_map();
             for name in names.into_iter().flatten().map(|(name, _)| name) {
                 if !project.secrets.contains_key(name) {
-                    found.error("secrets_wo", "No such secret", format!("The text has no secret {name:?} under `secrets:`."));
+                    found.error(
+                        "secrets_wo",
+                        "No such secret",
+                        format!("The text has no secret {name:?} under `secrets:`."),
+                    );
                 }
             }
         }
@@ -65,9 +97,18 @@ pub(super) enum Parsed {
 /// Reads the text of a configuration, plan or state. `secrets` is where the write-only values are,
 /// of which only the names count.
 pub(super) fn parse(object: &Value, secrets: &Value) -> Parsed {
-    let parts = ["name", "compose", "compose_files", "files", "env", "profiles"];
+    let parts = [
+        "name",
+        "compose",
+        "compose_files",
+        "files",
+        "env",
+        "profiles",
+    ];
     let names = ["env_wo", "secrets_wo"].map(|name| secrets.get(name));
-    if parts.iter().any(|part| object.get(part).has_unknown()) || names.iter().any(|value| value.is_unknown()) {
+    if parts.iter().any(|part| object.get(part).has_unknown())
+        || names.iter().any(|value| value.is_unknown())
+    {
         return Parsed::Unknown;
     }
     let texts = texts(object);
@@ -78,17 +119,37 @@ pub(super) fn parse(object: &Value, secrets: &Value) -> Parsed {
             .collect()
     };
     let (mut env, files) = (strings("env"), strings("files"));
-    for name in names[0].as_map().into_iter().flatten().map(|(name, _)| name) {
+    for name in names[0]
+        .as_map()
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name)
+    {
         env.insert(name.clone(), HIDDEN.to_owned());
     }
     let profiles = object.get("profiles").as_list().into_iter().flatten();
     let inputs = Inputs {
         project: object.get("name").as_str().unwrap_or_default(),
-        sources: texts.iter().map(|(name, text)| Source { name, text }).collect(),
+        sources: texts
+            .iter()
+            .map(|(name, text)| Source { name, text })
+            .collect(),
         env,
-        files: files.iter().map(|(path, text)| (path.clone(), text.as_bytes())).collect(),
-        secrets: Some(names[1].as_map().into_iter().flatten().map(|(name, _)| name.clone()).collect()),
-        profiles: profiles.filter_map(|name| name.as_str().map(str::to_owned)).collect(),
+        files: files
+            .iter()
+            .map(|(path, text)| (path.clone(), text.as_bytes()))
+            .collect(),
+        secrets: Some(
+            names[1]
+                .as_map()
+                .into_iter()
+                .flatten()
+                .map(|(name, _)| name.clone())
+                .collect(),
+        ),
+        profiles: profiles
+            .filter_map(|name| name.as_str().map(str::to_owned))
+            .collect(),
     };
     match compose::parse(&inputs) {
         Ok(project) => Parsed::Project(Box::new(project)),
@@ -98,12 +159,20 @@ pub(super) fn parse(object: &Value, secrets: &Value) -> Parsed {
 
 /// The texts with the names of their files.
 pub(super) fn texts(object: &Value) -> Vec<(String, String)> {
-    match (object.get("compose").as_str(), object.get("compose_files").as_list()) {
+    match (
+        object.get("compose").as_str(),
+        object.get("compose_files").as_list(),
+    ) {
         (Some(text), _) => vec![("compose.yaml".to_owned(), text.to_owned())],
         (None, Some(list)) => list
             .iter()
             .enumerate()
-            .map(|(index, text)| (file_name(index), text.as_str().unwrap_or_default().to_owned()))
+            .map(|(index, text)| {
+                (
+                    file_name(index),
+                    text.as_str().unwrap_or_default().to_owned(),
+                )
+            })
             .collect(),
         (None, None) => Vec::new(),
     }
@@ -117,15 +186,27 @@ fn file_name(index: usize) -> String {
 }
 
 fn attribute_of(config: &Value, fault: &Fault) -> String {
-    if config.get("files").as_map().is_some_and(|files| files.contains_key(&fault.file)) {
+    if config
+        .get("files")
+        .as_map()
+        .is_some_and(|files| files.contains_key(&fault.file))
+    {
         return "files".to_owned();
     }
     match config.get("compose").is_null() {
         false => "compose".to_owned(),
         true => (0..)
-            .take(config.get("compose_files").as_list().map_or(0, <[Value]>::len))
+            .take(
+                config
+                    .get("compose_files")
+                    .as_list()
+                    .map_or(0, <[Value]>::len),
+            )
             .find(|index| file_name(*index) == fault.file)
-            .map_or_else(|| "compose_files".to_owned(), |index| format!("compose_files.{index}")),
+            .map_or_else(
+                || "compose_files".to_owned(),
+                |index| format!("compose_files.{index}"),
+            ),
     }
 }
 
@@ -135,13 +216,21 @@ fn sentence(fault: &Fault) -> String {
 
 /// What a plan makes of `id`, `project_directory`, `services` and `status`.
 pub(super) fn effects(plan: &mut Plan<'_>) {
-    let (host, name) = (plan.value.get("host_id").clone(), plan.value.get("name").clone());
+    let (host, name) = (
+        plan.value.get("host_id").clone(),
+        plan.value.get("name").clone(),
+    );
     if let (Some(host), Some(name)) = (host.as_str(), name.as_str()) {
-        let (id, directory) = (format!("{host}/{name}"), format!("{}/{name}", super::checks::STACKS));
+        let (id, directory) = (
+            format!("{host}/{name}"),
+            format!("{}/{name}", super::checks::STACKS),
+        );
         if plan.creating() {
             plan.set("id", id);
         }
-        if plan.value.get("project_directory").is_unknown() && plan.config.get("project_directory").is_null() {
+        if plan.value.get("project_directory").is_unknown()
+            && plan.config.get("project_directory").is_null()
+        {
             plan.set("project_directory", directory);
         }
     }
@@ -149,7 +238,10 @@ pub(super) fn effects(plan: &mut Plan<'_>) {
         plan.set("services", Value::Unknown);
     }
     let waits = plan.value.get("wait").as_bool() != Some(false);
-    let services = match (parse(&plan.value, plan.config), parse(plan.prior, plan.config)) {
+    let services = match (
+        parse(&plan.value, plan.config),
+        parse(plan.prior, plan.config),
+    ) {
         (Parsed::Project(next), Parsed::Project(prior)) if !plan.creating() => {
             redefined(plan, &prior, &next);
             planned(plan, &next, &touched(plan, &prior, &next), waits)
@@ -167,7 +259,11 @@ pub(super) fn effects(plan: &mut Plan<'_>) {
             false => plan.unknown("status"),
         }
         plan.set("services", services);
-    } else if plan.prior.get("status").as_str() != Some("running") && waits && !plan.creating() && plan.prior.get("services").as_map().is_some() {
+    } else if plan.prior.get("status").as_str() != Some("running")
+        && waits
+        && !plan.creating()
+        && plan.prior.get("services").as_map().is_some()
+    {
         // Nothing to do for any service: the word follows the services, at the next refresh.
     }
 }
@@ -190,7 +286,11 @@ fn redefined(plan: &mut Plan<'_>, prior: &Project, next: &Project) {
 /// Services that the next apply makes anew, as far as a plan can tell.
 fn touched(plan: &Plan<'_>, prior: &Project, next: &Project) -> BTreeSet<String> {
     let changes = compose::changed(prior, next);
-    let mut touched: BTreeSet<String> = changes.added.into_iter().chain(changes.changed.into_keys()).collect();
+    let mut touched: BTreeSet<String> = changes
+        .added
+        .into_iter()
+        .chain(changes.changed.into_keys())
+        .collect();
     let secret_users = |service: &compose::Service| !service.secrets.is_empty();
     for (name, service) in &next.services {
         let anew = plan.changed("env_wo_version")
@@ -207,13 +307,20 @@ fn touched(plan: &Plan<'_>, prior: &Project, next: &Project) -> BTreeSet<String>
 /// should have, which is how drift shows.
 fn planned(plan: &Plan<'_>, next: &Project, touched: &BTreeSet<String>, waits: bool) -> Value {
     let before = plan.prior.get("services");
-    let services = next.services.iter().filter(|(_, service)| service.replicas > 0);
+    let services = next
+        .services
+        .iter()
+        .filter(|(_, service)| service.replicas > 0);
     let entries = services.map(|(name, service)| {
         let known = before.get(name);
         let value = match (known, touched.contains(name)) {
             (Value::Map(known), false) => {
                 let mut known = known.clone();
-                let was = known.get("state").and_then(Value::as_str).unwrap_or_default().to_owned();
+                let was = known
+                    .get("state")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned();
                 let state = wanted(service.wanted, &was);
                 if was == "outdated" || was == "missing" {
                     for name in ["image_digest", "replicas", "config_hash"] {
@@ -221,7 +328,10 @@ fn planned(plan: &Plan<'_>, next: &Project, touched: &BTreeSet<String>, waits: b
                     }
                 }
                 if was != state {
-                    known.insert("state".to_owned(), if waits { state.into() } else { Value::Unknown });
+                    known.insert(
+                        "state".to_owned(),
+                        if waits { state.into() } else { Value::Unknown },
+                    );
                 }
                 Value::Map(known)
             }
@@ -235,7 +345,9 @@ fn planned(plan: &Plan<'_>, next: &Project, touched: &BTreeSet<String>, waits: b
 fn fresh(service: &compose::Service) -> Value {
     let image = service.image.as_deref().map_or(Value::Unknown, Value::from);
     let unknown = ["image_digest", "state", "replicas", "ports", "config_hash"];
-    let entries = unknown.iter().map(|name| ((*name).to_owned(), Value::Unknown));
+    let entries = unknown
+        .iter()
+        .map(|name| ((*name).to_owned(), Value::Unknown));
     Value::Map(entries.chain([("image".to_owned(), image)]).collect())
 }
 

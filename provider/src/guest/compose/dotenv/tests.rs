@@ -17,9 +17,15 @@ fn zz_oracle() {
             Ok(v) => format!("OK {}", serde_json::to_string(&v).unwrap()),
             Err(e) => format!("ERR {e}"),
         };
-        if want.contains("\"\":") || want.contains("zero length") { assert!(got.starts_with("ERR"), "{text:?} {want} {got}"); continue; }
+        if want.contains("\"\":") || want.contains("zero length") {
+            assert!(got.starts_with("ERR"), "{text:?} {want} {got}");
+            continue;
+        }
         let same = match (want.starts_with("OK"), got.starts_with("OK")) {
-            (true, true) => want[3..].parse::<serde_json::Value>().unwrap() == got[3..].parse::<serde_json::Value>().unwrap(),
+            (true, true) => {
+                want[3..].parse::<serde_json::Value>().unwrap()
+                    == got[3..].parse::<serde_json::Value>().unwrap()
+            }
             (false, false) => true,
             _ => false,
         };
