@@ -1,1 +1,3 @@
 //! A Proxmox VE API server for tests.
+
+pub mod machine;
