@@ -247,10 +247,10 @@ impl Attribute {
         }
     }
 
-    /// May be left open: then it stays as it is.
+    /// May be left open: then it stays as it is. A required attribute cannot be.
     pub fn open(self) -> Self {
         Self {
-            computed: true,
+            computed: !self.required,
             ..self
         }
     }
