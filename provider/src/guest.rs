@@ -6,13 +6,14 @@ use std::future::Future;
 
 pub mod agent;
 pub mod cloud_init;
+pub mod containerd;
 pub mod daemon;
 pub mod detached;
 pub mod disk;
 pub mod docker;
 pub mod facts;
 pub mod iso;
-pub mod packages;
+mod packages;
 pub mod password;
 pub mod seed;
 #[cfg(test)]

@@ -21,9 +21,8 @@ candidate() { apt-cache policy "$1" | sed -n 's/^ *Candidate: *\([^(].*\)/\1/p';
 # The newest version of $1 that is $2 or begins with it.
 version() {
   apt-cache madison "$1" | while read -r _ _ found _; do
-    for text in "$found" "${found#*:}"; do
-      case $text in "$2" | "$2"[!0-9]*) echo "$found"; exit 0 ;; esac
-    done
+    case $found in "$2") echo "$found"; break ;; esac
+    case ${found#*:} in "$2" | "$2"[!0-9]*) echo "$found"; break ;; esac
   done
 }
 
