@@ -97,12 +97,14 @@ fn ethernet(nic: &SeedNic, seed: &Seed) -> Value {
     set("mtu", nic.mtu.into(), nic.mtu.is_some());
     set("routes", routes.into(), !addresses.is_empty());
     set("addresses", addresses.into(), true);
-    let names = json!({ "addresses": seed.dns_servers, "search": seed.dns_domain.as_slice() });
-    set(
-        "nameservers",
-        names,
-        !seed.dns_servers.is_empty() || seed.dns_domain.is_some(),
-    );
+    let mut names = Map::new();
+    if !seed.dns_servers.is_empty() {
+        names.insert("addresses".to_owned(), json!(seed.dns_servers));
+    }
+    if let Some(domain) = &seed.dns_domain {
+        names.insert("search".to_owned(), json!([domain]));
+    }
+    set("nameservers", names.clone().into(), !names.is_empty());
     ethernet
 }
 

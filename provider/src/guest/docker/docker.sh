@@ -41,3 +41,8 @@ halt() { # without the socket, or the next client would start Docker again
     ! systemctl is-active --quiet $unit || systemctl stop $unit
   done
 }
+release() {
+  held=$(apt-mark showhold docker.io docker-cli docker-ce docker-ce-cli)
+  # shellcheck disable=SC2086
+  [ -z "$held" ] || apt-mark unhold $held
+}

@@ -52,7 +52,7 @@ pub(super) fn script(plan: &Plan, install: Option<&str>) -> String {
         step(format!("(\n{install})\n"));
     }
     if plan.release {
-        step("apt-mark unhold docker.io docker-cli docker-ce docker-ce-cli\n".to_owned());
+        step("release\n".to_owned());
     }
     step(
         match plan.action {

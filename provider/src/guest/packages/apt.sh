@@ -10,7 +10,7 @@ apt() {
 # The lock of the package lists has no time-out of its own. Lists that cannot be refreshed may still be good enough.
 refresh() {
   for pause in 2 5 10 20 0; do
-    apt-get -o DPkg::Lock::Timeout=300 update && return 0
+    apt-get -o DPkg::Lock::Timeout=300 -o APT::Update::Error-Mode=any update && return 0
     sleep $pause
   done
   echo "the package lists could not be refreshed" >&2
