@@ -185,3 +185,40 @@ status=$?
 rm -f "$file"
 exit $status
 "#;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::guest::Output;
+
+    /// Answers every script with the same text and remembers them.
+    struct Fixed(&'static str, Mutex<Vec<String>>);
+
+    impl Guest for Fixed {
+        async fn run(&self, script: &str) -> Result<Output> {
+            self.1
+                .lock()
+                .expect("nobody panics")
+                .push(script.to_owned());
+            Ok(Output {
+                stdout: self.0.to_owned(),
+                ..Output::default()
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_proxmox_host_is_only_looked_at() {
+        let answer = r#"{"os_id":"debian","kernel":"6.14.8-2-pve","arch":"x86_64","hostname":"pve1","boot_id":"b","proxmox":["proxmox-ve"],
+            "daemon_json":null,"containerd_toml":null,"manifest":null,"units":{},"nics":[]}"#;
+        let guest = Fixed(answer, Mutex::default());
+        let wish = DockerWish::default();
+        // The futures are spawned by the gRPC server, so they must be Send.
+        let applied: std::pin::Pin<Box<dyn Future<Output = _> + Send>> =
+            Box::pin(apply(&guest, &wish));
+        assert!(matches!(applied.await, Err(Error::Guard(_))));
+        assert_eq!(guest.1.lock().unwrap().len(), 1);
+    }
+}

@@ -44,6 +44,10 @@ esac
 [ -n "$here" ] || [ "$label" = "$serial" ] ||
   fail "$device holds a filesystem that was not made here (label \"$label\"); it is left alone"
 
+if [ -z "$here" ]; then
+  mkdir -p "$mount"
+  [ -z "$(ls -A "$mount")" ] || fail "$mount is not empty: the disk would hide what is in it"
+fi
 if ! grep -Eqs "^[^#[:space:]]+[[:space:]]+$mount/?[[:space:]]" /etc/fstab; then
   unit=$(systemd-escape --path --suffix=mount "$mount")
   check=''
@@ -71,8 +75,6 @@ WantedBy=local-fs.target"
   systemctl enable --quiet "$unit" || fail "$unit cannot be enabled"
 fi
 if [ -z "$here" ]; then
-  mkdir -p "$mount"
-  [ -z "$(ls -A "$mount")" ] || fail "$mount is not empty: the disk would hide what is in it"
   systemctl start "$(systemd-escape --path --suffix=mount "$mount")" || fail "$device cannot be mounted at $mount"
   findmnt -rn --mountpoint "$mount" > /dev/null || fail "$mount is not mounted"
 fi
