@@ -5,7 +5,7 @@
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
-use crate::guest::{Error, Result};
+use crate::guest::{Error, Result, hex};
 
 /// Fingerprint of the key of `download.docker.com`, as Docker's installation page gives it.
 pub(super) const DOCKER: &str = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88";
@@ -114,10 +114,7 @@ fn print(body: &[u8]) -> String {
         &SHA1_FOR_LEGACY_USE_ONLY,
         &[&[0x99][..], &length, body].concat(),
     );
-    hash.as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02X}"))
-        .collect()
+    hex(hash.as_ref()).to_ascii_uppercase()
 }
 
 #[cfg(test)]

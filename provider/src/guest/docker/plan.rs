@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use super::{DockerWish, Source, units};
@@ -12,7 +11,7 @@ use crate::guest::{
     Error, Result, containerd,
     daemon::{self, Action},
     facts::Facts,
-    packages,
+    packages, sha256,
 };
 
 const DOCKER_DROP_IN: &str = "/etc/systemd/system/docker.service.d/pmoves.conf";
@@ -263,14 +262,6 @@ fn files(wish: &DockerWish) -> Result<BTreeMap<String, String>> {
         files.extend(units::prune(prune)?.map(named));
     }
     Ok(files)
-}
-
-fn sha256(text: &str) -> String {
-    digest(&SHA256, text.as_bytes())
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 #[cfg(test)]
