@@ -149,15 +149,19 @@ pub fn observed(facts: &Facts) -> DockerWish {
 }
 
 async fn repository(guest: &impl Guest, wish: &DockerWish, facts: &Facts) -> Result<Repository> {
-    let (Some(os), Some(suite)) = (&facts.os_id, &facts.os_codename) else {
-        return Err(Error::Refused(
+    let refused = || {
+        Error::Refused(
             "Docker's repository is for Debian and Ubuntu, and the guest is neither".to_owned(),
-        ));
+        )
     };
-    let url = wish
-        .repository_url
-        .clone()
-        .unwrap_or_else(|| format!("https://download.docker.com/linux/{os}"));
+    let suite = facts.os_codename.clone().ok_or_else(refused)?;
+    let url = match (&wish.repository_url, facts.os_id.as_deref()) {
+        (Some(url), _) => url.clone(),
+        (None, Some(os @ ("debian" | "ubuntu"))) => {
+            format!("https://download.docker.com/linux/{os}")
+        }
+        _ => return Err(refused()),
+    };
     let url = url.trim_end_matches('/').to_owned();
     let what = format!("fetching {url}/gpg");
     let answer = guest
@@ -171,11 +175,7 @@ async fn repository(guest: &impl Guest, wish: &DockerWish, facts: &Facts) -> Res
             answer: error.to_string(),
         })?;
     let key = key::verified(&file, wish.repository_key.as_deref().unwrap_or(key::DOCKER))?;
-    Ok(Repository {
-        url,
-        suite: suite.clone(),
-        key,
-    })
+    Ok(Repository { url, suite, key })
 }
 
 /// apt's own downloader is there wherever apt is.

@@ -30,6 +30,8 @@ pub(super) struct Manifest {
     pub(super) files: BTreeSet<String>,
     /// Whether the packages are held at a version.
     pub(super) held: bool,
+    /// What the daemon still needs, when a run broke off between its configuration and its restart.
+    pub(super) unfinished: Action,
 }
 
 /// The steps, in the order of the fields.
@@ -86,7 +88,7 @@ pub(super) fn plan(wish: &DockerWish, facts: &Facts) -> Result<Plan> {
     let merged = daemon::merge(facts.daemon_json.as_deref(), &keys, &before.keys)?;
     let containerd = (wish.containerd_root.as_deref())
         .and_then(|root| containerd::config(facts.containerd_toml.as_deref(), root));
-    let mut action = merged.action();
+    let mut action = merged.action().max(before.unfinished);
     if containerd.is_some() {
         action = Action::Move;
     }
@@ -94,7 +96,15 @@ pub(super) fn plan(wish: &DockerWish, facts: &Facts) -> Result<Plan> {
     if install && engine.is_some() {
         action = action.max(Action::Restart);
     }
-    let left_root = (action == Action::Move && is_installed(facts)).then(|| current_root(facts));
+    // A move that broke off may have been made all the same.
+    let root = current_root(facts);
+    let leaves = merged.action() == Action::Move
+        || containerd.is_some()
+        || wish
+            .data_root
+            .as_ref()
+            .is_some_and(|wanted| *wanted != root);
+    let left_root = (action == Action::Move && leaves && is_installed(facts)).then_some(root);
     if let (Some(root), Some(docker)) = (&left_root, &facts.docker)
         && (docker.containers > 0 || docker.volumes > 0)
     {
@@ -110,6 +120,7 @@ pub(super) fn plan(wish: &DockerWish, facts: &Facts) -> Result<Plan> {
         users: wish.users.clone(),
         files: files.keys().cloned().collect(),
         held: wish.version.is_some() && wish.source != Source::Preinstalled,
+        unfinished: Action::None,
     };
     files.retain(|path, text| facts.files.get(path) != Some(&sha256(text)));
     files.extend(containerd.map(|text| (CONTAINERD_TOML.to_owned(), text)));
@@ -119,6 +130,7 @@ pub(super) fn plan(wish: &DockerWish, facts: &Facts) -> Result<Plan> {
         users: &manifest.users | &before.users,
         files: &manifest.files | &before.files,
         held: manifest.held || before.held,
+        unfinished: action,
     };
     Ok(Plan {
         mount_path: wish.mount_path.clone(),

@@ -34,7 +34,7 @@ pub(super) fn script(plan: &Plan, install: Option<&str>) -> String {
         .iter()
         .any(|path| path.ends_with("pmoves-prune.timer"))
     {
-        step("systemctl disable --now pmoves-prune.timer\n".to_owned());
+        step("systemctl disable --now pmoves-prune.timer || true\n".to_owned());
     }
     for path in &plan.removed {
         step(format!("rm -f {}\n", quote(path)));

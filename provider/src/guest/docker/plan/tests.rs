@@ -128,6 +128,25 @@ fn what_is_taken_back_goes_away() {
 }
 
 #[test]
+fn a_run_that_broke_off_before_the_restart_is_finished() {
+    let less = DockerWish {
+        live_restore: None,
+        ..wish()
+    };
+    let begun = plan(&less, &settled(&wish())).unwrap();
+    let facts = Facts {
+        daemon_json: begun.daemon_json,
+        manifest: Some(serde_json::to_string(&begun.manifests[0]).unwrap()),
+        ..settled(&wish())
+    };
+    let again = plan(&less, &facts).unwrap();
+    assert_eq!(
+        (again.action, again.is_empty(&facts)),
+        (Action::Restart, false)
+    );
+}
+
+#[test]
 fn a_member_that_was_there_before_us_stays() {
     let facts = Facts {
         docker_group: vec!["ann".into(), "bob".into()],
