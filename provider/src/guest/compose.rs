@@ -20,8 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use fault::Fault;
 pub use model::{
-    Changes, Condition, Dependency, Network, Origin, Project, Resource, Service, Volume, Wanted, changed,
-    volumes_redefined,
+    Changes, Condition, Dependency, Network, Origin, Project, Resource, Service, Volume, Wanted,
+    changed, volumes_redefined,
 };
 use shipped::Shipped;
 
@@ -42,6 +42,8 @@ pub struct Inputs<'a> {
     /// Compose texts in merge order.
     pub sources: Vec<Source<'a>>,
     /// Variables for `${...}`, as the stack's `.env` holds them.
+    ///
+    /// A value that is not known here stands as any text that changes whenever the value does.
     pub env: BTreeMap<String, String>,
     /// Files shipped into the project directory: relative path → content.
     pub files: BTreeMap<String, &'a [u8]>,
@@ -72,7 +74,14 @@ pub fn parse(inputs: &Inputs<'_>) -> Result<Project, Vec<Fault>> {
             shipped: Shipped(&inputs.files),
         };
         let (mut project, trees) = read::project(&root, &context, &mut faults);
-        check::check(&root, &trees, &project, &context, &mut faults, &mut warnings);
+        check::check(
+            &root,
+            &trees,
+            &project,
+            &context,
+            &mut faults,
+            &mut warnings,
+        );
         if faults.is_empty() {
             project.variables = std::mem::take(&mut loader.found.used);
             project.warnings = sorted(warnings);
@@ -88,9 +97,13 @@ pub fn parse(inputs: &Inputs<'_>) -> Result<Project, Vec<Fault>> {
 /// The faults that keep the services from being listed.
 pub fn service_names(source: Source<'_>) -> Result<Vec<String>, Vec<Fault>> {
     let root = yaml::parse(source.name, source.text).map_err(|fault| vec![fault])?;
-    let services = root.get("services").filter(|services| matches!(services.value, yaml::Value::Map(_)));
+    let services = root
+        .get("services")
+        .filter(|services| matches!(services.value, yaml::Value::Map(_)));
     let Some(services) = services else {
-        return Err(vec![root.place.fault("", "the text has no map \"services\"")]);
+        return Err(vec![
+            root.place.fault("", "the text has no map \"services\""),
+        ]);
     };
     let names = services.entries().iter().map(|entry| entry.key.clone());
     let mut names: Vec<_> = names.filter(|name| !name.starts_with("x-")).collect();

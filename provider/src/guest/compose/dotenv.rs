@@ -22,7 +22,10 @@ pub fn parse(
     let mut values = BTreeMap::new();
     let mut known = outer.clone();
     let mut scanner = Scanner::new(text);
-    while let Some(statement) = scanner.next_statement().map_err(|fault| fault.at(file, text))? {
+    while let Some(statement) = scanner
+        .next_statement()
+        .map_err(|fault| fault.at(file, text))?
+    {
         let key = statement.key.to_owned();
         let value = match statement.value {
             Given::Bare if scanner.rest().is_empty() => {
@@ -35,7 +38,9 @@ pub fn parse(
                 None => continue,
             },
             Given::Plain(value) => substitute(&value_of(value), &known),
-            Given::Quoted { quote: '"', inner } => substitute(&escapes(&unquote(inner, '"')), &known),
+            Given::Quoted { quote: '"', inner } => {
+                substitute(&escapes(&unquote(inner, '"')), &known)
+            }
             Given::Quoted { quote, inner } => Ok(unquote(inner, quote)),
         }
         .map_err(|error| statement.fault(&error.to_string()).at(file, text))?;
@@ -51,16 +56,18 @@ pub fn parse(
 ///
 /// Names must be ones that [`is_name`] accepts.
 pub fn write(values: &BTreeMap<String, String>) -> String {
-    values
+    let lines = values
         .iter()
-        .map(|(key, value)| format!("{key}={}\n", quote(value)))
-        .collect()
+        .map(|(key, value)| [key, "=", &quote(value), "\n"].concat());
+    lines.collect()
 }
 
 /// Whether an env file can hold a variable of this name.
 pub fn is_name(name: &str) -> bool {
     let mut chars = name.chars();
-    chars.next().is_some_and(|c| c == '_' || c.is_ascii_alphabetic())
+    chars
+        .next()
+        .is_some_and(|c| c == '_' || c.is_ascii_alphabetic())
         && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
 }
 
@@ -89,9 +96,11 @@ pub fn render_env(
                 let text = without_comment(value, &template[..start]);
                 (start, start + text.len(), text)
             }
-            Given::Quoted { inner, .. } => {
-                (statement.value_at, statement.value_at + inner.len() + 2, inner)
-            }
+            Given::Quoted { inner, .. } => (
+                statement.value_at,
+                statement.value_at + inner.len() + 2,
+                inner,
+            ),
         };
         let Some(value) = values.get(statement.key) else {
             if own.is_empty() {
@@ -105,6 +114,10 @@ pub fn render_env(
             out.push('=');
         }
         out.push_str(&quote(value));
+        if template[end..].starts_with('#') {
+            // A comment needs a blank before it once a value stands there.
+            out.push(' ');
+        }
         done = end;
     }
     if !missing.is_empty() {
@@ -120,10 +133,7 @@ pub fn render_env(
     Ok(out)
 }
 
-fn substitute(
-    text: &str,
-    known: &BTreeMap<String, String>,
-) -> Result<String, interpolate::Error> {
+fn substitute(text: &str, known: &BTreeMap<String, String>) -> Result<String, interpolate::Error> {
     interpolate::text(text, known, &mut Names::default())
 }
 
@@ -193,10 +203,17 @@ fn escapes(text: &str) -> String {
 
 /// `0` and three octal digits are a character; anything shorter or larger only loses its `0`.
 fn octal(after: &str) -> (String, usize) {
-    let digits = after[1..].bytes().take(3).take_while(u8::is_ascii_digit).count();
+    let digits = after[1..]
+        .bytes()
+        .take(3)
+        .take_while(u8::is_ascii_digit)
+        .count();
     let text = &after[1..=digits];
     let value = u8::from_str_radix(text, 8).ok().filter(|_| digits == 3);
-    let put = value.map_or_else(|| format!("\\{text}"), |value| char::from(value).to_string());
+    let put = value.map_or_else(
+        || format!("\\{text}"),
+        |value| char::from(value).to_string(),
+    );
     (put, digits + 1)
 }
 
@@ -207,7 +224,10 @@ fn quote(value: &str) -> String {
     } else if !value.contains('\'') && !value.ends_with('\\') {
         format!("'{value}'")
     } else {
-        let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "$$");
+        let escaped = value
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('$', "$$");
         format!("\"{escaped}\"")
     }
 }
@@ -230,7 +250,10 @@ enum Given<'a> {
     Bare,
     /// To the end of the line, comment included.
     Plain(&'a str),
-    Quoted { quote: char, inner: &'a str },
+    Quoted {
+        quote: char,
+        inner: &'a str,
+    },
 }
 
 struct Unread {
@@ -262,7 +285,11 @@ impl Statement<'_> {
 
 impl<'a> Scanner<'a> {
     fn new(text: &'a str) -> Self {
-        let at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+        let at = if text.starts_with('\u{feff}') {
+            '\u{feff}'.len_utf8()
+        } else {
+            0
+        };
         Self { text, at }
     }
 
@@ -296,15 +323,24 @@ impl<'a> Scanner<'a> {
         let odd = |c: char| !(is_blank(c) || c.is_alphanumeric() || "_.-[]".contains(c));
         if let Some((at, c)) = rest[..end].char_indices().find(|&(_, c)| odd(c)) {
             let message = format!("`{c}` may not be in a variable's name");
-            return Err(Unread { at: key_at + at, message });
+            return Err(Unread {
+                at: key_at + at,
+                message,
+            });
         }
         if key.is_empty() {
             let message = "a variable's name is missing".to_owned();
-            return Err(Unread { at: key_at, message });
+            return Err(Unread {
+                at: key_at,
+                message,
+            });
         }
         if key.contains(' ') {
             let message = "a variable's name may not hold a blank".to_owned();
-            return Err(Unread { at: key_at, message });
+            return Err(Unread {
+                at: key_at,
+                message,
+            });
         }
         self.at += end;
         let bare = matches!(self.rest().bytes().next(), None | Some(b'\n'));
@@ -317,7 +353,12 @@ impl<'a> Scanner<'a> {
             value_at = self.at;
             value = self.value()?;
         }
-        Ok(Some(Statement { key, key_at, value, value_at }))
+        Ok(Some(Statement {
+            key,
+            key_at,
+            value,
+            value_at,
+        }))
     }
 
     fn value(&mut self) -> Result<Given<'a>, Unread> {
@@ -335,11 +376,17 @@ impl<'a> Scanner<'a> {
                 escaped = true;
             } else if c == quote {
                 self.at += at + 1;
-                return Ok(Given::Quoted { quote, inner: &rest[1..at] });
+                return Ok(Given::Quoted {
+                    quote,
+                    inner: &rest[1..at],
+                });
             }
         }
         let message = format!("this value has no closing {quote}");
-        Err(Unread { at: self.at, message })
+        Err(Unread {
+            at: self.at,
+            message,
+        })
     }
 }
 

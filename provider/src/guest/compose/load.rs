@@ -22,7 +22,7 @@ pub(super) struct Loader<'a> {
 }
 
 /// One text with the name of messages and the directory of its paths.
-struct Text<'a> {
+struct Written<'a> {
     name: String,
     text: &'a str,
     base: String,
@@ -41,7 +41,7 @@ impl<'a> Loader<'a> {
 
     /// The merged tree; `None` if no text could be read.
     pub(super) fn sources(&mut self, inputs: &'a Inputs<'a>, env: &Env) -> Option<Arc<Node>> {
-        let texts = inputs.sources.iter().map(|source| Text {
+        let texts = inputs.sources.iter().map(|source| Written {
             name: source.name.to_owned(),
             text: source.text,
             base: String::new(),
@@ -54,10 +54,17 @@ impl<'a> Loader<'a> {
         self.bases.get(&*place.file).map_or("", String::as_str)
     }
 
-    fn project(&mut self, texts: Vec<Text<'a>>, env: &Env, chain: &[String]) -> Option<Arc<Node>> {
+    fn project(
+        &mut self,
+        texts: Vec<Written<'a>>,
+        env: &Env,
+        chain: &[String],
+    ) -> Option<Arc<Node>> {
         let mut merged: Option<Arc<Node>> = None;
         for text in texts {
-            let Some(tree) = self.tree(&text, env) else { continue };
+            let Some(tree) = self.tree(&text, env) else {
+                continue;
+            };
             let tree = self.extended(&tree, env);
             let chain: Vec<_> = chain.iter().cloned().chain([text.name.clone()]).collect();
             let tree = self.included(&tree, env, &chain);
@@ -73,7 +80,7 @@ impl<'a> Loader<'a> {
         merged
     }
 
-    fn tree(&mut self, text: &Text<'_>, env: &Env) -> Option<Arc<Node>> {
+    fn tree(&mut self, text: &Written<'_>, env: &Env) -> Option<Arc<Node>> {
         if !text.base.is_empty() {
             self.bases.insert(text.name.clone(), text.base.clone());
         }
@@ -91,7 +98,13 @@ impl<'a> Loader<'a> {
     }
 
     /// The text of a shipped file, or a fault where it is named.
-    fn shipped_text(&mut self, place: &Place, path: &str, what: &str, file: &str) -> Option<(String, &'a str)> {
+    fn shipped_text(
+        &mut self,
+        place: &Place,
+        path: &str,
+        what: &str,
+        file: &str,
+    ) -> Option<(String, &'a str)> {
         let full = relative(self.base(place), file);
         let content = full.as_deref().and_then(|full| self.shipped.content(full));
         let text = content.map(std::str::from_utf8);
@@ -117,10 +130,16 @@ impl<'a> Loader<'a> {
         let mut entries = services.node.entries().to_vec();
         for entry in &mut entries {
             let mut seen = BTreeSet::new();
-            entry.node = self.extend(&entry.key.clone(), &entry.node.clone(), &services.node, env, &mut seen);
+            entry.node = self.extend(
+                &entry.key.clone(),
+                &entry.node.clone(),
+                &services.node,
+                env,
+                &mut seen,
+            );
         }
         let node = services.node.with(Value::Map(entries));
-        replace(tree, "services", node)
+        replace(tree, "services", &node)
     }
 
     fn extend(
@@ -137,34 +156,46 @@ impl<'a> Loader<'a> {
         let path = format!("services.{name}.extends");
         let fault = |words: String| extends.node.place.fault(path.as_str(), words);
         if !seen.insert((service.place.file.to_string(), name.to_owned())) || seen.len() > DEEPEST {
-            self.found.faults.push(fault("the services extend each other in a circle".into()));
+            self.found
+                .faults
+                .push(fault("the services extend each other in a circle".into()));
             return service.clone();
         }
-        let named = extends.node.text().or_else(|| extends.node.get_text("service"));
+        let named = extends
+            .node
+            .text()
+            .or_else(|| extends.node.get_text("service"));
         let Some(named) = named else {
             return service.clone();
         };
         let among = match extends.node.get("file") {
             None => among.clone(),
             Some(file) => {
-                let Some((name, text)) =
-                    self.shipped_text(&file.place, &path, "extends", file.text().unwrap_or_default())
-                else {
+                let Some((name, text)) = self.shipped_text(
+                    &file.place,
+                    &path,
+                    "extends",
+                    file.text().unwrap_or_default(),
+                ) else {
                     return service.clone();
                 };
                 let base = parent(&name).to_owned();
-                let Some(tree) = self.tree(&Text { name, text, base }, env) else {
+                let Some(tree) = self.tree(&Written { name, text, base }, env) else {
                     return service.clone();
                 };
                 let Some(services) = tree.get("services").cloned() else {
-                    self.found.faults.push(fault("the file extended from has no services".into()));
+                    self.found
+                        .faults
+                        .push(fault("the file extended from has no services".into()));
                     return service.clone();
                 };
                 services
             }
         };
         let Some(base) = among.get(named) else {
-            self.found.faults.push(fault(format!("extends \"{named}\", which is no service there")));
+            self.found.faults.push(fault(format!(
+                "extends \"{named}\", which is no service there"
+            )));
             return service.clone();
         };
         let base = merge::strip(&self.extend(named, base, &among, env, seen));
@@ -196,11 +227,17 @@ impl<'a> Loader<'a> {
         whole
     }
 
-    fn include(&mut self, item: &Arc<Node>, path: &str, env: &Env, chain: &[String]) -> Option<Arc<Node>> {
+    fn include(
+        &mut self,
+        item: &Arc<Node>,
+        path: &str,
+        env: &Env,
+        chain: &[String],
+    ) -> Option<Arc<Node>> {
         let files = texts(item).or_else(|| item.get("path").and_then(|files| texts(files)))?;
-        let directory = item.get("project_directory").and_then(|directory| {
-            relative(self.base(&directory.place), directory.text()?)
-        });
+        let directory = item
+            .get("project_directory")
+            .and_then(|directory| relative(self.base(&directory.place), directory.text()?));
         let mut sources = Vec::new();
         for file in files {
             let (name, text) = self.shipped_text(&item.place, path, "includes", &file)?;
@@ -209,11 +246,16 @@ impl<'a> Loader<'a> {
                 self.found.faults.push(item.place.fault(path, words));
                 return None;
             }
-            let base = directory.clone().unwrap_or_else(|| parent(&name).to_owned());
-            sources.push(Text { name, text, base });
+            let base = directory
+                .clone()
+                .unwrap_or_else(|| parent(&name).to_owned());
+            sources.push(Written { name, text, base });
         }
         let mut local = self.include_env(item, path, &sources.first()?.base.clone(), env);
-        local.extend(env.iter().map(|(name, value)| (name.clone(), value.clone())));
+        local.extend(
+            env.iter()
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
         self.project(sources, &local, chain)
     }
 
@@ -253,13 +295,16 @@ impl<'a> Loader<'a> {
                 None => entries.push(entry.clone()),
                 Some(known) if merge::same(&known.node, &entry.node) => {}
                 Some(known) => {
-                    let words = format!("is also declared in {}:{}", entry.place.file, entry.place.line);
+                    let words = format!(
+                        "is also declared in {}:{}",
+                        entry.place.file, entry.place.line
+                    );
                     let path = format!("{}.{}", part.key, entry.key);
                     self.found.faults.push(known.place.fault(path, words));
                 }
             }
         }
-        replace(whole, &part.key, own.with(Value::Map(entries)))
+        replace(whole, &part.key, &own.with(Value::Map(entries)))
     }
 }
 
@@ -267,7 +312,13 @@ impl<'a> Loader<'a> {
 fn texts(node: &Node) -> Option<Vec<String>> {
     match &node.value {
         Value::Scalar(Scalar { text, .. }) => Some(vec![text.clone()]),
-        Value::List(items) => Some(items.iter().filter_map(|item| item.text()).map(str::to_owned).collect()),
+        Value::List(items) => Some(
+            items
+                .iter()
+                .filter_map(|item| item.text())
+                .map(str::to_owned)
+                .collect(),
+        ),
         Value::Map(_) => None,
     }
 }
@@ -277,7 +328,7 @@ fn without(node: &Arc<Node>, key: &str) -> Arc<Node> {
     node.with(Value::Map(entries.cloned().collect()))
 }
 
-fn replace(node: &Arc<Node>, key: &str, value: Arc<Node>) -> Arc<Node> {
+fn replace(node: &Arc<Node>, key: &str, value: &Arc<Node>) -> Arc<Node> {
     let mut entries = node.entries().to_vec();
     for entry in entries.iter_mut().filter(|entry| entry.key == key) {
         entry.node = value.clone();

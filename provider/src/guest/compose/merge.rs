@@ -9,7 +9,11 @@ use super::short;
 use super::yaml::{Entry, Node, Scalar, Value};
 
 /// Lays one tree over another; `path` is where both stand.
-pub(super) fn merge(base: &Arc<Node>, over: &Arc<Node>, path: &mut Vec<String>) -> Result<Arc<Node>, Fault> {
+pub(super) fn merge(
+    base: &Arc<Node>,
+    over: &Arc<Node>,
+    path: &mut Vec<String>,
+) -> Result<Arc<Node>, Fault> {
     if over.tag.as_deref() == Some("!override") {
         return Ok(strip(over));
     }
@@ -56,7 +60,10 @@ pub(super) fn merge(base: &Arc<Node>, over: &Arc<Node>, path: &mut Vec<String>) 
         }
         (Value::Scalar(_), _) => Ok(strip(&over)),
         _ => {
-            let before = format!("is set in another form in {}:{}", base.place.file, base.place.line);
+            let before = format!(
+                "is set in another form in {}:{}",
+                base.place.file, base.place.line
+            );
             Err(over.place.fault(path.join("."), before))
         }
     }
@@ -72,13 +79,19 @@ fn lay(merged: &mut Vec<Entry>, entry: &Entry, path: &mut Vec<String>) -> Result
     }
     let Some(at) = known else {
         let node = strip(&entry.node);
-        merged.push(Entry { node, ..entry.clone() });
+        merged.push(Entry {
+            node,
+            ..entry.clone()
+        });
         return Ok(());
     };
     path.push(entry.key.clone());
     let node = merge(&merged[at].node, &entry.node, path)?;
     path.pop();
-    merged[at] = Entry { node, ..entry.clone() };
+    merged[at] = Entry {
+        node,
+        ..entry.clone()
+    };
     Ok(())
 }
 
@@ -87,10 +100,15 @@ pub(super) fn strip(node: &Arc<Node>) -> Arc<Node> {
     let kept = |node: &Arc<Node>| node.tag.as_deref() != Some("!reset");
     let value = match &node.value {
         Value::Scalar(_) => return node.clone(),
-        Value::List(items) => Value::List(items.iter().filter(|item| kept(item)).map(strip).collect()),
+        Value::List(items) => {
+            Value::List(items.iter().filter(|item| kept(item)).map(strip).collect())
+        }
         Value::Map(entries) => {
             let entries = entries.iter().filter(|entry| kept(&entry.node));
-            let strip = |entry: &Entry| Entry { node: strip(&entry.node), ..entry.clone() };
+            let strip = |entry: &Entry| Entry {
+                node: strip(&entry.node),
+                ..entry.clone()
+            };
             Value::Map(entries.map(strip).collect())
         }
     };
@@ -112,10 +130,12 @@ pub(super) fn unique(service: &Arc<Node>) -> Arc<Node> {
             },
             "secrets" | "configs" => |item| {
                 let target = item.text().or_else(|| item.get_text("target"));
-                target.or_else(|| item.get_text("source")).map(str::to_owned)
+                target
+                    .or_else(|| item.get_text("source"))
+                    .map(str::to_owned)
             },
-            "cap_add" | "cap_drop" | "dns" | "dns_opt" | "dns_search" | "expose" | "links" | "ports" | "profiles"
-            | "tmpfs" => |item| item.text().map(str::to_owned),
+            "cap_add" | "cap_drop" | "dns" | "dns_opt" | "dns_search" | "expose" | "links"
+            | "ports" | "profiles" | "tmpfs" => |item| item.text().map(str::to_owned),
             _ => continue,
         };
         let Value::List(items) = &entry.node.value else {
@@ -124,7 +144,10 @@ pub(super) fn unique(service: &Arc<Node>) -> Arc<Node> {
         let mut kept: Vec<(Option<String>, Arc<Node>)> = Vec::new();
         for item in items {
             let key = index(item);
-            match kept.iter_mut().find(|(known, _)| key.is_some() && *known == key) {
+            match kept
+                .iter_mut()
+                .find(|(known, _)| key.is_some() && *known == key)
+            {
                 Some((_, known)) => *known = item.clone(),
                 None => kept.push((key, item.clone())),
             }
@@ -155,14 +178,29 @@ enum Rule {
 fn rule(path: &[&str]) -> Rule {
     const STARTED: &[(&str, &str)] = &[("condition", "service_started"), ("required", "true")];
     match path {
-        ["services", _, "command" | "entrypoint"] | ["services", _, "healthcheck", "test"] => Rule::Replace,
-        ["services", _, "environment" | "labels" | "annotations" | "sysctls"]
+        ["services", _, "command" | "entrypoint"] | ["services", _, "healthcheck", "test"] => {
+            Rule::Replace
+        }
+        [
+            "services",
+            _,
+            "environment" | "labels" | "annotations" | "sysctls",
+        ]
         | ["services", _, "deploy", "labels"]
-        | ["services", _, "build", "args" | "labels" | "additional_contexts"]
+        | [
+            "services",
+            _,
+            "build",
+            "args" | "labels" | "additional_contexts",
+        ]
         | ["networks" | "volumes" | "secrets" | "configs", _, "labels"] => Rule::KeyValues,
         ["services", _, "depends_on"] => Rule::Names(Some(STARTED)),
         ["services", _, "networks" | "models"] => Rule::Names(None),
-        ["services", _, "dns" | "dns_opt" | "dns_search" | "env_file" | "label_file" | "extra_hosts" | "tmpfs"]
+        [
+            "services",
+            _,
+            "dns" | "dns_opt" | "dns_search" | "env_file" | "label_file" | "extra_hosts" | "tmpfs",
+        ]
         | ["services", _, "build", "extra_hosts"] => Rule::Sequence,
         ["services", _, "build"] => Rule::Build,
         ["services", _, "logging"] => Rule::Driver,
@@ -180,7 +218,12 @@ pub(super) fn as_map(node: &Arc<Node>, default: Option<&[(&str, &str)]>) -> Arc<
     let mut entries: Vec<Entry> = Vec::new();
     for item in items {
         let Some(text) = item.text() else { continue };
-        let scalar = |text: &str, plain| Value::Scalar(Scalar { text: text.to_owned(), plain });
+        let scalar = |text: &str, plain| {
+            Value::Scalar(Scalar {
+                text: text.to_owned(),
+                plain,
+            })
+        };
         let (key, value) = match (text.split_once('='), default) {
             (Some((key, value)), None) => (key, scalar(value, false)),
             (_, None) => (text, scalar("", true)),
@@ -209,7 +252,10 @@ fn as_list(node: &Arc<Node>) -> Arc<Node> {
         Value::Scalar(_) => node.with(Value::List(vec![node.clone()])),
         Value::Map(entries) => {
             let line = |entry: &Entry, value: Option<&str>| {
-                let text = value.map_or_else(|| entry.key.clone(), |value| format!("{}={value}", entry.key));
+                let text = value.map_or_else(
+                    || entry.key.clone(),
+                    |value| format!("{}={value}", entry.key),
+                );
                 entry.node.with(Value::Scalar(Scalar::text(text)))
             };
             let lines = entries.iter().flat_map(|entry| match &entry.node.value {
@@ -226,13 +272,19 @@ fn as_build(node: &Arc<Node>) -> Arc<Node> {
         return node.clone();
     }
     let (key, place, node_) = ("context".to_owned(), node.place.clone(), node.clone());
-    node.with(Value::Map(vec![Entry { key, place, node: node_ }]))
+    node.with(Value::Map(vec![Entry {
+        key,
+        place,
+        node: node_,
+    }]))
 }
 
 fn subnets(base: &Arc<Node>, over: &Arc<Node>) -> Arc<Node> {
     let mut merged = base.items().to_vec();
     for item in strip(over).items() {
-        let known = merged.iter_mut().find(|known| known.get_text("subnet") == item.get_text("subnet"));
+        let known = merged
+            .iter_mut()
+            .find(|known| known.get_text("subnet") == item.get_text("subnet"));
         match known {
             Some(known) => {
                 let mut entries = known.entries().to_vec();
@@ -250,10 +302,14 @@ fn subnets(base: &Arc<Node>, over: &Arc<Node>) -> Arc<Node> {
 pub(super) fn same(a: &Node, b: &Node) -> bool {
     match (&a.value, &b.value) {
         (Value::Scalar(a), Value::Scalar(b)) => a.text == b.text && a.look() == b.look(),
-        (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::List(a), Value::List(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
         (Value::Map(a), Value::Map(b)) => {
             let found = |entry: &Entry| b.iter().find(|other| other.key == entry.key);
-            a.len() == b.len() && a.iter().all(|entry| found(entry).is_some_and(|other| same(&entry.node, &other.node)))
+            a.len() == b.len()
+                && a.iter()
+                    .all(|entry| found(entry).is_some_and(|other| same(&entry.node, &other.node)))
         }
         _ => false,
     }

@@ -71,6 +71,21 @@ pub struct Service {
     pub(crate) joined: BTreeSet<String>,
 }
 
+impl Service {
+    /// Bytes that differ exactly when [`changed`] would name a file, secret or config of the service.
+    ///
+    /// Compose sees no such change: a keyed hash of these bytes as a label makes it recreate the containers.
+    pub fn content(&self) -> Vec<u8> {
+        let seen = |key: &str| {
+            ["files.", "secrets.", "configs."]
+                .iter()
+                .any(|kind| key.starts_with(kind))
+        };
+        let seen: BTreeMap<_, _> = self.beside.iter().filter(|(key, _)| seen(key)).collect();
+        serde_json::json!(seen).to_string().into_bytes()
+    }
+}
+
 /// What a service should come to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wanted {
@@ -179,13 +194,26 @@ pub fn changed(prior: &Project, next: &Project) -> Changes {
     }
     // A container that shares another's namespace names it by id, so it is made anew together with the other.
     loop {
-        let moves = |name: &String| changes.changed.contains_key(name) || changes.added.contains(name);
-        let follows = |name: &&String| next.services[*name].joined.iter().find(|other| moves(other)).cloned();
-        let Some((name, other)) = changes.same.iter().find_map(|name| Some((name.clone(), follows(&name)?))) else {
+        let moves =
+            |name: &String| changes.changed.contains_key(name) || changes.added.contains(name);
+        let follows = |name: &&String| {
+            next.services[*name]
+                .joined
+                .iter()
+                .find(|other| moves(other))
+                .cloned()
+        };
+        let Some((name, other)) = changes
+            .same
+            .iter()
+            .find_map(|name| Some((name.clone(), follows(&name)?)))
+        else {
             return changes;
         };
         changes.same.remove(&name);
-        changes.changed.insert(name, BTreeSet::from([format!("services.{other}")]));
+        changes
+            .changed
+            .insert(name, BTreeSet::from([format!("services.{other}")]));
     }
 }
 
@@ -205,7 +233,10 @@ fn differing(before: &Service, after: &Service) -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     let (a, b) = (object(&before.definition), object(&after.definition));
     for key in differing_keys(&a, &b) {
-        let parts = (a.get(&key).and_then(Json::as_object), b.get(&key).and_then(Json::as_object));
+        let parts = (
+            a.get(&key).and_then(Json::as_object),
+            b.get(&key).and_then(Json::as_object),
+        );
         match parts {
             (Some(a), Some(b)) if matches!(key.as_str(), "environment" | "labels") => {
                 keys.extend(differing_keys(a, b).map(|part| format!("{key}.{part}")));
@@ -228,7 +259,8 @@ where
     &'m M: IntoIterator<Item = (&'m String, &'m V)>,
     V: PartialEq + 'm,
 {
-    let (a, b): (BTreeMap<_, _>, BTreeMap<_, _>) = (a.into_iter().collect(), b.into_iter().collect());
+    let (a, b): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        (a.into_iter().collect(), b.into_iter().collect());
     let keys: BTreeSet<_> = a.keys().chain(b.keys()).copied().cloned().collect();
     keys.into_iter().filter(move |key| a.get(key) != b.get(key))
 }

@@ -2,6 +2,8 @@
 //!
 //! Does not follow references between parts of the text; `check` does.
 
+mod build;
+mod deploy;
 mod near;
 mod service;
 mod top;
@@ -55,8 +57,10 @@ pub(super) enum Kind {
 
 pub(super) const STRINGS: Kind = Kind::List(&Kind::Text);
 pub(super) const STRING_OR_LIST: Kind = Kind::Either(&[Kind::Text, STRINGS]);
-pub(super) const LIST_OR_MAP: Kind =
-    Kind::Either(&[Kind::Map(&Kind::Either(&[Kind::Scalar, Kind::Null])), STRINGS]);
+pub(super) const LIST_OR_MAP: Kind = Kind::Either(&[
+    Kind::Map(&Kind::Either(&[Kind::Scalar, Kind::Null])),
+    STRINGS,
+]);
 pub(super) const COMMAND: Kind = Kind::Either(&[Kind::Text, STRINGS, Kind::Null]);
 pub(super) const OPTIONS: Kind = Kind::Map(&Kind::TextOrNumber);
 
@@ -88,10 +92,14 @@ fn value(node: &Node, key: &Place, kind: &Kind, path: &str, faults: &mut Vec<Fau
         return;
     }
     match (&node.value, kind) {
-        (Value::Scalar(found), kind) => faults.extend(scalar(found, kind).map(|(message, hint)| Fault {
-            hint,
-            ..node.place.fault(path, message)
-        })),
+        (Value::Scalar(found), kind) => {
+            if let Some((message, hint)) = scalar(found, kind) {
+                faults.push(Fault {
+                    hint,
+                    ..node.place.fault(path, message)
+                });
+            }
+        }
         (Value::List(items), Kind::List(kind)) => {
             for (at, item) in items.iter().enumerate() {
                 value(item, &item.place, kind, &format!("{path}[{at}]"), faults);
@@ -99,16 +107,31 @@ fn value(node: &Node, key: &Place, kind: &Kind, path: &str, faults: &mut Vec<Fau
         }
         (Value::Map(entries), Kind::Map(kind)) => {
             for entry in entries {
-                value(&entry.node, &entry.place, kind, &join(path, &entry.key), faults);
+                value(
+                    &entry.node,
+                    &entry.place,
+                    kind,
+                    &join(path, &entry.key),
+                    faults,
+                );
             }
         }
         (Value::Map(entries), Kind::Named(kind)) => {
             for entry in entries.iter().filter(|entry| !entry.key.starts_with("x-")) {
                 if !short::is_name(&entry.key) {
-                    let message = format!("a name may hold letters, digits and `._-`; \"{}\" does not", entry.key);
+                    let message = format!(
+                        "a name may hold letters, digits and `._-`; \"{}\" does not",
+                        entry.key
+                    );
                     faults.push(entry.place.fault(path, message));
                 }
-                value(&entry.node, &entry.place, kind, &join(path, &entry.key), faults);
+                value(
+                    &entry.node,
+                    &entry.place,
+                    kind,
+                    &join(path, &entry.key),
+                    faults,
+                );
             }
         }
         (Value::Map(_), Kind::Object(object)) => keys(node, key, object, path, faults),
@@ -117,9 +140,19 @@ fn value(node: &Node, key: &Place, kind: &Kind, path: &str, faults: &mut Vec<Fau
 }
 
 fn keys(node: &Node, at: &Place, object: &Object, path: &str, faults: &mut Vec<Fault>) {
-    for entry in node.entries().iter().filter(|entry| !entry.key.starts_with("x-")) {
+    for entry in node
+        .entries()
+        .iter()
+        .filter(|entry| !entry.key.starts_with("x-"))
+    {
         if let Some((_, kind)) = object.keys.iter().find(|(key, _)| *key == entry.key) {
-            value(&entry.node, &entry.place, kind, &join(path, &entry.key), faults);
+            value(
+                &entry.node,
+                &entry.place,
+                kind,
+                &join(path, &entry.key),
+                faults,
+            );
             continue;
         }
         let near = nearest(&entry.key, object.keys.iter().map(|(key, _)| *key));
@@ -130,7 +163,9 @@ fn keys(node: &Node, at: &Place, object: &Object, path: &str, faults: &mut Vec<F
         };
         faults.push(Fault {
             hint,
-            ..entry.place.fault(path, format!("unknown key \"{}\"", entry.key))
+            ..entry
+                .place
+                .fault(path, format!("unknown key \"{}\"", entry.key))
         });
     }
     for key in object.required {
@@ -181,20 +216,31 @@ fn scalar(found: &Scalar, kind: &Kind) -> Option<(String, Option<String>)> {
     let is_number = matches!(look, Look::Int | Look::Float);
     let wrong = |hint: &str| Some((format!("must be {}, not `{text}`", words(kind)), some(hint)));
     match kind {
+        Kind::Rule(rule, which) if !rule(text) => {
+            Some((format!("must be {which}, not `{text}`"), None))
+        }
         Kind::Text | Kind::Duration | Kind::BytesText | Kind::Choice(_) | Kind::Rule(..)
             if look != Look::Text =>
         {
             let unit = match kind {
-                Kind::Duration => format!("write {text}s for seconds"),
-                Kind::BytesText => format!("write {text}b for bytes"),
+                Kind::Duration if is_number => format!("write {text}s for seconds"),
+                Kind::BytesText if is_number => format!("write {text}b for bytes"),
                 _ => format!("write it in quotes: \"{text}\""),
             };
             wrong(&unit)
         }
-        Kind::TextOrNumber if look == Look::Bool => wrong(&format!("write it in quotes: \"{text}\"")),
-        Kind::Number if !(is_number || look == Look::Text && text.parse::<f64>().is_ok()) => wrong(""),
-        Kind::Int if !(look == Look::Int || look == Look::Text && text.parse::<i64>().is_ok()) => wrong(""),
-        Kind::Bool if !(look == Look::Bool || look == Look::Text && short::boolean(text).is_some()) => {
+        Kind::TextOrNumber if look == Look::Bool => {
+            wrong(&format!("write it in quotes: \"{text}\""))
+        }
+        Kind::Number if !(is_number || look == Look::Text && text.parse::<f64>().is_ok()) => {
+            wrong("")
+        }
+        Kind::Int if !(look == Look::Int || look == Look::Text && text.parse::<i64>().is_ok()) => {
+            wrong("")
+        }
+        Kind::Bool
+            if !(look == Look::Bool || look == Look::Text && short::boolean(text).is_some()) =>
+        {
             wrong("")
         }
         Kind::Duration if !short::is_duration(text) => wrong("write it like 90s, 1m30s or 2h"),
@@ -206,7 +252,6 @@ fn scalar(found: &Scalar, kind: &Kind) -> Option<(String, Option<String>)> {
             let near = nearest(text, choices.iter().copied());
             wrong(&near.map_or_else(String::new, |near| format!("did you mean \"{near}\"?")))
         }
-        Kind::Rule(rule, which) if !rule(text) => Some((format!("must be {which}, not `{text}`"), None)),
         _ => None,
     }
 }
@@ -214,6 +259,3 @@ fn scalar(found: &Scalar, kind: &Kind) -> Option<(String, Option<String>)> {
 fn some(hint: &str) -> Option<String> {
     (!hint.is_empty()).then(|| hint.to_owned())
 }
-
-#[cfg(test)]
-mod tests;

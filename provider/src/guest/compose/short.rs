@@ -42,7 +42,11 @@ impl Port {
 impl fmt::Display for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let range = |(first, last): (u16, u16)| {
-            if first == last { first.to_string() } else { format!("{first}-{last}") }
+            if first == last {
+                first.to_string()
+            } else {
+                format!("{first}-{last}")
+            }
         };
         match self.host_ip {
             Some(IpAddr::V4(ip)) => write!(f, "{ip}:")?,
@@ -66,21 +70,35 @@ pub(super) fn port(text: &str) -> Result<Port, String> {
     let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let protocol = protocol.to_ascii_lowercase();
     if !matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
-        return Err(format!("`{protocol}` is no protocol; tcp, udp and sctp are"));
+        return Err(format!(
+            "`{protocol}` is no protocol; tcp, udp and sctp are"
+        ));
     }
     let (before, target) = ports.rsplit_once(':').unwrap_or(("", ports));
     let (ip, published) = match before.rsplit_once(':') {
         Some((ip, published)) => (ip, published),
         None => ("", before),
     };
-    let bare = ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']')).unwrap_or(ip);
+    let bare = ip
+        .strip_prefix('[')
+        .and_then(|ip| ip.strip_suffix(']'))
+        .unwrap_or(ip);
     let host_ip = match bare {
         "" => None,
         ip => Some(ip.parse().map_err(|_| format!("`{ip}` is no IP address"))?),
     };
     let target = range(target)?;
-    let published = if published.is_empty() { None } else { Some(range(published)?) };
-    sized(Port { host_ip, published, target, protocol })
+    let published = if published.is_empty() {
+        None
+    } else {
+        Some(range(published)?)
+    };
+    sized(Port {
+        host_ip,
+        published,
+        target,
+        protocol,
+    })
 }
 
 /// Refuses ranges of different size; one container port may take any of a range.
@@ -95,7 +113,10 @@ pub(super) fn sized(port: Port) -> Result<Port, String> {
 }
 
 pub(super) fn range(text: &str) -> Result<(u16, u16), String> {
-    let one = |text: &str| text.parse::<u16>().map_err(|_| format!("`{text}` is no port from 1 to 65535"));
+    let one = |text: &str| {
+        text.parse::<u16>()
+            .map_err(|_| format!("`{text}` is no port from 1 to 65535"))
+    };
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (first, last) = (one(first)?, one(last)?);
     if last < first {
@@ -148,7 +169,12 @@ pub(super) fn mount(text: &str) -> Result<Mount, String> {
         return Err("it has too many colons".into());
     }
     let bind = source.as_deref().is_some_and(is_path);
-    Ok(Mount { source, target, bind, drive })
+    Ok(Mount {
+        source,
+        target,
+        bind,
+        drive,
+    })
 }
 
 fn is_path(source: &str) -> bool {
@@ -156,7 +182,10 @@ fn is_path(source: &str) -> bool {
 }
 
 pub(super) fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
 }
 
 pub(super) fn is_container_name(text: &str) -> bool {
@@ -164,7 +193,16 @@ pub(super) fn is_container_name(text: &str) -> bool {
 }
 
 pub(super) fn is_pull_policy(text: &str) -> bool {
-    let known = ["always", "never", "build", "if_not_present", "missing", "refresh", "daily", "weekly"];
+    let known = [
+        "always",
+        "never",
+        "build",
+        "if_not_present",
+        "missing",
+        "refresh",
+        "daily",
+        "weekly",
+    ];
     known.contains(&text)
         || text.strip_prefix("every_").is_some_and(|every| {
             every.starts_with(|c: char| c.is_ascii_digit()) && is_duration(every)
@@ -173,7 +211,9 @@ pub(super) fn is_pull_policy(text: &str) -> bool {
 
 pub(super) fn is_restart(text: &str) -> bool {
     matches!(text, "no" | "always" | "unless-stopped" | "on-failure" | "")
-        || text.strip_prefix("on-failure:").is_some_and(|times| times.parse::<u32>().is_ok())
+        || text
+            .strip_prefix("on-failure:")
+            .is_some_and(|times| times.parse::<u32>().is_ok())
 }
 
 /// YAML 1.1's words for true and false, which Compose takes where it wants a bool.
@@ -196,7 +236,11 @@ pub(super) fn is_duration(text: &str) -> bool {
         let unit = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
         let number = &rest[..rest.len() - unit.len()];
         let known = ["ns", "us", "µs", "μs", "ms", "s", "m", "h", "d", "w"];
-        let taken = known.iter().filter(|known| unit.starts_with(**known)).map(|known| known.len()).max();
+        let taken = known
+            .iter()
+            .filter(|known| unit.starts_with(**known))
+            .map(|known| known.len())
+            .max();
         let (Some(taken), true) = (taken, is_decimal(number)) else {
             return false;
         };
@@ -214,7 +258,10 @@ pub(super) fn is_bytes(text: &str) -> bool {
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
     let number = &text[..text.len() - unit.len()];
     let unit = unit.strip_prefix(' ').unwrap_or(unit).to_ascii_lowercase();
-    let prefix = unit.strip_suffix("ib").or_else(|| unit.strip_suffix('b')).unwrap_or(&unit);
+    let prefix = unit
+        .strip_suffix("ib")
+        .or_else(|| unit.strip_suffix('b'))
+        .unwrap_or(&unit);
     is_decimal(number) && matches!(prefix, "" | "k" | "m" | "g" | "t" | "p")
 }
 

@@ -3,6 +3,7 @@
 //! Types are not decided here beyond what a plain scalar looks like, and nothing is interpolated.
 
 mod reason;
+mod scalar;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
 use super::Fault;
+pub(super) use scalar::{Look, Scalar};
 
 /// Deepest nesting, aliases followed; deeper trees are refused so that recursion over one is safe.
 const DEEPEST: usize = 100;
@@ -56,75 +58,11 @@ pub(super) enum Value {
     Map(Vec<Entry>),
 }
 
-/// A scalar's text as written, and whether its look decides its type.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Scalar {
-    pub(super) text: String,
-    /// Neither quoted, tagged, a block, nor made by interpolation.
-    pub(super) plain: bool,
-}
-
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Entry {
     pub(super) key: String,
     pub(super) place: Place,
     pub(super) node: Arc<Node>,
-}
-
-/// What YAML takes a scalar for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
-    Null,
-    Bool,
-    Int,
-    Float,
-    Text,
-}
-
-impl Scalar {
-    pub(super) fn text(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            plain: false,
-        }
-    }
-
-    pub(super) fn look(&self) -> Look {
-        if !self.plain {
-            return Look::Text;
-        }
-        match self.text.as_str() {
-            "" | "~" | "null" | "Null" | "NULL" => return Look::Null,
-            "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => return Look::Bool,
-            _ => {}
-        }
-        let digits = self.text.trim_start_matches(['+', '-']);
-        if self.text.len() - digits.len() > 1 {
-            return Look::Text;
-        }
-        let all = |text: &str, ok: fn(char) -> bool| {
-            text.contains(ok) && text.chars().all(|c| ok(c) || c == '_')
-        };
-        let radix = [
-            ("0x", (|c| c.is_ascii_hexdigit()) as fn(char) -> bool),
-            ("0o", |c| matches!(c, '0'..='7')),
-            ("0b", |c| matches!(c, '0' | '1')),
-        ];
-        let based = radix
-            .iter()
-            .any(|&(prefix, ok)| digits.strip_prefix(prefix).is_some_and(|d| all(d, ok)));
-        if based || (digits.starts_with(|c: char| c.is_ascii_digit()) && all(digits, |c| c.is_ascii_digit())) {
-            return Look::Int;
-        }
-        let float = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-            && digits.contains(|c: char| c.is_ascii_digit())
-            && digits.parse::<f64>().is_ok();
-        match digits.to_ascii_lowercase().as_str() {
-            ".inf" | ".nan" => Look::Float,
-            _ if float => Look::Float,
-            _ => Look::Text,
-        }
-    }
 }
 
 impl Node {
@@ -216,7 +154,9 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Arc<Node>, Fault> {
         line: 1,
         column: 1,
     };
-    reader.root.ok_or_else(|| start.fault("", "the text is empty"))
+    reader
+        .root
+        .ok_or_else(|| start.fault("", "the text is empty"))
 }
 
 struct Reader {
@@ -266,14 +206,18 @@ impl Reader {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let tag = tag.map(|tag| name(&tag));
-                let plain = style == ScalarStyle::Plain && !matches!(tag.as_deref(), Some("!!str" | "!"));
+                let plain =
+                    style == ScalarStyle::Plain && !matches!(tag.as_deref(), Some("!!str" | "!"));
                 let text = text.into_owned();
                 let node = Node::new(place.clone(), tag, Value::Scalar(Scalar { text, plain }));
                 self.close(node, anchor, place)
             }
-            Event::SequenceStart(_, anchor, tag) => {
-                self.start(place, tag.map(|tag| name(&tag)), anchor, Children::List(Vec::new()))
-            }
+            Event::SequenceStart(_, anchor, tag) => self.start(
+                place,
+                tag.map(|tag| name(&tag)),
+                anchor,
+                Children::List(Vec::new()),
+            ),
             Event::MappingStart(_, anchor, tag) => {
                 let children = Children::Map {
                     entries: Vec::new(),
@@ -283,7 +227,10 @@ impl Reader {
                 self.start(place, tag.map(|tag| name(&tag)), anchor, children)
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                let open = self.open.pop().expect("the parser closes only what it opened");
+                let open = self
+                    .open
+                    .pop()
+                    .expect("the parser closes only what it opened");
                 let value = match open.children {
                     Children::List(items) => Value::List(items),
                     Children::Map { entries, .. } => Value::Map(merge_keys(entries)?),
@@ -323,7 +270,10 @@ impl Reader {
             return Err(place.fault("", format!("nested deeper than {DEEPEST} levels")));
         }
         if node.size > LARGEST {
-            return Err(place.fault("", format!("more than {LARGEST} values, aliases counted each time")));
+            return Err(place.fault(
+                "",
+                format!("more than {LARGEST} values, aliases counted each time"),
+            ));
         }
         let node = Arc::new(node);
         if anchor != 0 {
@@ -339,14 +289,20 @@ impl Reader {
         };
         match &mut open.children {
             Children::List(items) => items.push(node),
-            Children::Map { entries, key: key @ Some(_), .. } => {
+            Children::Map {
+                entries,
+                key: key @ Some(_),
+                ..
+            } => {
                 let (key, place) = key.take().expect("matched above");
                 entries.push(Entry { key, place, node });
             }
             Children::Map { lines, key, .. } => {
                 let text = key_text(&place, &node)?;
                 if let Some(line) = lines.insert(text.clone(), place.line) {
-                    return Err(place.fault("", format!("key \"{text}\" is already set in line {line}")));
+                    return Err(
+                        place.fault("", format!("key \"{text}\" is already set in line {line}"))
+                    );
                 }
                 *key = Some((text, place));
             }
@@ -368,7 +324,8 @@ fn key_text(place: &Place, node: &Node) -> Result<String, Fault> {
 
 /// Puts the entries that `<<` names behind the map's own: own keys win, then the list from left to right.
 fn merge_keys(entries: Vec<Entry>) -> Result<Vec<Entry>, Fault> {
-    let (merges, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.key == "<<");
+    let (merges, mut own): (Vec<_>, Vec<_>) =
+        entries.into_iter().partition(|entry| entry.key == "<<");
     let Some(merge) = merges.into_iter().next() else {
         return Ok(own);
     };

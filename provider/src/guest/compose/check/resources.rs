@@ -26,7 +26,9 @@ impl Check<'_> {
                     let hint = "leave the host's port out, or give a range";
                     self.warn(&item.place, &path, &words, hint);
                 }
-                if let Some((other, place, _)) = taken.iter().find(|(_, _, other)| other.clashes(&port)) {
+                if let Some((other, place, _)) =
+                    taken.iter().find(|(_, _, other)| other.clashes(&port))
+                {
                     let words = format!(
                         "port {port} is already published by service \"{other}\" in {}:{}",
                         place.file, place.line
@@ -48,7 +50,10 @@ impl Check<'_> {
                 }
             }
         }
-        for (key, declared) in [("secrets", &self.project.secrets), ("configs", &self.project.configs)] {
+        for (key, declared) in [
+            ("secrets", &self.project.secrets),
+            ("configs", &self.project.configs),
+        ] {
             for entry in section(self.root, key) {
                 if let Some(resource) = declared.get(&entry.key) {
                     self.source(key, &entry, &resource.origin);
@@ -61,7 +66,11 @@ impl Check<'_> {
     fn exclusive(&mut self, entry: &Entry, path: &str) {
         let allowed = |key: &str| matches!(key, "name" | "external") || key.starts_with("x-");
         if external(&entry.node)
-            && let Some(other) = entry.node.entries().iter().find(|other| !allowed(&other.key))
+            && let Some(other) = entry
+                .node
+                .entries()
+                .iter()
+                .find(|other| !allowed(&other.key))
         {
             let words = format!("is external, so \"{}\" has no effect", other.key);
             self.fault_with(&other.place, path, words, "remove one of both");
@@ -70,23 +79,33 @@ impl Check<'_> {
 
     fn network(&mut self, node: &Node, path: &str) {
         let driver = node.get_text("driver").unwrap_or_default();
-        let parent = node.get("driver_opts").and_then(|options| options.get("parent"));
+        let parent = node
+            .get("driver_opts")
+            .and_then(|options| options.get("parent"));
         let Some((parent, name)) = parent.and_then(|parent| Some((parent, parent.text()?))) else {
             return;
         };
-        let bridge = name.strip_prefix("vmbr").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        let bridge = name
+            .strip_prefix("vmbr")
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
         if matches!(driver, "macvlan" | "ipvlan") && bridge {
-            let words = format!("\"{name}\" is a bridge of the node, which the guest does not have");
+            let words =
+                format!("\"{name}\" is a bridge of the node, which the guest does not have");
             let hint = "name the guest's own interface, such as eth0 or ens18";
-            self.fault_with(&parent.place, &format!("{path}.driver_opts.parent"), words, hint);
+            self.fault_with(
+                &parent.place,
+                &format!("{path}.driver_opts.parent"),
+                words,
+                hint,
+            );
         }
     }
 
     fn source(&mut self, key: &str, entry: &Entry, origin: &Origin) {
         let path = format!("{key}.{}", entry.key);
-        let named = ["file", "environment", "content"].map(|key| entry.node.entry(key));
-        let named: Vec<_> = named.into_iter().flatten().collect();
-        if let [first, second, ..] = named[..] {
+        let sources = ["file", "environment", "content"].map(|key| entry.node.entry(key));
+        let sources: Vec<_> = sources.into_iter().flatten().collect();
+        if let [first, second, ..] = sources[..] {
             let words = format!("has both \"{}\" and \"{}\"", first.key, second.key);
             self.fault(&second.place, path.as_str(), words);
         }
@@ -98,14 +117,21 @@ impl Check<'_> {
         };
         match origin {
             Origin::Absent if !supplied && entry.node.get("driver").is_none() => {
-                let hint = if key == "secrets" { "set it in `secrets_wo`, or name a \"file\"" } else { "name a \"file\" or give its \"content\"" };
+                let hint = if key == "secrets" {
+                    "set it in `secrets_wo`, or name a \"file\""
+                } else {
+                    "name a \"file\" or give its \"content\""
+                };
                 self.fault_with(&entry.place, &path, "has no source", hint);
             }
-            Origin::File(file) if !supplied && !file.starts_with(['/', '~']) && !file.starts_with("..") => {
-                if self.context.shipped.content(file).is_none() {
-                    let words = format!("file \"{file}\" is not shipped beside the text");
-                    self.fault_with(&entry.place, &path, words, "add it to `files`");
-                }
+            Origin::File(file)
+                if !supplied
+                    && !file.starts_with(['/', '~'])
+                    && !file.starts_with("..")
+                    && self.context.shipped.content(file).is_none() =>
+            {
+                let words = format!("file \"{file}\" is not shipped beside the text");
+                self.fault_with(&entry.place, &path, words, "add it to `files`");
             }
             Origin::Environment(name) if !self.context.env.contains_key(name) => {
                 let words = format!("variable \"{name}\" is not set");
@@ -119,5 +145,9 @@ impl Check<'_> {
 /// Entries of a section at the top, `x-` left out.
 fn section(root: &Node, key: &str) -> Vec<Entry> {
     let entries = root.get(key).map_or(&[][..], |node| node.entries());
-    entries.iter().filter(|entry| !entry.key.starts_with("x-")).cloned().collect()
+    entries
+        .iter()
+        .filter(|entry| !entry.key.starts_with("x-"))
+        .cloned()
+        .collect()
 }

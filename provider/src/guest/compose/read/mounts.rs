@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 
 use super::super::model::{Origin, Project, Resource, Service};
 use super::super::shipped::{is_remote, relative};
@@ -18,7 +20,10 @@ pub(super) fn names(service: &Node, key: &str) -> BTreeSet<String> {
     let build = service.get("build").and_then(|build| build.get(key));
     let lists = [service.get(key), build];
     let items = lists.into_iter().flatten().flat_map(|list| list.items());
-    items.filter_map(|item| item.text().or_else(|| item.get_text("source"))).map(str::to_owned).collect()
+    items
+        .filter_map(|item| item.text().or_else(|| item.get_text("source")))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// One env or label file that a service names.
@@ -34,10 +39,18 @@ pub(in super::super) fn named_files(service: &Node, key: &str) -> Vec<NamedFile>
     let Some(named) = service.get(key) else {
         return Vec::new();
     };
-    let items = if named.text().is_some() { std::slice::from_ref(named) } else { named.items() };
+    let items = if named.text().is_some() {
+        std::slice::from_ref(named)
+    } else {
+        named.items()
+    };
     let read = |item: &Arc<Node>| NamedFile {
         node: item.clone(),
-        path: item.text().or_else(|| item.get_text("path")).unwrap_or_default().to_owned(),
+        path: item
+            .text()
+            .or_else(|| item.get_text("path"))
+            .unwrap_or_default()
+            .to_owned(),
         required: item.get_text("required").and_then(short::boolean) != Some(false),
         raw: item.get_text("format") == Some("raw"),
     };
@@ -60,7 +73,11 @@ pub(super) fn read(
     context: &Context<'_>,
     faults: &mut Vec<Fault>,
 ) {
-    let mut seen = Seen { service, context, faults };
+    let mut seen = Seen {
+        service,
+        context,
+        faults,
+    };
     seen.mounts(node);
     for file in named_files(node, "env_file") {
         seen.env_file(name, &file);
@@ -75,10 +92,16 @@ pub(super) fn read(
     }
     seen.resources("secrets", &project.secrets);
     seen.resources("configs", &project.configs);
-    let volumes = project.volumes.iter().map(|(key, volume)| (key, &volume.definition));
+    let volumes = project
+        .volumes
+        .iter()
+        .map(|(key, volume)| (key, &volume.definition));
     let used = seen.service.volumes.clone();
     seen.declared("volumes", &used, volumes);
-    let networks = project.networks.iter().map(|(key, network)| (key, &network.definition));
+    let networks = project
+        .networks
+        .iter()
+        .map(|(key, network)| (key, &network.definition));
     let used = seen.service.networks.clone();
     seen.declared("networks", &used, networks);
 }
@@ -96,19 +119,27 @@ impl Seen<'_> {
         for file in self.context.shipped.below(&path) {
             self.service.inputs.insert(file.to_owned());
             let content = self.context.shipped.content(file).unwrap_or_default();
-            self.service.beside.insert(format!("files.{file}"), sha256(content));
+            self.service
+                .beside
+                .insert(format!("files.{file}"), sha256(content));
         }
         Some(path)
     }
 
     fn mounts(&mut self, node: &Node) {
-        for item in node.get("volumes").map_or(&[][..], |volumes| volumes.items()) {
+        for item in node
+            .get("volumes")
+            .map_or(&[][..], |volumes| volumes.items())
+        {
             let (source, bind) = match item.text() {
                 Some(text) => match short::mount(text) {
                     Ok(mount) => (mount.source, mount.bind),
                     Err(_) => continue,
                 },
-                None => (item.get_text("source").map(str::to_owned), item.get_text("type") == Some("bind")),
+                None => (
+                    item.get_text("source").map(str::to_owned),
+                    item.get_text("type") == Some("bind"),
+                ),
             };
             let named = item.get_text("type").is_none_or(|kind| kind == "volume");
             match source {
@@ -132,7 +163,9 @@ impl Seen<'_> {
         let content = match self.context.shipped.content(&path) {
             Some(content) => Some(content.to_vec()),
             // Written from the variables themselves.
-            None if path == ".env" && !self.context.inputs.env.is_empty() => Some(dotenv::write(&self.context.inputs.env).into_bytes()),
+            None if path == ".env" && !self.context.inputs.env.is_empty() => {
+                Some(dotenv::write(&self.context.inputs.env).into_bytes())
+            }
             None => None,
         };
         let Some(content) = content else { return };
@@ -141,11 +174,17 @@ impl Seen<'_> {
             self.service.inputs.insert(path.clone());
         }
         let text = String::from_utf8_lossy(&content);
-        let values = if file.raw { Ok(BTreeMap::from([(String::new(), text.to_string())])) } else { dotenv::parse(&path, &text, env) };
+        let values = if file.raw {
+            Ok(BTreeMap::from([(String::new(), text.to_string())]))
+        } else {
+            dotenv::parse(&path, &text, env)
+        };
         match values {
             Ok(values) => {
-                let values = format!("{values:?}");
-                self.service.beside.insert(format!("files.{path}"), sha256(values.as_bytes()));
+                let values = serde_json::json!(values).to_string();
+                self.service
+                    .beside
+                    .insert(format!("files.{path}"), sha256(values.as_bytes()));
             }
             Err(fault) => self.faults.push(Fault {
                 path: format!("env file of services.{name}"),
@@ -155,21 +194,33 @@ impl Seen<'_> {
     }
 
     fn resources(&mut self, section: &str, declared: &BTreeMap<String, Resource>) {
-        let used = if section == "secrets" { &self.service.secrets } else { &self.service.configs };
+        let used = if section == "secrets" {
+            &self.service.secrets
+        } else {
+            &self.service.configs
+        };
         for key in used.clone() {
-            let Some(resource) = declared.get(&key) else { continue };
-            self.service.beside.insert(format!("{section}.{key}"), resource.definition.clone());
+            let Some(resource) = declared.get(&key) else {
+                continue;
+            };
+            self.service
+                .beside
+                .insert(format!("{section}.{key}"), resource.definition.clone());
             match &resource.origin {
                 Origin::File(file) => {
                     if let Some(content) = self.context.shipped.content(file) {
-                        self.service.beside.insert(format!("files.{file}"), sha256(content));
+                        self.service
+                            .beside
+                            .insert(format!("files.{file}"), sha256(content));
                         self.service.inputs.insert(file.clone());
                     }
                 }
                 Origin::Environment(name) => {
                     let value = self.context.env.get(name).map_or("", String::as_str);
                     let value = format!("{}\n{}", resource.definition, sha256(value.as_bytes()));
-                    self.service.beside.insert(format!("{section}.{key}"), value);
+                    self.service
+                        .beside
+                        .insert(format!("{section}.{key}"), value);
                 }
                 _ => {}
             }
@@ -183,12 +234,14 @@ impl Seen<'_> {
         declared: impl Iterator<Item = (&'d String, &'d String)>,
     ) {
         for (key, definition) in declared.filter(|(key, _)| used.contains(*key)) {
-            self.service.beside.insert(format!("{section}.{key}"), definition.clone());
+            self.service
+                .beside
+                .insert(format!("{section}.{key}"), definition.clone());
         }
     }
 }
 
 fn sha256(content: &[u8]) -> String {
     let hash = digest::digest(&digest::SHA256, content);
-    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    BASE64_STANDARD.encode(hash)
 }

@@ -4,14 +4,16 @@
 
 use super::super::short;
 use super::Kind::{
-    Any, Bool, Bytes, BytesText, Choice, Duration, Either, Int, List, Map, Named, Null, Number, Rule, Scalar, Text,
-    TextOrNumber,
+    Any, Bool, Bytes, Choice, Duration, Either, Int, List, Map, Named, Null, Number, Rule, Scalar,
+    Text, TextOrNumber,
 };
+use super::build::BUILD;
+use super::deploy::DEPLOY;
 use super::{COMMAND, Kind, LIST_OR_MAP, OPTIONS, Object, STRING_OR_LIST, STRINGS};
 
 pub(super) const MOUNTED: Kind = List(&Either(&[Text, Kind::Object(&MOUNTED_LONG)]));
-const EXTRA_HOSTS: Kind = Either(&[Map(&STRING_OR_LIST), STRINGS]);
-const ULIMITS: Kind = Map(&Either(&[Int, Kind::Object(&ULIMIT)]));
+pub(super) const EXTRA_HOSTS: Kind = Either(&[Map(&STRING_OR_LIST), STRINGS]);
+pub(super) const ULIMITS: Kind = Map(&Either(&[Int, Kind::Object(&ULIMIT)]));
 const HOOKS: Kind = List(&Kind::Object(&HOOK));
 const LIMITS: Kind = List(&Kind::Object(&Object {
     keys: &[("path", Text), ("rate", Bytes)],
@@ -30,7 +32,13 @@ pub(super) static SERVICE: Object = Object {
         ("cgroup_parent", Text),
         ("command", COMMAND),
         ("configs", MOUNTED),
-        ("container_name", Rule(short::is_container_name, "a letter or digit and then letters, digits or `_.-`")),
+        (
+            "container_name",
+            Rule(
+                short::is_container_name,
+                "a letter or digit and then letters, digits or `_.-`",
+            ),
+        ),
         ("cpu_count", Int),
         ("cpu_percent", Number),
         ("cpu_period", Number),
@@ -41,7 +49,10 @@ pub(super) static SERVICE: Object = Object {
         ("cpus", Number),
         ("cpuset", Text),
         ("credential_spec", Kind::Object(&CREDENTIAL_SPEC)),
-        ("depends_on", Either(&[STRINGS, Named(&Kind::Object(&DEPENDENCY))])),
+        (
+            "depends_on",
+            Either(&[STRINGS, Named(&Kind::Object(&DEPENDENCY))]),
+        ),
         ("deploy", Either(&[Kind::Object(&DEPLOY), Null])),
         ("develop", Either(&[Kind::Object(&DEVELOP), Null])),
         ("device_cgroup_rules", STRINGS),
@@ -51,13 +62,19 @@ pub(super) static SERVICE: Object = Object {
         ("dns_search", STRING_OR_LIST),
         ("domainname", Text),
         ("entrypoint", COMMAND),
-        ("env_file", Either(&[Text, List(&Either(&[Text, Kind::Object(&ENV_FILE)]))])),
+        (
+            "env_file",
+            Either(&[Text, List(&Either(&[Text, Kind::Object(&ENV_FILE)]))]),
+        ),
         ("environment", LIST_OR_MAP),
         ("expose", List(&TextOrNumber)),
         ("extends", Either(&[Text, Kind::Object(&EXTENDS)])),
         ("external_links", STRINGS),
         ("extra_hosts", EXTRA_HOSTS),
-        ("gpus", Either(&[Choice(&["all"]), List(&Kind::Object(&GPU))])),
+        (
+            "gpus",
+            Either(&[Choice(&["all"]), List(&Kind::Object(&GPU))]),
+        ),
         ("group_add", List(&TextOrNumber)),
         ("healthcheck", Kind::Object(&HEALTHCHECK)),
         ("hostname", Text),
@@ -74,9 +91,15 @@ pub(super) static SERVICE: Object = Object {
         ("mem_reservation", Bytes),
         ("mem_swappiness", Int),
         ("memswap_limit", Bytes),
-        ("models", Either(&[STRINGS, Named(&Either(&[Kind::Object(&MODEL_USE), Null]))])),
+        (
+            "models",
+            Either(&[STRINGS, Named(&Either(&[Kind::Object(&MODEL_USE), Null]))]),
+        ),
         ("network_mode", Text),
-        ("networks", Either(&[STRINGS, Named(&Either(&[Kind::Object(&NETWORK_USE), Null]))])),
+        (
+            "networks",
+            Either(&[STRINGS, Named(&Either(&[Kind::Object(&NETWORK_USE), Null]))]),
+        ),
         ("oom_kill_disable", Bool),
         ("oom_score_adj", Int),
         ("pid", Either(&[Text, Null])),
@@ -89,10 +112,22 @@ pub(super) static SERVICE: Object = Object {
         ("privileged", Bool),
         ("profiles", STRINGS),
         ("provider", Kind::Object(&PROVIDER)),
-        ("pull_policy", Rule(short::is_pull_policy, "always, never, missing, build, daily, weekly or every_<duration>")),
+        (
+            "pull_policy",
+            Rule(
+                short::is_pull_policy,
+                "always, never, missing, build, daily, weekly or every_<duration>",
+            ),
+        ),
         ("pull_refresh_after", Text),
         ("read_only", Bool),
-        ("restart", Rule(short::is_restart, "no, always, unless-stopped, on-failure or on-failure:<times>")),
+        (
+            "restart",
+            Rule(
+                short::is_restart,
+                "no, always, unless-stopped, on-failure or on-failure:<times>",
+            ),
+        ),
         ("runtime", Text),
         ("scale", Int),
         ("secrets", MOUNTED),
@@ -118,37 +153,6 @@ pub(super) static SERVICE: Object = Object {
     required: &[],
 };
 
-static BUILD: Object = Object {
-    keys: &[
-        ("additional_contexts", LIST_OR_MAP),
-        ("args", LIST_OR_MAP),
-        ("cache_from", STRINGS),
-        ("cache_to", STRINGS),
-        ("context", Text),
-        ("dockerfile", Text),
-        ("dockerfile_inline", Text),
-        ("entitlements", STRINGS),
-        ("extra_hosts", EXTRA_HOSTS),
-        ("isolation", Text),
-        ("labels", LIST_OR_MAP),
-        ("network", Text),
-        ("no_cache", Bool),
-        ("no_cache_filter", STRING_OR_LIST),
-        ("platforms", STRINGS),
-        ("privileged", Bool),
-        ("provenance", Scalar),
-        ("pull", Bool),
-        ("sbom", Scalar),
-        ("secrets", MOUNTED),
-        ("shm_size", Bytes),
-        ("ssh", LIST_OR_MAP),
-        ("tags", STRINGS),
-        ("target", Text),
-        ("ulimits", ULIMITS),
-    ],
-    required: &[],
-};
-
 static BLKIO: Object = Object {
     keys: &[
         ("device_read_bps", LIMITS),
@@ -156,7 +160,13 @@ static BLKIO: Object = Object {
         ("device_write_bps", LIMITS),
         ("device_write_iops", LIMITS),
         ("weight", Int),
-        ("weight_device", List(&Kind::Object(&Object { keys: &[("path", Text), ("weight", Int)], required: &[] }))),
+        (
+            "weight_device",
+            List(&Kind::Object(&Object {
+                keys: &[("path", Text), ("weight", Int)],
+                required: &[],
+            })),
+        ),
     ],
     required: &[],
 };
@@ -168,7 +178,14 @@ static CREDENTIAL_SPEC: Object = Object {
 
 static DEPENDENCY: Object = Object {
     keys: &[
-        ("condition", Choice(&["service_started", "service_healthy", "service_completed_successfully"])),
+        (
+            "condition",
+            Choice(&[
+                "service_started",
+                "service_healthy",
+                "service_completed_successfully",
+            ]),
+        ),
         ("required", Bool),
         ("restart", Bool),
     ],
@@ -190,7 +207,7 @@ static EXTENDS: Object = Object {
     required: &["service"],
 };
 
-static GPU: Object = Object {
+pub(super) static GPU: Object = Object {
     keys: &[
         ("capabilities", STRINGS),
         ("count", TextOrNumber),
@@ -226,7 +243,10 @@ static HOOK: Object = Object {
 };
 
 static LOGGING: Object = Object {
-    keys: &[("driver", Text), ("options", Map(&Either(&[TextOrNumber, Null])))],
+    keys: &[
+        ("driver", Text),
+        ("options", Map(&Either(&[TextOrNumber, Null]))),
+    ],
     required: &[],
 };
 
@@ -236,32 +256,62 @@ static MODEL_USE: Object = Object {
 };
 
 static MOUNTED_LONG: Object = Object {
-    keys: &[("source", Text), ("target", Text), ("uid", Text), ("gid", Text), ("mode", Int)],
+    keys: &[
+        ("source", Text),
+        ("target", Text),
+        ("uid", Text),
+        ("gid", Text),
+        ("mode", Int),
+    ],
     required: &["source"],
 };
 
 static MOUNT: Object = Object {
     keys: &[
-        ("bind", Kind::Object(&Object {
-            keys: &[
-                ("create_host_path", Bool),
-                ("propagation", Text),
-                ("recursive", Choice(&["enabled", "disabled", "writable", "readonly"])),
-                ("selinux", Choice(&["z", "Z"])),
-            ],
-            required: &[],
-        })),
+        (
+            "bind",
+            Kind::Object(&Object {
+                keys: &[
+                    ("create_host_path", Bool),
+                    ("propagation", Text),
+                    (
+                        "recursive",
+                        Choice(&["enabled", "disabled", "writable", "readonly"]),
+                    ),
+                    ("selinux", Choice(&["z", "Z"])),
+                ],
+                required: &[],
+            }),
+        ),
         ("consistency", Text),
-        ("image", Kind::Object(&Object { keys: &[("subpath", Text)], required: &[] })),
+        (
+            "image",
+            Kind::Object(&Object {
+                keys: &[("subpath", Text)],
+                required: &[],
+            }),
+        ),
         ("read_only", Bool),
         ("source", Text),
         ("target", Text),
-        ("tmpfs", Kind::Object(&Object { keys: &[("size", Bytes), ("mode", Int)], required: &[] })),
-        ("type", Choice(&["bind", "volume", "tmpfs", "cluster", "npipe", "image"])),
-        ("volume", Kind::Object(&Object {
-            keys: &[("labels", LIST_OR_MAP), ("nocopy", Bool), ("subpath", Text)],
-            required: &[],
-        })),
+        (
+            "tmpfs",
+            Kind::Object(&Object {
+                keys: &[("size", Bytes), ("mode", Int)],
+                required: &[],
+            }),
+        ),
+        (
+            "type",
+            Choice(&["bind", "volume", "tmpfs", "cluster", "npipe", "image"]),
+        ),
+        (
+            "volume",
+            Kind::Object(&Object {
+                keys: &[("labels", LIST_OR_MAP), ("nocopy", Bool), ("subpath", Text)],
+                required: &[],
+            }),
+        ),
     ],
     required: &["type", "target"],
 };
@@ -296,7 +346,10 @@ static PORT: Object = Object {
 };
 
 static PROVIDER: Object = Object {
-    keys: &[("type", Text), ("options", Map(&Either(&[Scalar, List(&Scalar)])))],
+    keys: &[
+        ("type", Text),
+        ("options", Map(&Either(&[Scalar, List(&Scalar)]))),
+    ],
     required: &["type"],
 };
 
@@ -312,7 +365,10 @@ static DEVELOP: Object = Object {
 
 static WATCH: Object = Object {
     keys: &[
-        ("action", Choice(&["rebuild", "sync", "restart", "sync+restart", "sync+exec"])),
+        (
+            "action",
+            Choice(&["rebuild", "sync", "restart", "sync+restart", "sync+exec"]),
+        ),
         ("exec", Kind::Object(&HOOK)),
         ("ignore", STRING_OR_LIST),
         ("include", STRING_OR_LIST),
@@ -321,69 +377,4 @@ static WATCH: Object = Object {
         ("target", Text),
     ],
     required: &["path", "action"],
-};
-
-static DEPLOY: Object = Object {
-    keys: &[
-        ("endpoint_mode", Text),
-        ("labels", LIST_OR_MAP),
-        ("mode", Text),
-        ("placement", Kind::Object(&PLACEMENT)),
-        ("replicas", Int),
-        ("resources", Kind::Object(&Object {
-            keys: &[("limits", Kind::Object(&DEPLOY_LIMITS)), ("reservations", Kind::Object(&RESERVATIONS))],
-            required: &[],
-        })),
-        ("restart_policy", Kind::Object(&RESTART_POLICY)),
-        ("rollback_config", Kind::Object(&UPDATE)),
-        ("update_config", Kind::Object(&UPDATE)),
-    ],
-    required: &[],
-};
-
-static DEPLOY_LIMITS: Object = Object {
-    keys: &[("cpus", Number), ("memory", BytesText), ("pids", Int)],
-    required: &[],
-};
-
-static RESERVATIONS: Object = Object {
-    keys: &[
-        ("cpus", Number),
-        ("devices", List(&Kind::Object(&GPU))),
-        ("generic_resources", List(&Kind::Object(&Object {
-            keys: &[("discrete_resource_spec", Kind::Object(&Object {
-                keys: &[("kind", Text), ("value", Number)],
-                required: &[],
-            }))],
-            required: &[],
-        }))),
-        ("memory", BytesText),
-    ],
-    required: &[],
-};
-
-static RESTART_POLICY: Object = Object {
-    keys: &[("condition", Text), ("delay", Duration), ("max_attempts", Int), ("window", Duration)],
-    required: &[],
-};
-
-static UPDATE: Object = Object {
-    keys: &[
-        ("delay", Duration),
-        ("failure_action", Text),
-        ("max_failure_ratio", Number),
-        ("monitor", Duration),
-        ("order", Choice(&["start-first", "stop-first"])),
-        ("parallelism", Int),
-    ],
-    required: &[],
-};
-
-static PLACEMENT: Object = Object {
-    keys: &[
-        ("constraints", STRINGS),
-        ("max_replicas_per_node", Int),
-        ("preferences", List(&Kind::Object(&Object { keys: &[("spread", Text)], required: &[] }))),
-    ],
-    required: &[],
 };

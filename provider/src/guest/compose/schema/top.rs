@@ -7,7 +7,13 @@ use super::Kind::{Any, Bool, Either, Int, List, Map, Named, Null, Text};
 use super::service::SERVICE;
 use super::{Kind, LIST_OR_MAP, OPTIONS, Object, STRING_OR_LIST, STRINGS};
 
-const EXTERNAL: Kind = Either(&[Bool, Kind::Object(&Object { keys: &[("name", Text)], required: &[] })]);
+const EXTERNAL: Kind = Either(&[
+    Bool,
+    Kind::Object(&Object {
+        keys: &[("name", Text)],
+        required: &[],
+    }),
+]);
 
 pub(super) static TOP: Object = Object {
     keys: &[
@@ -29,7 +35,10 @@ pub(super) static TOP: Object = Object {
 /// Where an unknown key at the top more likely belongs.
 pub(super) fn misplaced(entry: &Entry) -> Option<String> {
     if SERVICE.keys.iter().any(|(key, _)| *key == entry.key) {
-        Some(format!("\"{}\" belongs into a service; is it indented far enough?", entry.key))
+        Some(format!(
+            "\"{}\" belongs into a service; is it indented far enough?",
+            entry.key
+        ))
     } else if matches!(entry.node.value, Value::Map(_)) && entry.node.get("image").is_some() {
         Some("services stand below \"services\"; is it indented far enough?".into())
     } else {
@@ -65,12 +74,21 @@ static SECRET: Object = Object {
 };
 
 static INCLUDE: Object = Object {
-    keys: &[("env_file", STRING_OR_LIST), ("path", STRING_OR_LIST), ("project_directory", Text)],
+    keys: &[
+        ("env_file", STRING_OR_LIST),
+        ("path", STRING_OR_LIST),
+        ("project_directory", Text),
+    ],
     required: &["path"],
 };
 
 static MODEL: Object = Object {
-    keys: &[("context_size", Int), ("model", Text), ("name", Text), ("runtime_flags", STRINGS)],
+    keys: &[
+        ("context_size", Int),
+        ("model", Text),
+        ("name", Text),
+        ("runtime_flags", STRINGS),
+    ],
     required: &["model"],
 };
 
@@ -92,10 +110,18 @@ static NETWORK: Object = Object {
 
 static IPAM: Object = Object {
     keys: &[
-        ("config", List(&Kind::Object(&Object {
-            keys: &[("aux_addresses", Map(&Text)), ("gateway", Text), ("ip_range", Text), ("subnet", Text)],
-            required: &[],
-        }))),
+        (
+            "config",
+            List(&Kind::Object(&Object {
+                keys: &[
+                    ("aux_addresses", Map(&Text)),
+                    ("gateway", Text),
+                    ("ip_range", Text),
+                    ("subnet", Text),
+                ],
+                required: &[],
+            })),
+        ),
         ("driver", Text),
         ("options", Map(&Text)),
     ],

@@ -27,12 +27,17 @@ pub(super) fn words(kind: &ErrorKind) -> String {
             "this closing bracket has no partner"
         }
         E::SimpleKeyExpected => "expected `:` after this key",
-        E::InvalidSimpleKey => "a value with a `: ` inside must be quoted, or the key begins too far right",
-        E::InvalidIndentation => "the indentation fits no line above",
-        E::TabNotAllowed | E::TabInBlockIndentation | E::TabInIndentation | E::TabAtBlockScalarStart => {
-            "a tab indents here; YAML takes spaces only"
+        E::InvalidSimpleKey | E::MappingValueNotAllowed => {
+            "a `: ` is not expected here; a value that holds one must be in quotes"
         }
-        E::BlockEntryInFlowCollection | E::BlockSequenceEntryNotAllowed => "a list item may not begin here",
+        E::InvalidIndentation => "the indentation fits no line above",
+        E::TabNotAllowed
+        | E::TabInBlockIndentation
+        | E::TabInIndentation
+        | E::TabAtBlockScalarStart => "a tab indents here; YAML takes spaces only",
+        E::BlockEntryInFlowCollection | E::BlockSequenceEntryNotAllowed => {
+            "a list item may not begin here"
+        }
         E::UnclosedQuotedScalar => "this quoted text has no closing quote",
         E::InvalidTrailingSingleQuotedScalar | E::InvalidTrailingDoubleQuotedScalar => {
             "text follows the closing quote"
@@ -42,7 +47,9 @@ pub(super) fn words(kind: &ErrorKind) -> String {
         E::RecursionLimitExceeded => "nested too deep",
         E::CommentNotSeparated => "a comment needs a space before `#`",
         E::UndeclaredTagHandle => "this tag's handle is not declared",
-        E::MissingAnchorOrAliasName => "`&` and `*` need a name after them; quote the value if it is text",
+        E::MissingAnchorOrAliasName => {
+            "`&` and `*` need a name after them; quote the value if it is text"
+        }
         E::UnexpectedCharacter { character } => {
             return format!("`{character}` may not begin a value; put the value in quotes");
         }
