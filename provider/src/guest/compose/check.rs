@@ -5,7 +5,7 @@
 mod references;
 mod resources;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Fault;
@@ -199,37 +199,34 @@ impl Check<'_> {
     fn mounts(&mut self, node: &Node, path: &str) {
         let path = format!("{path}.volumes");
         let names: BTreeSet<_> = self.project.volumes.keys().cloned().collect();
-        for item in node
-            .get("volumes")
-            .map_or(&[][..], |volumes| volumes.items())
-        {
-            let (source, drive) = match item.text().map(short::mount) {
-                Some(Ok(mount)) => (mount.source.filter(|_| !mount.bind), mount.drive),
-                Some(Err(words)) => {
-                    let text = item.text().unwrap_or_default();
-                    self.fault(&item.place, path.as_str(), format!("\"{text}\": {words}"));
-                    continue;
-                }
+        let volumes = node.get("volumes");
+        for item in volumes.map_or(&[][..], |volumes| volumes.items()) {
+            let volume = match item.text() {
+                Some(text) => match short::mount(text) {
+                    Ok(mount) if mount.drive => {
+                        let words = "Compose takes a one-letter volume for a Windows drive";
+                        let hint = "give the volume a longer name, or use the long form";
+                        self.warn(&item.place, &path, words, hint);
+                        None
+                    }
+                    Ok(mount) => mount.source.filter(|_| !mount.bind),
+                    Err(words) => {
+                        let words = format!("\"{text}\": {words}");
+                        self.fault(&item.place, path.as_str(), words);
+                        None
+                    }
+                },
                 None => {
-                    let volume = item.get_text("type") == Some("volume");
-                    (
-                        item.get_text("source")
-                            .filter(|_| volume)
-                            .map(str::to_owned),
-                        false,
-                    )
+                    let source = item.get_text("source");
+                    let kind = item.get_text("type");
+                    if kind == Some("bind") && source.is_none() {
+                        self.fault(&item.place, path.as_str(), "a bind needs a \"source\"");
+                    }
+                    source.filter(|_| kind == Some("volume")).map(str::to_owned)
                 }
             };
-            if drive {
-                let words = "Compose takes a volume with a one-letter name for a Windows drive";
-                self.warn(
-                    &item.place,
-                    &path,
-                    words,
-                    "give the volume a longer name, or use the long form",
-                );
-            } else if let Some(source) = source.filter(|source| !names.contains(source)) {
-                self.undeclared(&item.place, path.clone(), "volumes", &source, &names);
+            if let Some(name) = volume.filter(|name| !names.contains(name)) {
+                self.undeclared(&item.place, path.clone(), "volumes", &name, &names);
             }
         }
     }
@@ -266,42 +263,50 @@ impl Check<'_> {
 
     /// Services that wait for each other in a circle.
     fn circles(&mut self) {
-        let mut done = BTreeSet::new();
-        for name in self.project.services.keys() {
-            let mut chain = Vec::new();
-            if let Some(circle) = self.circle(name, &mut chain, &mut done) {
-                let node = &self.trees[name];
-                let at = node
-                    .entry("depends_on")
-                    .map_or(&node.place, |entry| &entry.place)
-                    .clone();
-                let words = format!("services wait for each other: {}", circle.join(" → "));
-                self.fault(&at, format!("services.{name}.depends_on"), words);
-                return;
+        let services = &self.project.services;
+        let known = |name: &&String| services.contains_key(*name);
+        let mut awaited: BTreeMap<_, _> = services
+            .iter()
+            .map(|(name, service)| (name, service.depends_on.keys().filter(known).count()))
+            .collect();
+        let mut awaiting: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (name, service) in services {
+            for other in service.depends_on.keys() {
+                awaiting.entry(other).or_default().push(name);
             }
         }
-    }
-
-    fn circle(
-        &self,
-        name: &str,
-        chain: &mut Vec<String>,
-        done: &mut BTreeSet<String>,
-    ) -> Option<Vec<String>> {
-        if let Some(at) = chain.iter().position(|known| known == name) {
-            let first = [name.to_owned()];
-            return Some(chain[at..].iter().cloned().chain(first).collect());
+        let mut free: Vec<_> = services.keys().filter(|name| awaited[name] == 0).collect();
+        while let Some(name) = free.pop() {
+            awaited.remove(name);
+            for other in awaiting.get(name).into_iter().flatten() {
+                if let Some(count) = awaited.get_mut(other) {
+                    *count -= 1;
+                    if *count == 0 {
+                        free.push(other);
+                    }
+                }
+            }
         }
-        if !done.insert(name.to_owned()) {
-            return None;
+        // Each service left waits for one left, so following these ends in a circle.
+        let left = |name: &&String| awaited.contains_key(*name);
+        let mut next = services.keys().find(left);
+        let mut chain = Vec::new();
+        while let Some(name) = next.filter(|name| !chain.contains(name)) {
+            chain.push(name);
+            next = services[name].depends_on.keys().find(left);
         }
-        chain.push(name.to_owned());
-        let service = self.project.services.get(name)?;
-        let circle = service
-            .depends_on
-            .keys()
-            .find_map(|other| self.circle(other, chain, done));
-        chain.pop();
-        circle
+        let Some(first) = next else { return };
+        let circle = chain
+            .iter()
+            .skip_while(|name| **name != first)
+            .chain([&first]);
+        let words: Vec<_> = circle.map(|name| name.as_str()).collect();
+        let words = format!("services wait for each other: {}", words.join(" → "));
+        let node = &self.trees[first];
+        let at = node
+            .entry("depends_on")
+            .map_or(&node.place, |entry| &entry.place);
+        self.faults
+            .push(at.fault(format!("services.{first}.depends_on"), words));
     }
 }

@@ -109,7 +109,6 @@ impl Check<'_> {
             let words = format!("has both \"{}\" and \"{}\"", first.key, second.key);
             self.fault(&second.place, path.as_str(), words);
         }
-        self.exclusive(entry, &path);
         let supplied = match (key, &self.context.inputs.secrets) {
             ("secrets", None) => true,
             ("secrets", Some(names)) => names.contains(&entry.key),

@@ -12,7 +12,11 @@ use super::deploy::DEPLOY;
 use super::{COMMAND, Kind, LIST_OR_MAP, OPTIONS, Object, STRING_OR_LIST, STRINGS};
 
 pub(super) const MOUNTED: Kind = List(&Either(&[Text, Kind::Object(&MOUNTED_LONG)]));
-pub(super) const EXTRA_HOSTS: Kind = Either(&[Map(&STRING_OR_LIST), STRINGS]);
+const HOST: Kind = Rule(
+    short::is_host,
+    "a name and its address, such as db:10.0.0.5",
+);
+pub(super) const EXTRA_HOSTS: Kind = Either(&[Map(&STRING_OR_LIST), List(&HOST)]);
 pub(super) const ULIMITS: Kind = Map(&Either(&[Int, Kind::Object(&ULIMIT)]));
 const HOOKS: Kind = List(&Kind::Object(&HOOK));
 const LIMITS: Kind = List(&Kind::Object(&Object {
@@ -136,7 +140,7 @@ pub(super) static SERVICE: Object = Object {
         ("stdin_open", Bool),
         ("stop_grace_period", Duration),
         ("stop_signal", Text),
-        ("storage_opt", Map(&Any)),
+        ("storage_opt", Map(&Kind::Scalar)),
         ("sysctls", LIST_OR_MAP),
         ("tmpfs", STRING_OR_LIST),
         ("tty", Bool),
@@ -355,7 +359,8 @@ static PROVIDER: Object = Object {
 
 static ULIMIT: Object = Object {
     keys: &[("hard", Int), ("soft", Int)],
-    required: &["soft", "hard"],
+    // Both are needed once what the service extends is laid under it.
+    required: &[],
 };
 
 static DEVELOP: Object = Object {

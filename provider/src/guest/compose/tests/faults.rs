@@ -210,7 +210,7 @@ fn what_compose_tolerates_is_warned_of() {
         "services:\n  web:\n    image: x\n    volumes: [\"v:/data\"]\n    ports: [\"80:80\"]\n    deploy: {replicas: 2}\nvolumes:\n  v:\n",
         &expect![[r#"
             warnings:
-            compose.yaml:4:15: services.web.volumes: Compose takes a volume with a one-letter name for a Windows drive; give the volume a longer name, or use the long form
+            compose.yaml:4:15: services.web.volumes: Compose takes a one-letter volume for a Windows drive; give the volume a longer name, or use the long form
             compose.yaml:5:13: services.web.ports[0]: 2 containers cannot all publish 80:80/tcp; leave the host's port out, or give a range
         "#]],
     );

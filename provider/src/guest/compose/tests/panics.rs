@@ -88,6 +88,14 @@ fn tree() -> impl Strategy<Value = String> {
     })
 }
 
+#[test]
+fn long_chains_of_services_end() {
+    let service = |at: usize| format!("  s{at:05}: {{image: x, depends_on: [s{:05}]}}\n", at + 1);
+    let text: String = (0..15_000).map(service).collect();
+    let whole = format!("services:\n{text}  s15000: {{image: x}}\n");
+    assert_eq!(project(&inputs(&whole)).services.len(), 15_001);
+}
+
 proptest! {
     #[test]
     fn arbitrary_text(text in r"\PC{0,80}") {

@@ -35,6 +35,8 @@ fn values_of_the_wrong_type_say_which_is_right() {
         "pull_policy: sometimes",
         "depends_on: {web: {condition: service_health}}",
         "volumes: [{type: bind, source: ./a}]",
+        "volumes: [{type: bind, target: /a}]",
+        "extra_hosts: [db]",
         "ports: [\"99999:80\"]",
         "ports: [{target: 80, host_ip: x}]",
         "volumes: [\":/a\"]",
@@ -63,6 +65,8 @@ fn values_of_the_wrong_type_say_which_is_right() {
         compose.yaml:4:18: services.web.pull_policy: must be always, never, missing, build, daily, weekly or every_<duration>, not `sometimes`
         compose.yaml:4:35: services.web.depends_on.web.condition: must be one of service_started, service_healthy, service_completed_successfully, not `service_health`; did you mean "service_healthy"?
         compose.yaml:4:15: services.web.volumes[0]: needs a key "target"
+        compose.yaml:4:15: services.web.volumes: a bind needs a "source"
+        compose.yaml:4:19: services.web.extra_hosts[0]: must be a name and its address, such as db:10.0.0.5, not `db`
         compose.yaml:4:13: services.web.ports: "99999:80": `99999` is no port from 1 to 65535
         compose.yaml:4:13: services.web.ports: `x` is no IP address
         compose.yaml:4:15: services.web.volumes: ":/a": a part between colons is empty
