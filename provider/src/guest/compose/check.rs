@@ -201,8 +201,8 @@ impl Check<'_> {
         let names: BTreeSet<_> = self.project.volumes.keys().cloned().collect();
         let volumes = node.get("volumes");
         for item in volumes.map_or(&[][..], |volumes| volumes.items()) {
-            let volume = match item.text() {
-                Some(text) => match short::mount(text) {
+            let volume = if let Some(text) = item.text() {
+                match short::mount(text) {
                     Ok(mount) if mount.drive => {
                         let words = "Compose takes a one-letter volume for a Windows drive";
                         let hint = "give the volume a longer name, or use the long form";
@@ -215,15 +215,14 @@ impl Check<'_> {
                         self.fault(&item.place, path.as_str(), words);
                         None
                     }
-                },
-                None => {
-                    let source = item.get_text("source");
-                    let kind = item.get_text("type");
-                    if kind == Some("bind") && source.is_none() {
-                        self.fault(&item.place, path.as_str(), "a bind needs a \"source\"");
-                    }
-                    source.filter(|_| kind == Some("volume")).map(str::to_owned)
                 }
+            } else {
+                let source = item.get_text("source");
+                let kind = item.get_text("type");
+                if kind == Some("bind") && source.is_none() {
+                    self.fault(&item.place, path.as_str(), "a bind needs a \"source\"");
+                }
+                source.filter(|_| kind == Some("volume")).map(str::to_owned)
             };
             if let Some(name) = volume.filter(|name| !names.contains(name)) {
                 self.undeclared(&item.place, path.clone(), "volumes", &name, &names);

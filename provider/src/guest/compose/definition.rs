@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json};
 
 use super::merge::as_map;
-use super::yaml::{Node, Value};
+use super::yaml::{Entry, Node, Value};
 
 /// What Compose hashes of a service; variables without a value take it from `env`.
 pub(super) fn service(service: &std::sync::Arc<Node>, env: &BTreeMap<String, String>) -> String {
@@ -42,9 +42,34 @@ pub(super) fn service(service: &std::sync::Arc<Node>, env: &BTreeMap<String, Str
     Json::Object(out).to_string()
 }
 
-/// Any other declaration.
+/// A build, which has no more to it than its text.
+pub(super) fn build(build: &Node) -> String {
+    json(build).to_string()
+}
+
+/// A network, secret or config; labels may be a list or a map.
 pub(super) fn other(node: &Node) -> String {
-    json(node).to_string()
+    Json::Object(declaration(node)).to_string()
+}
+
+/// A volume, whose driver is `local` when it names none.
+pub(super) fn volume(node: &Node) -> String {
+    let mut volume = declaration(node);
+    volume.entry("driver").or_insert_with(|| "local".into());
+    Json::Object(volume).to_string()
+}
+
+fn declaration(node: &Node) -> Map<String, Json> {
+    let known = |entry: &&Entry| !entry.key.starts_with("x-");
+    let read = |entry: &Entry| {
+        let node = &entry.node;
+        let json = match entry.key.as_str() {
+            "labels" => json(&as_map(node, None)),
+            _ => json(node),
+        };
+        (entry.key.clone(), json)
+    };
+    node.entries().iter().filter(known).map(read).collect()
 }
 
 fn variables(node: &Node, env: &BTreeMap<String, String>) -> Json {

@@ -229,8 +229,8 @@ fn services_that_share_a_namespace_follow() {
 
 #[test]
 fn volumes_whose_definition_changes_are_named() {
-    let before = "services: {a: {image: i}}\nvolumes: {same: {driver: local}, opts: , gone: , renamed: , labels: {labels: [a=1]}, ext: {external: true}}\n";
-    let after = "services: {a: {image: i}}\nvolumes: {same: {driver: local}, opts: {driver_opts: {a: b}}, new: , renamed: {name: x}, labels: {labels: [a=2]}, ext: {external: true, name: y}}\n";
+    let before = "services: {a: {image: i}}\nvolumes: {same: {driver: local, labels: [b=1], x-a: 1}, opts: , gone: , renamed: , labels: {labels: [a=1]}, ext: {external: true}}\n";
+    let after = "services: {a: {image: i}}\nvolumes: {same: {labels: {b: 1}}, opts: {driver_opts: {a: b}}, new: , renamed: {name: x}, labels: {labels: [a=2]}, ext: {external: true, name: y}}\n";
     let redefined = volumes_redefined(&project(&inputs(before)), &project(&inputs(after)));
     assert_eq!(redefined, ["labels", "opts"]);
 }
