@@ -22,8 +22,6 @@ pub mod password;
 pub mod project;
 pub mod seed;
 mod packages;
-pub mod password;
-pub mod seed;
 #[cfg(test)]
 mod sh;
 
