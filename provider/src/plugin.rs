@@ -236,10 +236,10 @@ async fn http<P: Provider>(
         end = serving.as_mut() => end,
         () = shutdown.cancelled() => {
             serving.as_mut().graceful_shutdown();
-            serving.await
+            // Core closes its side without a farewell once it has its answer.
+            return drop(serving.await);
         }
     };
-    // Core closes its side without a farewell, which is no error.
     if let Err(error) = end {
         tracing::debug!("a connection ended: {error}");
     }
