@@ -119,12 +119,12 @@ fn started<P: Provider>(provider: P, debug: bool) -> io::Result<()> {
             terminations: signal(SignalKind::terminate())?,
             debug,
         };
-        let mut stdout = io::stdout();
-        match debug {
-            true => writeln!(stdout, "{}", reattachment(P::ADDRESS, socket.path()))?,
-            false => writeln!(stdout, "{}", handshake(socket.path(), identity.as_ref()))?,
-        }
-        stdout.flush()?;
+        let line = if debug {
+            reattachment(P::ADDRESS, socket.path())
+        } else {
+            handshake(socket.path(), identity.as_ref())
+        };
+        writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush())?;
         let acceptor = identity.map(|identity| identity.acceptor);
         host.serve(Server::new(provider), listener, acceptor).await;
         Ok(())

@@ -1,5 +1,6 @@
 //! Schemas and functions as protobuf, and types as core's JSON.
 
+use prost::bytes::Bytes;
 use proto::tfplugin6 as pb;
 use serde_json::{Value as Json, json};
 
@@ -86,7 +87,7 @@ pub fn type_json(ty: &Type) -> Json {
     }
 }
 
-fn type_bytes(ty: &Type) -> prost::bytes::Bytes {
+fn type_bytes(ty: &Type) -> Bytes {
     type_json(ty).to_string().into()
 }
 
@@ -101,7 +102,7 @@ fn attribute(name: &str, row: &Attribute) -> pb::schema::Attribute {
         name: name.to_owned(),
         r#type: match nested_type {
             None => type_bytes(&row.ty),
-            Some(_) => Default::default(),
+            Some(_) => Bytes::new(),
         },
         nested_type,
         description: row.doc.clone(),

@@ -1,6 +1,7 @@
 //! Calls every method the way core does, through protobuf, over a provider made for it.
 
 mod resource;
+mod stored;
 mod whole;
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -197,6 +198,12 @@ impl Resource for ThingResource {
     }
 }
 
+const NAME: &str = "pmoves_thing";
+
+fn type_name() -> String {
+    NAME.to_owned()
+}
+
 type Core = ProviderClient<ProviderServer<Server<Sample>>>;
 
 fn core() -> Core {
@@ -216,7 +223,11 @@ async fn configured() -> Core {
 }
 
 /// A value on the wire; `"?"` stands for unknown.
-#[expect(clippy::needless_pass_by_value, reason = "reads better at the calls")]
+#[expect(
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
+    reason = "reads better at the calls"
+)]
 fn wire<M: Model>(json: Json) -> Option<pb::DynamicValue> {
     let mut found = Diagnostics::default();
     let wire = codec::encode(&value(&json), &M::schema(), &mut found);
@@ -263,12 +274,9 @@ fn seen(wire: Option<&pb::DynamicValue>) -> String {
 /// Messages, one a line: severity, path, summary, detail.
 fn told(found: &[pb::Diagnostic]) -> String {
     let line = |one: &pb::Diagnostic| {
-        let path: String = one
-            .attribute
-            .iter()
-            .flat_map(|path| &path.steps)
-            .map(|step| format!("/{:?}", step.selector.as_ref().unwrap()))
-            .collect();
+        let steps = one.attribute.iter().flat_map(|path| &path.steps);
+        let steps = steps.map(|step| step.selector.as_ref().unwrap());
+        let path = steps.fold(String::new(), |path, step| format!("{path}/{step:?}"));
         let severity = one.severity().as_str_name();
         format!("{severity} {path} {}: {}\n", one.summary, one.detail)
     };

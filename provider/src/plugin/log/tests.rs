@@ -8,7 +8,7 @@ fn logged(level: Level, work: impl FnOnce()) -> Vec<Json> {
         let lines = Arc::clone(&lines);
         Box::new(move |line: &[u8]| {
             assert!(line.len() < 64 * 1024);
-            assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+            assert_eq!(line.split_inclusive(|byte| *byte == b'\n').count(), 1);
             lines
                 .lock()
                 .unwrap()

@@ -4,12 +4,6 @@ use expect_test::{Expect, expect};
 
 use super::*;
 
-const NAME: &str = "pmoves_thing";
-
-fn type_name() -> String {
-    NAME.to_owned()
-}
-
 pub(super) async fn plan(
     core: &mut Core,
     config: Json,
@@ -50,7 +44,11 @@ pub(super) async fn create(core: &mut Core, config: Json) -> pb::apply_resource_
     change(core, config, Json::Null).await
 }
 
-async fn read(core: &mut Core, state: Json, private: &str) -> pb::read_resource::Response {
+pub(super) async fn read(
+    core: &mut Core,
+    state: Json,
+    private: &str,
+) -> pb::read_resource::Response {
     let request = pb::read_resource::Request {
         type_name: type_name(),
         current_state: wire::<Thing>(state),
@@ -61,7 +59,6 @@ async fn read(core: &mut Core, state: Json, private: &str) -> pb::read_resource:
 }
 
 /// State, private data and messages of an apply.
-#[expect(clippy::needless_pass_by_value, reason = "reads better at the calls")]
 async fn check_apply(config: Json, prior: Json, wanted: Expect) {
     let mut core = configured().await;
     let reply = change(&mut core, config.clone(), prior.clone()).await;
@@ -213,15 +210,7 @@ async fn an_update_that_fails_halfway_tells_how_far_it_came() {
 #[tokio::test]
 async fn a_delete_leaves_nothing() {
     let prior = json!({ "id": "i", "name": "a", "size": 1 });
-    check_apply(
-        Json::Null,
-        prior,
-        expect![[r#"
-        null
-
-    "#]],
-    )
-    .await;
+    check_apply(Json::Null, prior, expect!["null\n\n"]).await;
 }
 
 #[tokio::test]
@@ -298,117 +287,6 @@ async fn only_what_is_gone_for_certain_is_forgotten() {
         );
         assert_eq!(private(&reply.private), "{\"v\":1}");
         assert_ne!(told(&reply.diagnostics), "");
-    }
-}
-
-#[tokio::test]
-async fn an_import_is_filled_by_the_read_that_follows() {
-    let mut core = configured().await;
-    let request = |id: &str| pb::import_resource_state::Request {
-        type_name: type_name(),
-        id: id.to_owned(),
-        ..Default::default()
-    };
-    let reply = core
-        .import_resource_state(request("x/a"))
-        .await
-        .unwrap()
-        .into_inner();
-    let imported = &reply.imported_resources[0];
-    assert_eq!(imported.type_name, NAME);
-    assert_eq!(seen(imported.state.as_ref()), r#"id="x/a" name="a""#);
-    let state = json!({ "id": "x/a", "name": "a" });
-    let reply = read(&mut core, state, private(&imported.private)).await;
-    assert_eq!(
-        seen(reply.new_state.as_ref()),
-        r#"id="x/a" name="a" size=7"#
-    );
-    for (id, why) in [("a", "Write it as client/name"), ("", "imported by its id")] {
-        let reply = core
-            .import_resource_state(request(id))
-            .await
-            .unwrap()
-            .into_inner();
-        assert!(reply.imported_resources.is_empty());
-        assert!(told(&reply.diagnostics).contains(why), "{id:?}");
-    }
-}
-
-fn stored(json: &str) -> Option<pb::RawState> {
-    Some(pb::RawState {
-        json: json.to_owned().into(),
-        ..Default::default()
-    })
-}
-
-#[tokio::test]
-async fn states_of_other_versions_are_read() {
-    for (json, wanted) in [
-        (
-            r#"{"name":"a","size":3,"old":1,"secret_wo":"x"}"#,
-            r#"name="a" size=3"#,
-        ),
-        (
-            r#"{"name":1,"labels":["b","a","b"]}"#,
-            r#"labels=["a","b"]"#,
-        ),
-    ] {
-        let request = pb::upgrade_resource_state::Request {
-            type_name: type_name(),
-            raw_state: stored(json),
-            ..Default::default()
-        };
-        let reply = core()
-            .upgrade_resource_state(request)
-            .await
-            .unwrap()
-            .into_inner();
-        assert_eq!(seen(reply.upgraded_state.as_ref()), wanted);
-        assert_eq!(told(&reply.diagnostics), "");
-    }
-    for json in ["", "{", "[]", "null"] {
-        let request = pb::upgrade_resource_state::Request {
-            type_name: type_name(),
-            raw_state: stored(json),
-            ..Default::default()
-        };
-        let reply = core()
-            .upgrade_resource_state(request)
-            .await
-            .unwrap()
-            .into_inner();
-        assert!(
-            reply.upgraded_state.is_none() && !reply.diagnostics.is_empty(),
-            "{json}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_state_moves_between_registries_and_nowhere_else() {
-    for (address, source, fine) in [
-        ("registry.terraform.io/acme/pmoves", NAME, true),
-        ("registry.opentofu.org/acme/pmoves", "pmoves_other", false),
-        ("registry.opentofu.org/other/pmoves", NAME, false),
-    ] {
-        let request = pb::move_resource_state::Request {
-            source_provider_address: address.to_owned(),
-            source_type_name: source.to_owned(),
-            source_state: stored(r#"{"name":"a"}"#),
-            source_private: Bytes::from_static(b"remembered"),
-            target_type_name: type_name(),
-            ..Default::default()
-        };
-        let reply = core()
-            .move_resource_state(request)
-            .await
-            .unwrap()
-            .into_inner();
-        assert_eq!(reply.diagnostics.is_empty(), fine, "{address} {source}");
-        if fine {
-            assert_eq!(seen(reply.target_state.as_ref()), r#"name="a""#);
-            assert_eq!(private(&reply.target_private), "remembered");
-        }
     }
 }
 

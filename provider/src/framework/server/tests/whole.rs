@@ -114,7 +114,10 @@ async fn functions_work_without_configuration() {
     for (arguments, wanted) in [
         (vec![text(","), text("a"), text("b")], Ok("a,b")),
         // Core sends a null argument as an empty value.
-        (vec![Default::default(), text("a"), text("b")], Ok("ab")),
+        (
+            vec![pb::DynamicValue::default(), text("a"), text("b")],
+            Ok("ab"),
+        ),
         (
             vec![text(","), text("a"), text("")],
             Err((Some(2), "empty")),
