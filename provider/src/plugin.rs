@@ -107,17 +107,18 @@ fn started<P: Provider>(provider: P, debug: bool) -> io::Result<()> {
         .enable_all()
         .build()?;
     let end = runtime.block_on(async {
-        let (socket, listener) = Socket::bind(setting("PLUGIN_UNIX_SOCKET_DIR"))?;
-        let identity = match setting("PLUGIN_CLIENT_CERT") {
-            Some(core) if !debug => Some(Identity::trusting(&core)?),
-            _ => None,
-        };
+        // A signal from here on leaves no directory behind; and the parent is core only for as long
+        // as core lives.
         let host = Host {
-            // What dies with core must not outlive it by a race, so this is remembered early.
             parent: parent_id(),
             interrupts: signal(SignalKind::interrupt())?,
             terminations: signal(SignalKind::terminate())?,
             debug,
+        };
+        let (socket, listener) = Socket::bind(setting("PLUGIN_UNIX_SOCKET_DIR"))?;
+        let identity = match setting("PLUGIN_CLIENT_CERT") {
+            Some(core) if !debug => Some(Identity::trusting(&core)?),
+            _ => None,
         };
         let line = if debug {
             reattachment(P::ADDRESS, socket.path())

@@ -15,7 +15,10 @@ use proto::{
         grpc_stdio_client::GrpcStdioClient,
     },
     health::{HealthCheckRequest, health_client::HealthClient},
-    tfplugin6::{get_provider_schema, provider_client::ProviderClient},
+    tfplugin6::{
+        DynamicValue, get_provider_schema, provider_client::ProviderClient,
+        validate_provider_config,
+    },
 };
 
 use self::peer::{Connection, Identity, Plugin};
@@ -124,6 +127,22 @@ async fn without_a_certificate_it_serves_in_the_clear() {
     let mut plugin = Plugin::start(None).await;
     assert!(plugin.line.ends_with("|grpc|"), "{}", plugin.line);
     assert!(schema(&plugin.connect_plain().await.unwrap()).await);
+    plugin.signal("TERM").await;
+    assert_eq!(plugin.end().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn messages_may_be_large() {
+    let mut plugin = Plugin::start(None).await;
+    let connection = plugin.connect_plain().await.unwrap();
+    let config = Some(DynamicValue {
+        msgpack: vec![0x91; 20 << 20].into(),
+        ..DynamicValue::default()
+    });
+    let request = validate_provider_config::Request { config };
+    let mut provider = ProviderClient::new(connection);
+    let reply = provider.validate_provider_config(request).await.unwrap();
+    assert_eq!(reply.get_ref().diagnostics.len(), 1);
     plugin.signal("TERM").await;
     assert_eq!(plugin.end().await.0, Some(0));
 }

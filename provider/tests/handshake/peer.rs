@@ -2,6 +2,8 @@
 //!
 //! Checks nothing; the tests do.
 
+#![expect(clippy::unwrap_used, reason = "only tests call this")]
+
 use std::{
     io,
     path::{Path, PathBuf},
