@@ -107,24 +107,25 @@ fn started<P: Provider>(provider: P, debug: bool) -> io::Result<()> {
         .enable_all()
         .build()?;
     let end = runtime.block_on(async {
-        let (socket, listener) = Socket::bind(setting("PLUGIN_UNIX_SOCKET_DIR"))?;
-        let identity = match setting("PLUGIN_CLIENT_CERT") {
-            Some(core) if !debug => Some(Identity::trusting(&core)?),
-            _ => None,
-        };
+        // A signal from here on leaves no directory behind; and the parent is core only for as long
+        // as core lives.
         let host = Host {
-            // What dies with core must not outlive it by a race, so this is remembered early.
             parent: parent_id(),
             interrupts: signal(SignalKind::interrupt())?,
             terminations: signal(SignalKind::terminate())?,
             debug,
         };
-        let mut stdout = io::stdout();
-        match debug {
-            true => writeln!(stdout, "{}", reattachment(P::ADDRESS, socket.path()))?,
-            false => writeln!(stdout, "{}", handshake(socket.path(), identity.as_ref()))?,
-        }
-        stdout.flush()?;
+        let (socket, listener) = Socket::bind(setting("PLUGIN_UNIX_SOCKET_DIR"))?;
+        let identity = match setting("PLUGIN_CLIENT_CERT") {
+            Some(core) if !debug => Some(Identity::trusting(&core)?),
+            _ => None,
+        };
+        let line = if debug {
+            reattachment(P::ADDRESS, socket.path())
+        } else {
+            handshake(socket.path(), identity.as_ref())
+        };
+        writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush())?;
         let acceptor = identity.map(|identity| identity.acceptor);
         host.serve(Server::new(provider), listener, acceptor).await;
         Ok(())
@@ -236,10 +237,10 @@ async fn http<P: Provider>(
         end = serving.as_mut() => end,
         () = shutdown.cancelled() => {
             serving.as_mut().graceful_shutdown();
-            serving.await
+            // Core closes its side without a farewell once it has its answer.
+            return drop(serving.await);
         }
     };
-    // Core closes its side without a farewell, which is no error.
     if let Err(error) = end {
         tracing::debug!("a connection ended: {error}");
     }

@@ -114,8 +114,7 @@ impl<P: Provider> Server<P> {
                     fallback
                 }
             };
-            let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-            tracing::debug!(micros, "answered");
+            tracing::debug!(duration = ?start.elapsed(), "answered");
             reply
         };
         tokio::spawn(task.instrument(span))

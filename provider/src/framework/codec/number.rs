@@ -19,14 +19,11 @@ pub fn exact(float: f64) -> Option<Number> {
 /// Appends a number in the first form that holds it exactly.
 pub fn encode(number: &Number, out: &mut Vec<u8>) {
     let text = number.as_str();
-    let written = if let Ok(whole) = text.parse() {
-        encode::write_sint(out, whole).map(drop)
-    } else if let Ok(whole) = text.parse() {
-        encode::write_uint(out, whole).map(drop)
-    } else if let Some(float) = float(number) {
-        encode::write_f64(out, float)
-    } else {
-        encode::write_str(out, text)
+    let written = match (text.parse::<i64>(), text.parse::<u64>(), float(number)) {
+        (Ok(whole), ..) => encode::write_sint(out, whole).map(|_| ()),
+        (_, Ok(whole), _) => encode::write_uint(out, whole).map(|_| ()),
+        (.., Some(float)) => encode::write_f64(out, float),
+        _ => encode::write_str(out, text),
     };
     written.expect("memory takes all bytes");
 }
