@@ -8,7 +8,7 @@ use super::Result;
 use super::manifest::{self, Manifest};
 use super::shell::{START, run, unexpected};
 use super::ship::{ENV, ENV_SECRET, FUNCTIONS, OVERRIDE};
-use super::up::{compose, line, unit, within};
+use super::up::{compose, line, stop, within};
 use crate::guest::{Guest, quote};
 
 /// What to remove.
@@ -81,14 +81,13 @@ fn docker_script(removal: &Removal) -> String {
     let label = quote(&format!("label=com.docker.compose.project={project}"));
     let remove_volumes = if *delete_volumes { REMOVE_VOLUMES } else { "" };
     let rm = if *delete_volumes { "rm -fv" } else { "rm -f" };
-    let (unit, manifest) = (unit(project), quote(&within(directory, manifest::PATH)));
+    let (stop, manifest) = (stop(directory), quote(&within(directory, manifest::PATH)));
     format!(
         r#"{START}set -e
 if command -v docker >/dev/null; then
   label={label}
   docker ps -q >/dev/null
-  systemctl stop {unit} 2>/dev/null || true
-  set --
+  {stop}  set --
 {optional}  {{ {needed} && {command} >/dev/null; }} || true
   ids=$(docker ps -aq --no-trunc --filter "$label")
   [ -z "$ids" ] || docker stop $ids >/dev/null

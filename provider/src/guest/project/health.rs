@@ -217,7 +217,7 @@ fn parse_look(text: &str) -> Result<(Vec<Container>, f64)> {
     let (mut containers, mut now) = (Vec::new(), None);
     for (is, value) in objects(WHAT, text)? {
         match is.as_str() {
-            "container" => containers.push(object::<Line>(WHAT, value)?.into()),
+            "container" => containers.push(object::<Line>(WHAT, &value)?.into()),
             _ => now = value["now"].as_f64(),
         }
     }

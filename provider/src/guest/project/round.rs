@@ -84,7 +84,7 @@ fn script(stacks: &[Known]) -> String {
     for (index, stack) in stacks.iter().enumerate() {
         let _ = writeln!(script, "stack {index} {} && {{", quote(&stack.directory));
         for (index, (path, sha256)) in stack.files.iter().enumerate() {
-            let _ = writeln!(script, "file {index} {} {}", quote(&sha256), quote(path));
+            let _ = writeln!(script, "file {index} {} {}", quote(sha256), quote(path));
         }
         script.push_str("private\n}\n");
     }
@@ -188,7 +188,7 @@ fn parse(stacks: &[Known], stdout: &str, stderr: &str) -> Result<HostRound> {
         let outside = || unexpected(WHAT, &is);
         match is.as_str() {
             "file" => {
-                let line: FileLine = object(WHAT, value)?;
+                let line: FileLine = object(WHAT, &value)?;
                 let known = stacks.get(line.stack).ok_or_else(outside)?;
                 let (path, _) = known.files.iter().nth(line.file).ok_or_else(outside)?;
                 let facts = &mut facts[line.stack];
@@ -198,12 +198,12 @@ fn parse(stacks: &[Known], stdout: &str, stderr: &str) -> Result<HostRound> {
                 facts.files.insert(path.clone(), Some(line.sha256));
             }
             "manifest" => {
-                let line: ManifestLine = object(WHAT, value)?;
+                let line: ManifestLine = object(WHAT, &value)?;
                 let private = private.get_mut(line.stack).ok_or_else(outside)?;
                 private.manifest = manifest::parse(&decode_text(WHAT, &line.content)?);
             }
             "private" => {
-                let line: PrivateLine = object(WHAT, value)?;
+                let line: PrivateLine = object(WHAT, &value)?;
                 let private = private.get_mut(line.stack).ok_or_else(outside)?;
                 private
                     .sums
@@ -214,11 +214,11 @@ fn parse(stacks: &[Known], stdout: &str, stderr: &str) -> Result<HostRound> {
                 let message = last_lines(stderr, 3);
                 round.docker = Docker::Down { message };
             }
-            "version" => engine = Some(object::<VersionLine>(WHAT, value)?.version),
-            "compose" => compose = Some(object::<VersionLine>(WHAT, value)?.version),
-            "container" => containers.push(Container::from(object::<Line>(WHAT, value)?)),
+            "version" => engine = Some(object::<VersionLine>(WHAT, &value)?.version),
+            "compose" => compose = Some(object::<VersionLine>(WHAT, &value)?.version),
+            "container" => containers.push(Container::from(object::<Line>(WHAT, &value)?)),
             "image" => {
-                let line: ImageLine = object(WHAT, value)?;
+                let line: ImageLine = object(WHAT, &value)?;
                 digests.insert(line.id, line.digests.unwrap_or_default());
             }
             "end" => ended = true,
