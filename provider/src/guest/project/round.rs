@@ -117,7 +117,17 @@ private() {
 "#;
 
 /// A container that goes away between `ps` and `inspect` makes the latter fail: one more try.
-const DOCKER: &str = r#"look() {
+///
+/// A call would start a daemon that was stopped while its socket listens; looking changes nothing.
+const DOCKER: &str = r#"docker() { timeout 20 docker "$@"; }
+stopped() {
+  state=$(systemctl show -p LoadState -p ActiveState --value docker.service 2>/dev/null | tr '\n' ' ')
+  case $state in
+  'loaded inactive '* | 'loaded failed '*) echo "docker.service: $state" >&2 ;;
+  *) return 1 ;;
+  esac
+}
+look() {
   containers=
   ids=$(docker ps -aq --no-trunc --filter label=com.docker.compose.project) || return
   [ -z "$ids" ] || containers=$(docker inspect -f "$template" $ids)
@@ -125,7 +135,7 @@ const DOCKER: &str = r#"look() {
 cd /
 if ! command -v docker >/dev/null; then
   echo '{"is":"absent"}'
-elif ! { look 2>/dev/null || look; }; then
+elif stopped || ! { look 2>/dev/null || look; }; then
   echo '{"is":"down"}'
 else
   docker version -f '{"is":"version","version":{{json .Server.Version}}}'
@@ -211,7 +221,11 @@ fn parse(stacks: &[Known], stdout: &str, stderr: &str) -> Result<HostRound> {
             }
             "absent" => round.docker = Docker::Absent,
             "down" => {
-                let message = last_lines(stderr, 3);
+                let said = last_lines(stderr, 3);
+                let silent = || "no answer within 20 s".to_owned();
+                let message = Some(said)
+                    .filter(|said| !said.is_empty())
+                    .unwrap_or_else(silent);
                 round.docker = Docker::Down { message };
             }
             "version" => engine = Some(object::<VersionLine>(WHAT, &value)?.version),

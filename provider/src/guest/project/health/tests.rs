@@ -228,10 +228,9 @@ fn look(status: &str) -> String {
 async fn the_wait_ends_when_all_is_up() {
     let guest = Answers::new([&look("created"), &look("created"), &look("running")]);
     let within = Duration::from_mins(1);
-    let containers = wait(&guest, &Sleep, "p", &wanted(&["web"]), within)
+    wait(&guest, &Sleep, "p", &wanted(&["web"]), within)
         .await
         .unwrap();
-    assert_eq!(containers[0].service, "web");
     assert_eq!(guest.asked.lock().unwrap().len(), 3);
 }
 

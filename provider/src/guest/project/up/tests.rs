@@ -103,9 +103,9 @@ async fn a_failure_names_the_service_and_shows_the_last_lines_of_both() {
     )
     .await;
     expect![[r#"
-        docker compose up failed with exit status 18:
+        docker compose up failed with exit status 18 (service "db"):
         dependency failed to start: container demo-db-1 exited (1)
-        last output of service "db":
+        last output of its containers:
         oh no"#]]
     .assert_eq(&result.unwrap_err().to_string());
 }
