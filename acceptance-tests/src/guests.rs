@@ -1,1 +1,38 @@
 //! Guests that the simulator starts: real ones in namespaces, or scripted ones.
+//!
+//! A real guest is a Debian with systemd, cloud-init, the QEMU guest agent and Docker, in namespaces of the machine's
+//! own kernel: it boots in seconds and needs no virtualisation. All of them live below one process, the [`Lab`], in a
+//! network of their own without a way out but to the Debian mirror.
+
+mod agent;
+mod disks;
+mod guest;
+mod image;
+mod lab;
+mod network;
+mod registry;
+mod rootfs;
+mod seed;
+
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+pub use lab::Lab;
+pub use rootfs::Rootfs;
+
+/// Where file systems of guests are kept between runs, and what labs need while they run: `PMOVES_CACHE`, else
+/// `/var/cache/pmoves` for root, else `pmoves` in the practitioner's own cache.
+pub fn cache() -> PathBuf {
+    if let Some(chosen) = std::env::var_os("PMOVES_CACHE") {
+        return chosen.into();
+    }
+    if is_root() {
+        return "/var/cache/pmoves".into();
+    }
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
+    std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("pmoves")
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}

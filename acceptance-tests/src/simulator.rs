@@ -1,1 +1,217 @@
-//! A Proxmox VE API server for tests.
+//! A Proxmox VE 9.2 API server for tests: one process, loopback only, with TLS.
+//!
+//! It shares no code with the provider, and it follows rules rather than replaying recordings.
+//! Containers, network changes, snapshots, backups and restores are not simulated: their calls are
+//! unknown here, as a wrong path is on a node.
+
+mod access;
+mod back_door;
+mod call;
+mod certificate;
+mod cluster;
+mod faults;
+mod journal;
+pub mod machine;
+mod memory;
+mod network;
+mod params;
+mod qemu;
+mod reply;
+mod rules;
+mod server;
+mod storage;
+mod tasks;
+mod world;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use access::calls::random_uuid;
+use access::{Access, DOCKER_VM_ROLE, Entry as AclEntry, Token, User, privileges};
+pub use back_door::VmSummary;
+pub use faults::{Effect, Fault};
+pub use journal::{Entry, covers};
+use machine::Hypervisor;
+pub use memory::{MemoryHypervisor, MemoryMachine};
+pub use storage::Storage;
+use world::{Node, Settings, State, World};
+
+/// The id of the token that is ready from the start.
+const TOKEN_ID: &str = "pmoves@pve!tf";
+
+/// How a simulator is set up.
+pub struct Options {
+    /// The names of the nodes; the first one answers.
+    pub nodes: Vec<String>,
+    /// The storages of all nodes.
+    pub storages: Vec<Storage>,
+    /// The bridges of each node.
+    pub bridges: Vec<String>,
+    /// What runs the VMs.
+    pub hypervisor: Arc<dyn Hypervisor>,
+    /// The password of `root@pam`.
+    pub root_password: String,
+    /// How long tasks take, as a fraction of the time on a real node.
+    pub task_time: f64,
+    /// How late statistics reach `/cluster/resources`; 10 s on a real cluster.
+    pub resources_lag: Duration,
+    /// How long a refused login takes; 3 s on a real node.
+    pub login_delay: Duration,
+    /// How long a call waits for an agent that does not answer; 3 s on a real node.
+    pub agent_patience: Duration,
+    /// Whether error bodies carry the message, as they do since PVE 8.4.
+    pub with_message: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let files = "iso,vztmpl,import,backup";
+        Self {
+            nodes: vec!["pve1".to_owned()],
+            storages: vec![
+                Storage::dir("local", "/var/lib/vz", files),
+                Storage::lvmthin("local-lvm", "images,rootdir"),
+            ],
+            bridges: vec!["vmbr0".to_owned()],
+            hypervisor: Arc::new(MemoryHypervisor::default()),
+            root_password: "simulated".to_owned(),
+            task_time: 0.02,
+            resources_lag: Duration::from_millis(300),
+            login_delay: Duration::from_millis(100),
+            agent_patience: Duration::from_millis(100),
+            with_message: true,
+        }
+    }
+}
+
+/// A running simulator; it stops when it is dropped.
+pub struct Simulator {
+    world: Arc<World>,
+    address: SocketAddr,
+    ca_pem: String,
+    token: String,
+    server: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Simulator {
+    /// Starts one on a free port of loopback. Must be called inside a tokio runtime.
+    pub async fn start(options: Options) -> std::io::Result<Self> {
+        let identity = certificate::Identity::new(&options.nodes).map_err(std::io::Error::other)?;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let bridges = &options.bridges;
+        let node = |name: String| Node {
+            name,
+            online: true,
+            bridges: bridges.clone(),
+        };
+        let mut state = State {
+            nodes: options.nodes.into_iter().map(node).collect(),
+            access: Access::new(&options.root_password),
+            storages: options.storages,
+            volumes: BTreeMap::new(),
+            vms: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            tasks: Vec::new(),
+            last_pid: 1000,
+        };
+        let token = add_token(&mut state.access, TOKEN_ID, "DockerVm", DOCKER_VM_ROLE);
+        let settings = Settings {
+            task_time: options.task_time,
+            resources_lag: options.resources_lag,
+            login_delay: options.login_delay,
+            agent_patience: options.agent_patience,
+            with_message: options.with_message,
+            fingerprint: identity.fingerprint,
+        };
+        let world = Arc::new(World::new(settings, options.hypervisor, state));
+        let server = server::serve(
+            listener,
+            TlsAcceptor::from(identity.tls),
+            Arc::clone(&world),
+        );
+        let server = tokio::spawn(server);
+        Ok(Self {
+            world,
+            address,
+            ca_pem: identity.ca_pem,
+            token,
+            server,
+        })
+    }
+
+    /// `https://127.0.0.1:PORT`.
+    pub fn endpoint(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
+    /// SHA-256 of the server's certificate, `AB:CD:…`.
+    pub fn fingerprint(&self) -> &str {
+        &self.world.settings.fingerprint
+    }
+
+    /// The CA that signed the server's certificate.
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// The ready token, `pmoves@pve!tf=SECRET`, with what hosts of containers need on `/`.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// A further token that lacks these privileges of the ready one.
+    pub fn token_without(&self, lacking: &[&str]) -> String {
+        let mut list = privileges(DOCKER_VM_ROLE);
+        list.retain(|privilege| !lacking.contains(&privilege.as_str()));
+        let list: Vec<String> = list.into_iter().collect();
+        self.token_with(&list.join(" "))
+    }
+
+    /// A further token that has these privileges on `/`, separated by spaces.
+    pub fn token_with(&self, list: &str) -> String {
+        let mut state = self.world.state();
+        let number = state.access.users.len();
+        let (id, role) = (
+            format!("limited{number}@pve!tf"),
+            format!("Limited{number}"),
+        );
+        add_token(&mut state.access, &id, &role, list)
+    }
+}
+
+/// Adds a user with a token that has all of the user's privileges, and tells `ID=SECRET`.
+fn add_token(access: &mut Access, id: &str, role: &str, list: &str) -> String {
+    let (user, token) = id.split_once('!').expect("a token id has a user");
+    let secret = random_uuid();
+    let entry = Token {
+        secret: secret.clone(),
+        separated: false,
+        expire: 0,
+        comment: None,
+    };
+    let owner = User {
+        tokens: BTreeMap::from([(token.to_owned(), entry)]),
+        ..User::default()
+    };
+    access.users.insert(user.to_owned(), owner);
+    access.roles.insert(role.to_owned(), privileges(list));
+    access.list.push(AclEntry {
+        path: "/".to_owned(),
+        subject: user.to_owned(),
+        role: role.to_owned(),
+        propagate: true,
+    });
+    format!("{id}={secret}")
+}

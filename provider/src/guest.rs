@@ -4,7 +4,22 @@
 
 use std::future::Future;
 
+pub mod agent;
+pub mod cloud_init;
+pub mod compose;
+pub mod daemon;
+pub mod detached;
+pub mod disk;
+pub mod docker;
+pub mod facts;
+pub mod iso;
+pub mod look;
+pub mod packages;
+pub mod password;
 pub mod project;
+pub mod seed;
+#[cfg(test)]
+mod sh;
 
 /// A machine one can run commands on.
 pub trait Guest: Send + Sync {
@@ -78,6 +93,9 @@ impl Output {
 /// Why a guest is not as it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The guest could not be asked.
+    #[error(transparent)]
+    Api(#[from] crate::pve::Error),
     /// A script ran and failed.
     #[error("{what} failed with exit status {code}{}", after_colon(.stderr))]
     Failed {

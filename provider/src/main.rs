@@ -1,3 +1,9 @@
 //! The provider binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+use provider::{plugin, provider::Pmoves};
+
+fn main() -> ExitCode {
+    plugin::serve(Pmoves)
+}

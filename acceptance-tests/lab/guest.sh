@@ -1,0 +1,45 @@
+#!/bin/bash
+# guest.sh RUN DIR VMID MEMORY_MIB LOWER [MAC BRIDGE]...: runs in the lab; becomes the guest and ends as it ends.
+set -eu
+run=$1 dir=$2 vmid=$3 memory=$4 lower=$5
+shift 5
+# The one line that goes to stdout is the process id of the guest's init.
+exec 3>&1 >&2
+mkdir -p "$dir"/{upper,work,root,docker,containerd,proc}
+
+# Own control groups, entered before the cgroup namespace is made. Reading comes first: the file changes with every move.
+mapfile -t memberships < /proc/self/cgroup
+for membership in "${memberships[@]}"; do
+  IFS=: read -r _ controllers path <<< "$membership"
+  case $controllers in
+    '') mounted=/sys/fs/cgroup/unified; [ -d $mounted ] || mounted=/sys/fs/cgroup ;;
+    name=*) mounted=/sys/fs/cgroup/${controllers#name=} ;;
+    *) mounted=/sys/fs/cgroup/$controllers ;;
+  esac
+  parent=$mounted${path%/} group=$mounted${path%/}/pmoves-${run##*/}-$vmid
+  echo "$group" >> "$run/cgroups"
+  if [ -d "$group" ]; then find "$group" -mindepth 1 -depth -type d -exec rmdir {} \; ; else mkdir "$group"; fi
+  case $controllers in
+    cpuset) for file in cpuset.cpus cpuset.mems; do cat "$parent/$file" > "$group/$file"; done ;;
+    memory) echo $((memory << 20)) > "$group/memory.limit_in_bytes" ;;
+  esac
+  echo 0 > "$group/cgroup.procs"
+done
+
+name=g$vmid
+ip netns delete "$name" 2>/dev/null || :
+ip netns add "$name"
+ip -n "$name" link set lo up
+index=0
+while [ $# -ge 2 ]; do
+  tap=tap${vmid}i$index
+  ip link delete "$tap" 2>/dev/null || :
+  ip link show "$2" >/dev/null 2>&1 || { ip link add "$2" type bridge; ip link set "$2" up; }
+  ip link add "$tap" type veth peer name "eth$index" address "$1" netns "$name"
+  ip link set "$tap" master "$2" up
+  index=$((index + 1))
+  shift 2
+done
+# Once entered, the network namespace needs no name: it goes with the last process of the guest.
+exec nsenter --net="/run/netns/$name" bash -c 'ip netns delete "$1"; shift; exec "$@"' - "$name" \
+  unshare --mount --uts --ipc --pid --cgroup --fork --kill-child bash "$run/guest-init.sh" "$dir" "$lower"

@@ -1,0 +1,272 @@
+//! Users, tokens, roles and permissions, and what follows from them.
+//!
+//! Directory servers, groups of a directory and second factors do not exist here.
+
+pub(crate) mod calls;
+pub(crate) mod login;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All privileges of the release.
+const PRIVILEGES: &str = "Datastore.Allocate Datastore.AllocateSpace Datastore.AllocateTemplate \
+     Datastore.Audit Group.Allocate Mapping.Audit Mapping.Modify Mapping.Use Permissions.Modify \
+     Pool.Allocate Pool.Audit Realm.Allocate Realm.AllocateUser SDN.Allocate SDN.Audit SDN.Use \
+     Sys.AccessNetwork Sys.Audit Sys.Console Sys.Incoming Sys.Modify Sys.PowerMgmt Sys.Syslog \
+     User.Modify VM.Allocate VM.Audit VM.Backup VM.Clone VM.Config.CDROM VM.Config.CPU \
+     VM.Config.Cloudinit VM.Config.Disk VM.Config.HWType VM.Config.Memory VM.Config.Network \
+     VM.Config.Options VM.Console VM.GuestAgent.Audit VM.GuestAgent.FileRead \
+     VM.GuestAgent.FileSystemMgmt VM.GuestAgent.FileWrite VM.GuestAgent.Unrestricted VM.Migrate \
+     VM.PowerMgmt VM.Replicate VM.Snapshot VM.Snapshot.Rollback";
+
+/// What the ready token may do: VMs with Docker on them, from the image download to the last delete.
+pub(crate) const DOCKER_VM_ROLE: &str = "Datastore.Allocate Datastore.AllocateSpace \
+     Datastore.AllocateTemplate Datastore.Audit Pool.Allocate Pool.Audit SDN.Use Sys.AccessNetwork \
+     Sys.Modify VM.Allocate VM.Audit VM.Clone VM.Config.CDROM VM.Config.CPU VM.Config.Cloudinit \
+     VM.Config.Disk VM.Config.HWType VM.Config.Memory VM.Config.Network VM.Config.Options \
+     VM.GuestAgent.Audit VM.GuestAgent.FileRead VM.GuestAgent.FileWrite VM.GuestAgent.Unrestricted \
+     VM.PowerMgmt";
+
+/// Roles that every installation has, beside `Administrator` and `NoAccess`.
+const BUILT_IN: &[(&str, &str)] = &[
+    (
+        "PVEAuditor",
+        "Datastore.Audit Mapping.Audit Pool.Audit SDN.Audit Sys.Audit VM.Audit VM.GuestAgent.Audit",
+    ),
+    (
+        "PVEDatastoreAdmin",
+        "Datastore.Allocate Datastore.AllocateSpace Datastore.AllocateTemplate Datastore.Audit",
+    ),
+    (
+        "PVEDatastoreUser",
+        "Datastore.AllocateSpace Datastore.Audit",
+    ),
+    ("PVEPoolUser", "Pool.Audit"),
+    ("PVESDNUser", "SDN.Audit SDN.Use"),
+    ("PVETemplateUser", "VM.Audit VM.Clone"),
+    (
+        "PVEVMUser",
+        "VM.Audit VM.Backup VM.Config.CDROM VM.Config.Cloudinit VM.Console VM.GuestAgent.Audit \
+         VM.GuestAgent.FileRead VM.GuestAgent.FileSystemMgmt VM.GuestAgent.FileWrite VM.PowerMgmt",
+    ),
+];
+
+/// Whether `name` is a privilege.
+pub(crate) fn is_privilege(name: &str) -> bool {
+    PRIVILEGES
+        .split_whitespace()
+        .any(|privilege| privilege == name)
+}
+
+/// A set of privileges.
+pub(crate) type Privileges = BTreeSet<String>;
+
+pub(crate) fn privileges(list: &str) -> Privileges {
+    list.split([' ', ',', ';'])
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// A user.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct User {
+    pub(crate) password: Option<String>,
+    pub(crate) disabled: bool,
+    pub(crate) comment: Option<String>,
+    pub(crate) groups: BTreeSet<String>,
+    pub(crate) tokens: BTreeMap<String, Token>,
+}
+
+/// An API token.
+#[derive(Clone, Debug)]
+pub(crate) struct Token {
+    pub(crate) secret: String,
+    pub(crate) separated: bool,
+    pub(crate) expire: i64,
+    pub(crate) comment: Option<String>,
+}
+
+/// One line of the access control list.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) path: String,
+    /// `user@realm`, `user@realm!token` or `@group`.
+    pub(crate) subject: String,
+    pub(crate) role: String,
+    pub(crate) propagate: bool,
+}
+
+/// The whole of it.
+#[derive(Debug)]
+pub(crate) struct Access {
+    pub(crate) users: BTreeMap<String, User>,
+    pub(crate) groups: BTreeMap<String, Option<String>>,
+    pub(crate) roles: BTreeMap<String, Privileges>,
+    pub(crate) list: Vec<Entry>,
+    /// Tickets with their user and CSRF token.
+    pub(crate) tickets: BTreeMap<String, (String, String)>,
+}
+
+impl Access {
+    /// A fresh installation with the password of `root@pam`.
+    pub(crate) fn new(root_password: &str) -> Self {
+        let root = User {
+            password: Some(root_password.to_owned()),
+            ..User::default()
+        };
+        let mut roles: BTreeMap<_, _> = BUILT_IN
+            .iter()
+            .map(|(name, list)| ((*name).to_owned(), privileges(list)))
+            .collect();
+        roles.insert("Administrator".to_owned(), privileges(PRIVILEGES));
+        roles.insert("NoAccess".to_owned(), Privileges::new());
+        Self {
+            users: BTreeMap::from([("root@pam".to_owned(), root)]),
+            groups: BTreeMap::new(),
+            roles,
+            list: Vec::new(),
+            tickets: BTreeMap::new(),
+        }
+    }
+
+    /// The token behind `user@realm!id`.
+    pub(crate) fn token(&self, id: &str) -> Option<&Token> {
+        let (user, token) = id.split_once('!')?;
+        self.users.get(user)?.tokens.get(token)
+    }
+
+    /// What `who` (a user or a token) may do on `path`.
+    pub(crate) fn allowed(&self, who: &str, path: &str) -> Privileges {
+        let Some((user, _)) = who.split_once('!') else {
+            return self.of_user(who, path);
+        };
+        let of_user = self.of_user(user, path);
+        match self.token(who) {
+            Some(token) if token.separated => {
+                let own = self.of_subject(path, |subject| subject == who);
+                own.unwrap_or_default()
+                    .intersection(&of_user)
+                    .cloned()
+                    .collect()
+            }
+            _ => of_user,
+        }
+    }
+
+    fn of_user(&self, user: &str, path: &str) -> Privileges {
+        if user == "root@pam" {
+            return privileges(PRIVILEGES);
+        }
+        let Some(groups) = self.users.get(user).map(|user| &user.groups) else {
+            return Privileges::new();
+        };
+        let own = self.of_subject(path, |subject| subject == user);
+        own.or_else(|| {
+            self.of_subject(path, |s| {
+                s.strip_prefix('@').is_some_and(|g| groups.contains(g))
+            })
+        })
+        .unwrap_or_default()
+    }
+
+    /// The privileges that the deepest entry on the way to `path` gives; a deeper one replaces what is
+    /// inherited.
+    fn of_subject(&self, path: &str, is: impl Fn(&str) -> bool) -> Option<Privileges> {
+        let mut found = None;
+        for step in steps(path) {
+            let here: Vec<&Entry> = self
+                .list
+                .iter()
+                .filter(|e| e.path == step && is(&e.subject) && (e.propagate || step == path))
+                .collect();
+            if !here.is_empty() {
+                let of = |e: &&Entry| self.roles.get(&e.role).cloned().unwrap_or_default();
+                found = Some(here.iter().flat_map(of).collect());
+            }
+        }
+        found
+    }
+
+    /// Removes the entries of a guest that is gone.
+    pub(crate) fn forget_guest(&mut self, vmid: u32) {
+        let path = format!("/vms/{vmid}");
+        self.list.retain(|entry| entry.path != path);
+    }
+}
+
+/// `/`, `/vms`, `/vms/100` for `/vms/100`.
+fn steps(path: &str) -> Vec<String> {
+    let mut steps = vec!["/".to_owned()];
+    let mut so_far = String::new();
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        so_far = format!("{so_far}/{part}");
+        steps.push(so_far.clone());
+    }
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Access {
+        let mut access = Access::new("secret");
+        let secret = || Token {
+            secret: String::new(),
+            separated: true,
+            expire: 0,
+            comment: None,
+        };
+        let mut user = User::default();
+        user.tokens.insert("sep".to_owned(), secret());
+        user.tokens.insert(
+            "full".to_owned(),
+            Token {
+                separated: false,
+                ..secret()
+            },
+        );
+        access.users.insert("a@pve".to_owned(), user);
+        let entry = |path: &str, subject: &str, role: &str, propagate| Entry {
+            path: path.to_owned(),
+            subject: subject.to_owned(),
+            role: role.to_owned(),
+            propagate,
+        };
+        access.list = vec![
+            entry("/vms", "a@pve", "PVEVMUser", true),
+            entry("/vms/100", "a@pve", "PVEAuditor", true),
+            entry("/", "a@pve!sep", "PVETemplateUser", true),
+            entry("/storage", "a@pve", "PVEDatastoreUser", false),
+        ];
+        access
+    }
+
+    #[track_caller]
+    fn check(who: &str, path: &str, privilege: &str, expected: bool) {
+        let allowed = sample().allowed(who, path);
+        assert_eq!(
+            allowed.contains(privilege),
+            expected,
+            "{who} {path} {privilege}"
+        );
+    }
+
+    #[test]
+    fn a_deeper_entry_replaces_what_is_inherited() {
+        check("a@pve", "/vms/101", "VM.PowerMgmt", true);
+        check("a@pve", "/vms/100", "VM.PowerMgmt", false);
+        check("a@pve", "/vms/100", "Sys.Audit", true);
+        check("a@pve", "/storage", "Datastore.Audit", true);
+        check("a@pve", "/storage/local", "Datastore.Audit", false);
+    }
+
+    #[test]
+    fn a_separated_token_has_what_it_and_its_user_have() {
+        check("a@pve!sep", "/vms/101", "VM.Audit", true);
+        check("a@pve!sep", "/vms/101", "VM.Clone", false);
+        check("a@pve!sep", "/vms/101", "VM.PowerMgmt", false);
+        check("a@pve!full", "/vms/101", "VM.PowerMgmt", true);
+        check("root@pam", "/", "Sys.Modify", true);
+    }
+}

@@ -1,0 +1,201 @@
+//! What tests do and see behind the API's back.
+//!
+//! Nothing here checks permissions or rules, and nothing of it shows in the journal.
+
+use std::collections::BTreeMap;
+
+use super::Simulator;
+use super::faults::Fault;
+use super::journal::Entry;
+use super::qemu::{Vm, volume_of};
+use super::storage::Volume;
+
+/// A VM at a glance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VmSummary {
+    /// Its id.
+    pub vmid: u32,
+    /// The node that it is on.
+    pub node: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it runs.
+    pub running: bool,
+}
+
+impl Simulator {
+    /// Orders a fault.
+    pub fn fault(&self, fault: Fault) {
+        self.world
+            .faults
+            .lock()
+            .expect("no holder of the faults panics")
+            .push(fault);
+    }
+
+    /// Forgets all faults.
+    pub fn clear_faults(&self) {
+        self.world
+            .faults
+            .lock()
+            .expect("no holder of the faults panics")
+            .clear();
+    }
+
+    /// All calls so far.
+    pub fn journal(&self) -> Vec<Entry> {
+        self.world
+            .journal
+            .lock()
+            .expect("no holder of the journal panics")
+            .clone()
+    }
+
+    /// Begins a new journal.
+    pub fn clear_journal(&self) {
+        self.world
+            .journal
+            .lock()
+            .expect("no holder of the journal panics")
+            .clear();
+    }
+
+    /// How many calls of `method` the journal has on paths that `pattern` covers.
+    pub fn calls(&self, method: &str, pattern: &str) -> usize {
+        self.journal()
+            .iter()
+            .filter(|entry| entry.is(method, pattern))
+            .count()
+    }
+
+    /// All VMs by id.
+    pub fn vms(&self) -> Vec<VmSummary> {
+        let state = self.world.state();
+        let summary = |vm: &Vm| VmSummary {
+            vmid: vm.vmid,
+            node: vm.node.clone(),
+            name: vm.name(),
+            running: vm.running.is_some(),
+        };
+        state.vms.values().map(summary).collect()
+    }
+
+    /// The ids of all volumes.
+    pub fn volumes(&self) -> Vec<String> {
+        self.world
+            .state()
+            .volumes
+            .keys()
+            .map(|(_, id)| id.clone())
+            .collect()
+    }
+
+    /// The bytes of an uploaded or downloaded file; of a big one only the beginning.
+    pub fn volume_data(&self, id: &str) -> Option<Vec<u8>> {
+        let state = self.world.state();
+        let found = state.volumes.iter().find(|((_, known), _)| known == id);
+        found.map(|(_, volume)| volume.data.to_vec())
+    }
+
+    /// Puts a file on a storage, as if it had been uploaded. `id` is `local:import/x.qcow2`.
+    pub fn put_file(&self, node: &str, id: &str, data: Vec<u8>) {
+        let (kind, name) = id
+            .split_once(':')
+            .and_then(|(_, rest)| rest.split_once('/'))
+            .expect("a volume id");
+        let content = super::storage::download::content_type(kind);
+        let volume = Volume::file(content, name, data.len() as u64, data.into());
+        self.world.state().put_volume(node, id, volume);
+    }
+
+    /// All tasks: UPID and exit status, which is `None` while it runs.
+    pub fn tasks(&self) -> Vec<(String, Option<String>)> {
+        let state = self.world.state();
+        state
+            .tasks
+            .iter()
+            .map(|task| (task.upid.clone(), task.exit.clone()))
+            .collect()
+    }
+
+    /// The configuration of a VM as it is stored, without what is pending.
+    pub fn config(&self, vmid: u32) -> Option<BTreeMap<String, String>> {
+        self.world
+            .state()
+            .vms
+            .get(&vmid)
+            .map(|vm| vm.config.clone())
+    }
+
+    /// Sets a key of a VM, or removes it.
+    pub fn set_config(&self, vmid: u32, key: &str, value: Option<&str>) {
+        self.with_vm(vmid, |vm| match value {
+            Some(value) => vm.config.insert(key.to_owned(), value.to_owned()),
+            None => vm.config.remove(key),
+        });
+    }
+
+    /// Locks a VM, or unlocks it.
+    pub fn set_lock(&self, vmid: u32, lock: Option<&str>) {
+        self.set_config(vmid, "lock", lock);
+    }
+
+    /// Moves a VM to another node, with its volumes.
+    pub fn move_vm(&self, vmid: u32, node: &str) {
+        let mut state = self.world.state();
+        let Some(vm) = state.vms.get_mut(&vmid) else {
+            return;
+        };
+        let from = std::mem::replace(&mut vm.node, node.to_owned());
+        let own: Vec<String> = vm
+            .config
+            .iter()
+            .filter_map(|(key, value)| volume_of(key, value))
+            .collect();
+        for id in own {
+            let place = state.place(&from, &id);
+            if let Some(volume) = state.volumes.remove(&place) {
+                state.put_volume(node, &id, volume);
+            }
+        }
+    }
+
+    /// Cuts the power of a VM.
+    pub async fn stop_vm(&self, vmid: u32) {
+        let machine = self.with_vm(vmid, |vm| vm.running.take());
+        if let Some(Some(running)) = machine {
+            running.machine.kill().await;
+        }
+    }
+
+    /// Destroys a VM with its volumes, running or not.
+    pub async fn delete_vm(&self, vmid: u32) {
+        self.stop_vm(vmid).await;
+        {
+            let mut state = self.world.state();
+            state.vms.remove(&vmid);
+            state.volumes.retain(|_, volume| volume.owner != Some(vmid));
+            state.access.forget_guest(vmid);
+        }
+        self.world.hypervisor.discard(vmid).await;
+    }
+
+    /// Takes a node off the cluster, or brings it back.
+    pub fn set_online(&self, node: &str, online: bool) {
+        let mut state = self.world.state();
+        if let Some(known) = state.nodes.iter_mut().find(|known| known.name == node) {
+            known.online = online;
+        }
+    }
+
+    /// Cuts the power of everything that runs.
+    pub async fn stop_all(&self) {
+        for vm in self.vms() {
+            self.stop_vm(vm.vmid).await;
+        }
+    }
+
+    fn with_vm<T>(&self, vmid: u32, change: impl FnOnce(&mut Vm) -> T) -> Option<T> {
+        self.world.state().vms.get_mut(&vmid).map(change)
+    }
+}

@@ -1,0 +1,299 @@
+//! The calls about the cluster and its nodes as a whole: version, free ids, resources, status.
+//!
+//! Figures of load are constant; only what belongs to guests and volumes is real.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use super::call::{Allow, Call, Route, now};
+use super::qemu::Vm;
+use super::reply::{Fail, Outcome};
+use super::world::{Node, State};
+
+const SEES_NODE: Allow = Allow::All("/nodes/{node}", &["Sys.Audit"]);
+
+pub(crate) const ROUTES: &[Route] = &[
+    Route {
+        call: "GET /",
+        allow: Allow::Anyone,
+        rules: "",
+        handler: now!(index),
+    },
+    Route {
+        call: "GET /version",
+        allow: Allow::Anyone,
+        rules: "",
+        handler: now!(version),
+    },
+    Route {
+        call: "GET /cluster/nextid",
+        allow: Allow::Anyone,
+        rules: "vmid? integer pve-vmid min=100 max=999999999",
+        handler: now!(next_id),
+    },
+    Route {
+        call: "GET /cluster/resources",
+        allow: Allow::Anyone,
+        rules: "type? string enum=vm|storage|node|sdn",
+        handler: now!(resources),
+    },
+    Route {
+        call: "GET /cluster/status",
+        allow: Allow::All("/", &["Sys.Audit"]),
+        rules: "",
+        handler: now!(status),
+    },
+    Route {
+        call: "GET /nodes",
+        allow: Allow::Anyone,
+        rules: "",
+        handler: now!(nodes),
+    },
+    Route {
+        call: "GET /nodes/{node}/version",
+        allow: Allow::Anyone,
+        rules: "+node",
+        handler: now!(version),
+    },
+    Route {
+        call: "GET /nodes/{node}/status",
+        allow: SEES_NODE,
+        rules: "+node",
+        handler: now!(node),
+    },
+    Route {
+        call: "GET /nodes/{node}/apt/versions",
+        allow: SEES_NODE,
+        rules: "+node",
+        handler: now!(packages),
+    },
+];
+
+/// The packages of the release that is simulated.
+const PACKAGES: &[(&str, &str)] = &[
+    ("pve-manager", "9.2.11"),
+    ("qemu-server", "9.2.6"),
+    ("pve-container", "6.1.10"),
+    ("libpve-storage-perl", "9.1.7"),
+    ("libpve-common-perl", "9.2.1"),
+    ("libpve-access-control", "9.1.1"),
+    ("libpve-http-server-perl", "6.0.5"),
+    ("pve-qemu-kvm", "10.0.13"),
+];
+
+const NODE_MEMORY: u64 = 64 << 30;
+const NODE_CORES: u32 = 16;
+
+fn index(_: &Call) -> Outcome {
+    let names = ["version", "cluster", "nodes", "storage", "access", "pools"];
+    Ok(names
+        .map(|name| json!({"subdir": name}))
+        .to_vec()
+        .into_iter()
+        .collect::<Json>()
+        .into())
+}
+
+fn version(_: &Call) -> Outcome {
+    Ok(json!({"version": "9.2.11", "release": "9.2", "repoid": "unknown"}).into())
+}
+
+fn next_id(call: &Call) -> Outcome {
+    let state = call.world.state();
+    if let Some(wanted) = call.params.text_opt("vmid") {
+        let taken = wanted
+            .parse()
+            .is_ok_and(|id: u32| state.vms.contains_key(&id));
+        if taken {
+            return Err(Fail::param("vmid", format!("VM {wanted} already exists")));
+        }
+        return Ok(json!(wanted).into());
+    }
+    match (100..1_000_000_u32).find(|id| !state.vms.contains_key(id)) {
+        Some(free) => Ok(json!(free.to_string()).into()),
+        None => Err(Fail::died(
+            "unable to get any free VMID in range [100, 1000000]",
+        )),
+    }
+}
+
+fn node_entry(call: &Call, state: &State, node: &Node) -> Json {
+    let mut entry = json!({
+        "id": format!("node/{}", node.name), "node": node.name, "type": "node", "level": "",
+        "status": if node.online { "online" } else { "offline" },
+    });
+    let path = format!("/nodes/{}", node.name);
+    if node.online && state.allowed(&call.who.id, &path).contains("Sys.Audit") {
+        let load = json!({
+            "cpu": 0.02, "maxcpu": NODE_CORES, "mem": 4_u64 << 30, "maxmem": NODE_MEMORY,
+            "disk": 8_u64 << 30, "maxdisk": 128_u64 << 30,
+            "uptime": call.world.begun.elapsed().as_secs() + 86_400,
+        });
+        let load = load.as_object().cloned().unwrap_or_default();
+        entry.as_object_mut().expect("it is an object").extend(load);
+    }
+    entry
+}
+
+fn nodes(call: &Call) -> Outcome {
+    let state = call.world.state();
+    let entry = |node: &Node| {
+        let mut entry = node_entry(call, &state, node);
+        entry["ssl_fingerprint"] = json!(call.world.settings.fingerprint);
+        entry
+    };
+    Ok(state.nodes.iter().map(entry).collect::<Json>().into())
+}
+
+fn node(call: &Call) -> Outcome {
+    Ok(json!({
+        "uptime": call.world.begun.elapsed().as_secs() + 86_400,
+        "pveversion": "pve-manager/9.2.11/unknown",
+        "loadavg": ["0.02", "0.03", "0.00"], "cpu": 0.02, "wait": 0, "idle": 0,
+        "cpuinfo": {
+            "cpus": NODE_CORES, "cores": NODE_CORES, "sockets": 1, "model": "Simulated CPU",
+            "mhz": "2596.130", "hvm": "1", "user_hz": 100, "flags": "",
+        },
+        "memory": {
+            "total": NODE_MEMORY, "used": 4_u64 << 30, "free": NODE_MEMORY - (4 << 30),
+            "available": NODE_MEMORY - (4 << 30),
+        },
+        "swap": {"total": 0, "used": 0, "free": 0},
+        "rootfs": {"total": 128_u64 << 30, "used": 8_u64 << 30, "free": 120_u64 << 30, "avail": 120_u64 << 30},
+        "boot-info": {"mode": "efi", "secureboot": 0},
+        "current-kernel": {
+            "sysname": "Linux", "release": "7.0.2-6-pve", "machine": "x86_64",
+            "version": "#1 SMP PREEMPT_DYNAMIC",
+        },
+        "ksm": {"shared": 0},
+    })
+    .into())
+}
+
+fn packages(_: &Call) -> Outcome {
+    let entry = |(name, version): &(&str, &str)| {
+        json!({
+            "Package": name, "Version": version, "OldVersion": version,
+            "CurrentState": "Installed", "Arch": "all", "Origin": "Proxmox", "Title": name,
+        })
+    };
+    Ok(PACKAGES.iter().map(entry).collect::<Json>().into())
+}
+
+fn status(call: &Call) -> Outcome {
+    let state = call.world.state();
+    let many = state.nodes.len() > 1;
+    let cluster = json!({
+        "type": "cluster", "id": "cluster", "name": "simulated", "nodes": state.nodes.len(),
+        "quorate": 1, "version": state.nodes.len(),
+    });
+    let entries = state.nodes.iter().enumerate().map(|(i, node)| {
+        json!({
+            "type": "node", "id": format!("node/{}", node.name), "name": node.name,
+            "nodeid": if many { i + 1 } else { 0 }, "ip": format!("192.0.2.{}", i + 10), "level": "",
+            "local": u8::from(i == 0), "online": u8::from(node.online),
+        })
+    });
+    let all: Json = many.then_some(cluster).into_iter().chain(entries).collect();
+    Ok(all.into())
+}
+
+fn resources(call: &Call) -> Outcome {
+    let state = call.world.state();
+    let kind = call.params.text_opt("type");
+    let wanted = |name: &str| kind.is_none_or(|kind| kind == name);
+    let mut found = Vec::new();
+    if wanted("vm") {
+        let sees = |vm: &&Vm| {
+            state
+                .allowed(&call.who.id, &format!("/vms/{}", vm.vmid))
+                .contains("VM.Audit")
+        };
+        let lag = call.world.settings.resources_lag;
+        found.extend(
+            state
+                .vms
+                .values()
+                .filter(sees)
+                .map(|vm| guest(&state, vm, lag)),
+        );
+    }
+    if wanted("node") {
+        let entry = |node: &Node| {
+            let mut entry = node_entry(call, &state, node);
+            entry["cgroup-mode"] = json!(2);
+            entry
+        };
+        found.extend(state.nodes.iter().map(entry));
+    }
+    if wanted("storage") {
+        for node in &state.nodes {
+            for storage in state.storages.iter().filter(|storage| !storage.disabled) {
+                let allowed = state.allowed(&call.who.id, &format!("/storage/{}", storage.id));
+                if allowed.contains("Datastore.Audit")
+                    || allowed.contains("Datastore.AllocateSpace")
+                {
+                    found.push(json!({
+                        "id": format!("storage/{}/{}", node.name, storage.id), "type": "storage",
+                        "storage": storage.id, "node": node.name, "plugintype": storage.kind,
+                        "content": storage.content, "shared": u8::from(storage.shared),
+                        "status": "available", "disk": 0, "maxdisk": storage.total,
+                    }));
+                }
+            }
+        }
+    }
+    if wanted("sdn")
+        && state
+            .allowed(&call.who.id, "/sdn/zones/localnetwork")
+            .contains("SDN.Audit")
+    {
+        found.extend(state.nodes.iter().map(|node| {
+            json!({
+                "id": format!("network/{}/zone/localnetwork", node.name), "type": "network",
+                "network": "localnetwork", "network-type": "zone", "node": node.name, "status": "ok",
+            })
+        }));
+    }
+    Ok(Json::Array(found).into())
+}
+
+/// A guest as the cluster broadcast knows it: what comes from the node's statistics is late.
+fn guest(state: &State, vm: &Vm, lag: Duration) -> Json {
+    let mut entry = json!({
+        "id": format!("qemu/{}", vm.vmid), "type": "qemu", "vmid": vm.vmid, "node": vm.node,
+        "status": "unknown",
+    });
+    for (key, value) in [
+        ("pool", state.pool_of(vm.vmid)),
+        ("tags", vm.config.get("tags").map(String::as_str)),
+        ("lock", vm.config.get("lock").map(String::as_str)),
+    ] {
+        if let Some(value) = value {
+            entry[key] = json!(value);
+        }
+    }
+    if vm.since.elapsed() >= lag {
+        entry["name"] = json!(vm.name());
+        entry["status"] = json!(vm.status_at(lag));
+        entry["template"] = json!(u8::from(vm.is_template()));
+        entry["maxcpu"] = json!(vm.cores());
+        entry["maxmem"] = json!(vm.memory_mib() << 20);
+        entry["maxdisk"] = json!(vm.boot_disk_bytes());
+        for key in [
+            "cpu",
+            "mem",
+            "memhost",
+            "disk",
+            "netin",
+            "netout",
+            "diskread",
+            "diskwrite",
+        ] {
+            entry[key] = json!(0);
+        }
+        entry["uptime"] = json!(vm.uptime());
+    }
+    entry
+}

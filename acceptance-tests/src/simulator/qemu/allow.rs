@@ -1,0 +1,279 @@
+//! What a sender needs to set the keys of a VM configuration, and to use storages and bridges in it.
+//!
+//! `root@pam` itself passes the key checks; a token of root does not.
+
+use super::Config;
+use super::drives::{self, Source};
+use crate::simulator::call::Call;
+use crate::simulator::reply::Fail;
+use crate::simulator::rules::property;
+use crate::simulator::rules::set;
+use crate::simulator::world::State;
+
+const CPU: &[&str] = &[
+    "cores", "cpu", "cpulimit", "cpuunits", "numa", "smp", "sockets", "vcpus",
+];
+const MEMORY: &[&str] = &["allow-ksm", "balloon", "memory", "shares"];
+const HARDWARE: &[&str] = &[
+    "acpi", "audio0", "hotplug", "kvm", "machine", "rng0", "scsihw", "smbios1", "tablet", "vga",
+    "watchdog",
+];
+const GENERAL: &[&str] = &[
+    "agent",
+    "autostart",
+    "bios",
+    "description",
+    "keyboard",
+    "localtime",
+    "migrate_downtime",
+    "migrate_speed",
+    "name",
+    "onboot",
+    "ostype",
+    "protection",
+    "reboot",
+    "startdate",
+    "startup",
+    "tags",
+    "tdf",
+    "template",
+];
+const DISK: &[&str] = &["boot", "bootdisk", "vmstatestorage"];
+const CLOUD_INIT: &[&str] = &[
+    "cicustom",
+    "cipassword",
+    "citype",
+    "ciupgrade",
+    "ciuser",
+    "nameserver",
+    "searchdomain",
+    "sshkeys",
+];
+
+fn stem(key: &str) -> &str {
+    key.trim_end_matches(|c: char| c.is_ascii_digit())
+}
+
+/// Whether a key belongs to cloud-init.
+pub(crate) fn is_cloud_init(key: &str) -> bool {
+    CLOUD_INIT.contains(&key) || stem(key) == "ipconfig"
+}
+
+impl Call {
+    /// As `need`, on a VM that may still be in a pool only.
+    pub(crate) fn need_on_vm(
+        &self,
+        vmid: u32,
+        pool: Option<&str>,
+        privilege: &str,
+    ) -> Result<(), Fail> {
+        let path = format!("/vms/{vmid}");
+        if pool.is_some_and(|pool| self.can(&format!("/pool/{pool}"), privilege)) {
+            return Ok(());
+        }
+        self.need(&path, &[privilege])
+    }
+
+    /// Checks the keys whose values do not matter.
+    pub(crate) fn may_set_keys<'a>(
+        &self,
+        vmid: u32,
+        pool: Option<&str>,
+        keys: impl Iterator<Item = &'a str>,
+    ) -> Result<(), Fail> {
+        if self.who.is_root() {
+            return Ok(());
+        }
+        for key in keys {
+            let by_value = matches!(stem(key), "unused" | "serial" | "usb" | "hostpci");
+            if drives::is_drive(key) || key == "cdrom" || by_value {
+                continue;
+            }
+            let privilege = match key {
+                _ if CPU.contains(&key) || stem(key) == "numa" => "VM.Config.CPU",
+                _ if MEMORY.contains(&key) => "VM.Config.Memory",
+                _ if HARDWARE.contains(&key) => "VM.Config.HWType",
+                _ if GENERAL.contains(&key) => "VM.Config.Options",
+                "freeze" => "VM.PowerMgmt",
+                _ if DISK.contains(&key) || stem(key) == "virtiofs" => "VM.Config.Disk",
+                _ if stem(key) == "net" => "VM.Config.Network",
+                _ if is_cloud_init(key) => {
+                    let either = ["VM.Config.Cloudinit", "VM.Config.Network"];
+                    if pool.is_none_or(|pool| !self.can(&format!("/pool/{pool}"), either[0])) {
+                        self.need_any(&format!("/vms/{vmid}"), &either)?;
+                    }
+                    continue;
+                }
+                _ => return Err(Fail::died(format!("only root can set '{key}' config"))),
+            };
+            self.need_on_vm(vmid, pool, privilege)?;
+            if key == "startup" {
+                self.need("/", &["Sys.Modify"])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks devices of the node that only root may pass through.
+    pub(crate) fn may_set_devices(
+        &self,
+        vmid: u32,
+        pool: Option<&str>,
+        values: &Config,
+        verb: &str,
+    ) -> Result<(), Fail> {
+        if self.who.is_root() {
+            return Ok(());
+        }
+        for (key, value) in values {
+            let real =
+                |what: &str| Fail::died(format!("only root can {verb} '{key}' config for {what}"));
+            match stem(key) {
+                "serial" if value != "socket" => return Err(real("real devices")),
+                "usb" if value.contains("host=") && !value.to_lowercase().contains("spice") => {
+                    return Err(real("real devices"));
+                }
+                "hostpci" if !value.contains("mapping=") => return Err(real("non-mapped devices")),
+                "serial" | "usb" | "hostpci" => self.need_on_vm(vmid, pool, "VM.Config.HWType")?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that bridges may be used.
+    pub(crate) fn may_use_bridges(&self, values: &Config) -> Result<(), Fail> {
+        for (_, value) in values.iter().filter(|(key, _)| stem(key) == "net") {
+            let Ok(net) = property::parse(set("net"), value) else {
+                continue;
+            };
+            let Some(bridge) = net.get("bridge") else {
+                continue;
+            };
+            let path = format!("/sdn/zones/localnetwork/{bridge}");
+            let mut paths = Vec::new();
+            if let Some(tag) = net.get("tag") {
+                paths.push(format!("{path}/{tag}"));
+            }
+            for trunk in net
+                .get("trunks")
+                .iter()
+                .flat_map(|trunks| trunks.split(';'))
+            {
+                let (from, to) = trunk.split_once('-').unwrap_or((trunk, trunk));
+                let range = from.parse().unwrap_or(0)..=to.parse::<u32>().unwrap_or(0);
+                paths.extend(range.map(|tag| format!("{path}/{tag}")));
+            }
+            if paths.is_empty() {
+                paths.push(path);
+            }
+            paths
+                .iter()
+                .try_for_each(|path| self.need(path, &["SDN.Use"]))?;
+        }
+        Ok(())
+    }
+
+    /// Checks what the drives take: storages for new volumes, and volumes that are there.
+    pub(crate) fn may_use_storages(
+        &self,
+        vmid: u32,
+        drives: &Config,
+        default_storage: Option<&str>,
+    ) -> Result<(), Fail> {
+        for (key, text) in drives {
+            let drive = drives::parse(key, text);
+            if drive.contains_key("import-from") {
+                let size = drive
+                    .get("file")
+                    .and_then(|file| file.split_once(':'))
+                    .map(|(_, size)| size);
+                if size != Some("0") {
+                    let text = "'import-from' requires special syntax - use <storage ID>:0,import-from=<source>";
+                    return Err(Fail::param(key, text));
+                }
+            }
+            match drives::source(&drive, default_storage) {
+                Source::Nothing => {}
+                Source::New { storage, .. } | Source::CloudInit { storage } => {
+                    self.may_allocate(&storage)?
+                }
+                Source::Import { storage, from } => {
+                    self.may_allocate(&storage)?;
+                    self.may_read(vmid, key, &from, &["images", "import"])?;
+                }
+                Source::Volume(id) if drives::is_cdrom(&drive) => {
+                    self.may_read(vmid, key, &id, &["iso", "images"])?;
+                }
+                Source::Volume(id) => {
+                    self.may_read(vmid, key, &id, &[])?;
+                    if id
+                        .split_once(':')
+                        .is_some_and(|(_, name)| name.starts_with("iso/"))
+                    {
+                        return Err(Fail::param(
+                            key,
+                            "explicit 'media=cdrom' is required for iso images",
+                        ));
+                    }
+                }
+                Source::Path if self.who.is_root() => {}
+                Source::Path => {
+                    return Err(Fail::died(
+                        "Only root can pass arbitrary filesystem paths. at \
+                         /usr/share/perl5/PVE/Storage.pm line 651.",
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that disk images may be made on a storage.
+    pub(crate) fn may_allocate(&self, storage: &str) -> Result<(), Fail> {
+        self.need(&format!("/storage/{storage}"), &["Datastore.AllocateSpace"])?;
+        let state = self.world.state();
+        if !state.storage(storage)?.has("images") {
+            let text = format!("storage '{storage}' does not support vm images");
+            return Err(Fail::param("storage", text));
+        }
+        Ok(())
+    }
+
+    /// Checks that a volume may be used, and that it is of one of these types.
+    fn may_read(&self, vmid: u32, key: &str, id: &str, kinds: &[&str]) -> Result<(), Fail> {
+        let (kind, owner) = kind_of(&self.world.state(), id)?;
+        if !kinds.is_empty() && !kinds.contains(&kind) {
+            let text = format!("{id} has wrong type '{kind}' - needs to be 'images' or 'import'");
+            return Err(Fail::param(key, text));
+        }
+        let storage = id.split(':').next().unwrap_or_default();
+        let path = format!("/storage/{storage}");
+        if owner == Some(vmid) || self.can(&path, "Datastore.Allocate") {
+            return Ok(());
+        }
+        match owner {
+            Some(owner) => {
+                self.need(&path, &["Datastore.Audit"])?;
+                let privilege = if kinds.contains(&"import") {
+                    "VM.Clone"
+                } else {
+                    "VM.Config.Disk"
+                };
+                self.need(&format!("/vms/{owner}"), &[privilege])
+            }
+            None => self.need_any(&path, &["Datastore.AllocateSpace", "Datastore.Audit"]),
+        }
+    }
+}
+
+/// Type and owner of a volume id.
+fn kind_of(state: &State, id: &str) -> Result<(&'static str, Option<u32>), Fail> {
+    if id.starts_with('/') {
+        return Err(Fail::died(
+            "Only root can pass arbitrary filesystem paths. at /usr/share/perl5/PVE/Storage.pm line 651.",
+        ));
+    }
+    let (storage, name) = id.split_once(':').unwrap_or_default();
+    state.storage(storage)?.parse_name(name).map_err(Fail::died)
+}

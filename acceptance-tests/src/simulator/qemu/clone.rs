@@ -1,0 +1,350 @@
+//! Cloning a VM, and turning one into a template.
+//!
+//! Snapshots do not exist here, so a clone is always of the present configuration.
+
+use std::time::Duration;
+
+use super::{Config, Vm, drives, texts};
+use crate::simulator::access::calls::random_uuid;
+use crate::simulator::call::{Allow, Call, Route, now};
+use crate::simulator::reply::{Fail, Outcome};
+use crate::simulator::rules::{property, set};
+use crate::simulator::storage::{Storage, Volume};
+use crate::simulator::tasks::Worker;
+use crate::simulator::world::State;
+
+pub(crate) const ROUTES: &[Route] = &[
+    Route {
+        call: "POST /nodes/{node}/qemu/{vmid}/clone",
+        allow: Allow::All("/vms/{vmid}", &["VM.Clone"]),
+        rules:
+            "+vm; bwlimit? integer min=0; description? string; format? string enum=raw|qcow2|vmdk
+            full? boolean; name? string dns-name
+            newid integer pve-vmid min=100 max=999999999; pool? string pve-poolid
+            snapname? string pve-configid len=..40; storage? string pve-storage-id
+            target? string pve-node",
+        handler: now!(clone),
+    },
+    Route {
+        call: "POST /nodes/{node}/qemu/{vmid}/template",
+        allow: Allow::All("/vms/{vmid}", &["VM.Allocate"]),
+        rules: "+vm; disk? string",
+        handler: now!(template),
+    },
+];
+
+/// The disks of a configuration that a clone copies, with their parsed text.
+fn disks(config: &Config) -> Vec<(String, property::Properties)> {
+    let all = config.iter().filter(|(key, _)| drives::is_drive(key));
+    let parsed = all.map(|(key, text)| (key.clone(), drives::parse(key, text)));
+    parsed
+        .filter(|(_, drive)| !drives::is_cdrom(drive) || drives::is_cloudinit(drive))
+        .collect()
+}
+
+struct Job {
+    node: String,
+    vmid: u32,
+    target: String,
+    newid: u32,
+    full: bool,
+    storage: Option<String>,
+    format: Option<String>,
+    name: Option<String>,
+    description: Option<String>,
+}
+
+fn clone(call: &Call) -> Outcome {
+    let params = &call.params;
+    let newid = params
+        .number_opt("newid")
+        .and_then(|id| u32::try_from(id).ok())
+        .unwrap_or_default();
+    let pool = params.text_opt("pool");
+    if let Some(pool) = pool.filter(|pool| !call.world.state().pools.contains_key(*pool)) {
+        return Err(Fail::Denied(format!("pool '{pool}' does not exist")));
+    }
+    call.need_on_vm(newid, pool, "VM.Allocate")
+        .map_err(|_| Fail::denied())?;
+    let (node, vmid) = (call.node().to_owned(), params.vmid());
+    let (config, template) = {
+        let state = call.world.state();
+        let missing = format!("unable to find configuration file for VM {vmid} on node '{node}'");
+        let vm = state.vm(&node, vmid).map_err(|_| Fail::died(missing))?;
+        (vm.config.clone(), vm.is_template())
+    };
+    let full = params
+        .text_opt("full")
+        .map_or(!template, |full| full == "1");
+    for option in ["storage", "format"] {
+        if !full && params.text_opt(option).is_some() {
+            return Err(Fail::died(format!(
+                "parameter '{option}' not allowed for linked clones"
+            )));
+        }
+    }
+    if let Some(storage) = params.text_opt("storage") {
+        call.may_allocate(storage)?;
+    }
+    let target = params.text_opt("target").unwrap_or(&node).to_owned();
+    check_target(
+        &call.world.state(),
+        &config,
+        &node,
+        &target,
+        params.text_opt("storage"),
+        vmid,
+    )?;
+    call.may_use_bridges(&config)?;
+    {
+        let mut state = call.world.state();
+        state.vm(&node, vmid)?.check_lock()?;
+        if let Some(snapshot) = params.text_opt("snapname") {
+            return Err(Fail::died(format!("snapshot '{snapshot}' does not exist")));
+        }
+        if state.vms.contains_key(&newid) {
+            return Err(Fail::died(format!(
+                "unable to create VM {newid}: config file already exists"
+            )));
+        }
+        for (key, drive) in disks(&config)
+            .iter()
+            .filter(|(_, drive)| !full && !drives::is_cdrom(drive))
+        {
+            let file = drive.get("file").map_or("", String::as_str);
+            let is_base = file
+                .rsplit(['/', ':'])
+                .next()
+                .is_some_and(|name| name.starts_with("base-"));
+            if !is_base {
+                return Err(Fail::died(format!(
+                    "Linked clone feature is not supported for '{file}' ({key})"
+                )));
+            }
+        }
+        let reserved = Config::from([("lock".to_owned(), "clone".to_owned())]);
+        state.vms.insert(newid, Vm::new(newid, &target, reserved));
+        if let Some(pool) = pool.and_then(|pool| state.pools.get_mut(pool)) {
+            pool.guests.push(newid);
+        }
+    }
+    let text = |name: &str| params.text_opt(name).map(str::to_owned);
+    let job = Job {
+        node,
+        vmid,
+        target,
+        newid,
+        full,
+        storage: text("storage"),
+        format: text("format"),
+        name: text("name"),
+        description: text("description"),
+    };
+    Ok(
+        call.start_task("qmclone", &vmid.to_string(), |worker| async move {
+            let result = job.run(&worker, config).await;
+            result.map_err(|why| {
+                worker.world.state().vms.remove(&job.newid);
+                format!("clone failed: {why}")
+            })
+        }),
+    )
+}
+
+fn check_target(
+    state: &State,
+    config: &Config,
+    node: &str,
+    target: &str,
+    storage: Option<&str>,
+    vmid: u32,
+) -> Result<(), Fail> {
+    if target == node {
+        return Ok(());
+    }
+    if !state.nodes.iter().any(|known| known.name == target) {
+        return Err(Fail::died(format!("no such cluster node '{target}'")));
+    }
+    let shared = |id: &str| state.storage(id).is_ok_and(|storage| storage.shared);
+    let local = disks(config).iter().any(|(_, drive)| {
+        drive
+            .get("file")
+            .and_then(|file| file.split(':').next())
+            .is_some_and(|id| !shared(id))
+    });
+    if local {
+        let _ = vmid;
+        return Err(Fail::died(format!(
+            "can't clone VM to node '{target}' (VM uses local storage)"
+        )));
+    }
+    match storage.filter(|id| !shared(id)) {
+        Some(id) => Err(Fail::died(format!(
+            "can't clone to non-shared storage '{id}'"
+        ))),
+        None => Ok(()),
+    }
+}
+
+impl Job {
+    async fn run(&self, worker: &Worker, source: Config) -> Result<(), String> {
+        worker.log(format!(
+            "creating a clone of VM {} with ID {}",
+            self.vmid, self.newid
+        ));
+        worker
+            .takes(Duration::from_secs(if self.full { 8 } else { 1 }))
+            .await?;
+        let mut config = source;
+        config.retain(|key, _| {
+            !matches!(key.as_str(), "template" | "lock" | "parent") && !key.starts_with("unused")
+        });
+        for (key, value) in &mut config {
+            if key.starts_with("net") && key[3..].parse::<u32>().is_ok() {
+                let mut card = property::parse(set("net"), value).unwrap_or_default();
+                card.insert("macaddr".to_owned(), texts::random_mac());
+                *value = property::print(set("net"), &card);
+            }
+        }
+        config.insert("smbios1".to_owned(), format!("uuid={}", random_uuid()));
+        if config.contains_key("vmgenid") {
+            config.insert("vmgenid".to_owned(), random_uuid());
+        }
+        let of = config
+            .get("name")
+            .cloned()
+            .unwrap_or_else(|| self.vmid.to_string());
+        let name = self
+            .name
+            .clone()
+            .unwrap_or_else(|| format!("Copy-of-VM-{of}"));
+        config.insert("name".to_owned(), name);
+        if let Some(description) = &self.description {
+            config.insert("description".to_owned(), description.clone());
+        }
+        let log = {
+            let mut state = worker.world.state();
+            let mut log = Vec::new();
+            let mut made = Vec::new();
+            for (key, mut drive) in disks(&config) {
+                match self.copy(&mut state, &key, &mut drive, &mut log) {
+                    Ok(id) => made.push(id),
+                    Err(why) => {
+                        for id in made {
+                            state.free_volume(&self.target, &id).ok();
+                        }
+                        return Err(why);
+                    }
+                }
+                config.insert(key.clone(), drives::print(&key, &drive));
+            }
+            if let Some(vm) = state.vms.get_mut(&self.newid) {
+                vm.config = config;
+            }
+            log
+        };
+        log.into_iter().for_each(|line| worker.log(line));
+        Ok(())
+    }
+
+    /// Copies one disk and puts the copy into `drive`.
+    fn copy(
+        &self,
+        state: &mut State,
+        key: &str,
+        drive: &mut property::Properties,
+        log: &mut Vec<String>,
+    ) -> Result<String, String> {
+        let from = drive.get("file").cloned().unwrap_or_default();
+        let volume = state
+            .existing(&self.node, &from)
+            .map_err(|fail| fail.text())?
+            .clone();
+        let of_source = from.split(':').next().unwrap_or_default().to_owned();
+        let storage = self.storage.clone().unwrap_or(of_source);
+        let linked = !self.full && !drives::is_cloudinit(drive);
+        let wanted = self.format.as_deref().unwrap_or(&volume.format);
+        let is_dir = state.storage(&storage).is_ok_and(Storage::is_file_based);
+        let format = state.format_on(&storage, Some(wanted).filter(|_| is_dir))?;
+        let id = if drives::is_cloudinit(drive) {
+            let stem = format!("vm-{}-cloudinit", self.newid);
+            if is_dir {
+                format!("{storage}:{}/{stem}.qcow2", self.newid)
+            } else {
+                format!("{storage}:{stem}")
+            }
+        } else {
+            state.free_disk_name(&self.target, &storage, self.newid, &format)
+        };
+        log.push(format!(
+            "create {} clone of drive {key} ({from})",
+            if linked { "linked" } else { "full" }
+        ));
+        let mut copy = Volume {
+            owner: Some(self.newid),
+            format,
+            parent: None,
+            ..volume
+        };
+        let id = if linked {
+            copy.parent = Some(from.clone());
+            // A file-based clone carries its base in its name.
+            let name = id.split_once(':').map_or("", |(_, name)| name);
+            if is_dir { format!("{from}/{name}") } else { id }
+        } else {
+            id
+        };
+        state.log_allocation(&id, &copy, log);
+        state.put_volume(&self.target, &id, copy);
+        drive.insert("file".to_owned(), id.clone());
+        Ok(id)
+    }
+}
+
+fn template(call: &Call) -> Outcome {
+    let (node, vmid) = (call.node().to_owned(), call.params.vmid());
+    {
+        let state = call.world.state();
+        let vm = state.vm(&node, vmid)?;
+        vm.check_lock()?;
+        if vm.is_template() {
+            return Err(Fail::died("you can't convert a template to a template"));
+        }
+        if vm.running.is_some() {
+            return Err(Fail::died(
+                "you can't convert a VM to template if VM is running",
+            ));
+        }
+    }
+    Ok(
+        call.start_task("qmtemplate", &vmid.to_string(), |worker| async move {
+            worker.takes(Duration::from_millis(500)).await?;
+            let mut state = worker.world.state();
+            let config = state
+                .vm(&node, vmid)
+                .map_err(|fail| fail.text())?
+                .config
+                .clone();
+            let mut after = config.clone();
+            for (key, mut drive) in disks(&config) {
+                if drives::is_cdrom(&drive) {
+                    continue;
+                }
+                let from = drive.get("file").cloned().unwrap_or_default();
+                let base = from.replacen(&format!("vm-{vmid}-"), &format!("base-{vmid}-"), 1);
+                let place = state.place(&node, &from);
+                if let Some(volume) = state.volumes.remove(&place) {
+                    state.put_volume(&node, &base, volume);
+                }
+                drive.insert("file".to_owned(), base);
+                after.insert(key.clone(), drives::print(&key, &drive));
+            }
+            after.insert("template".to_owned(), "1".to_owned());
+            state
+                .vm_mut(&node, vmid)
+                .map_err(|fail| fail.text())?
+                .config = after;
+            Ok(())
+        }),
+    )
+}

@@ -1,0 +1,403 @@
+//! Changing the configuration of a VM.
+//!
+//! Everything goes to what is pending first; what can be applied is applied then.
+
+use std::time::Duration;
+
+use super::create::{drives_of, values};
+use super::power::only_root;
+use super::{Config, Pending, drives, hotplug, memory_mib, texts, volume_of};
+use crate::simulator::call::{Allow, Call, Route, later};
+use crate::simulator::machine::BoxFuture;
+use crate::simulator::reply::{Fail, Outcome, Reply};
+use crate::simulator::rules::formats::split_list;
+use crate::simulator::rules::set;
+use crate::simulator::world::{LOCK_PATIENCE, State};
+
+const SETS: Allow = Allow::Any(
+    "/vms/{vmid}",
+    &[
+        "VM.Config.Disk",
+        "VM.Config.CDROM",
+        "VM.Config.CPU",
+        "VM.Config.Memory",
+        "VM.Config.Network",
+        "VM.Config.HWType",
+        "VM.Config.Options",
+        "VM.Config.Cloudinit",
+    ],
+);
+
+pub(crate) const ROUTES: &[Route] = &[
+    Route {
+        call: "PUT /nodes/{node}/qemu/{vmid}/config",
+        allow: SETS,
+        rules: "+vm
+            +qemu-config
+            cdrom? string {drive-ide}
+            delete? string pve-configid-list
+            digest? string len=..40
+            force? boolean requires=delete
+            revert? string pve-configid-list
+            skiplock? boolean",
+        handler: later!(put),
+    },
+    Route {
+        call: "POST /nodes/{node}/qemu/{vmid}/config",
+        allow: SETS,
+        rules: "+vm
+            +qemu-config
+            background_delay? integer min=1 max=30
+            cdrom? string {drive-ide}
+            delete? string pve-configid-list
+            digest? string len=..40
+            force? boolean requires=delete
+            import-working-storage? string pve-storage-id
+            revert? string pve-configid-list
+            skiplock? boolean",
+        handler: later!(post),
+    },
+    Route {
+        call: "PUT /nodes/{node}/qemu/{vmid}/unlink",
+        allow: Allow::All("/vms/{vmid}", &["VM.Config.Disk"]),
+        rules: "+vm; force? boolean; idlist string pve-configid-list",
+        handler: later!(unlink),
+    },
+];
+
+/// A change that passed its first checks.
+struct Change {
+    node: String,
+    vmid: u32,
+    values: Config,
+    delete: Vec<String>,
+    revert: Vec<String>,
+    force: bool,
+    digest: Option<String>,
+    skip_lock: bool,
+}
+
+fn named(call: &Call, list: &str, values: &Config) -> Result<Vec<String>, Fail> {
+    let names = split_list(call.params.text_opt(list).unwrap_or_default());
+    for name in &names {
+        if values.contains_key(*name) {
+            let text = format!("you can't use '-{name}' and -{list} {name}' at the same time");
+            return Err(Fail::param(list, text));
+        }
+        if set("qemu-config").rule(name).is_none() && *name != "cdrom" {
+            return Err(Fail::param(list, format!("unknown option '{name}'")));
+        }
+    }
+    Ok(names.into_iter().map(str::to_owned).collect())
+}
+
+/// The checks before anything is locked.
+fn checked(call: &Call) -> Result<Change, Fail> {
+    only_root(call, &["skiplock"])?;
+    let params = &call.params;
+    let (node, vmid) = (call.node().to_owned(), params.vmid());
+    let mut values = values(call);
+    if let Some(keys) = values.get("sshkeys") {
+        texts::check_ssh_keys(keys)?;
+    }
+    let revert = named(call, "revert", &values)?;
+    let mut delete = named(call, "delete", &values)?;
+    if values.get("description").is_some_and(String::is_empty) {
+        values.remove("description");
+        delete.push("description".to_owned());
+    }
+    if values.is_empty() && delete.is_empty() && revert.is_empty() {
+        return Err(Fail::died("no options specified"));
+    }
+    let keys = values
+        .keys()
+        .chain(&delete)
+        .chain(&revert)
+        .map(String::as_str);
+    call.may_set_keys(vmid, None, keys)?;
+    call.may_use_storages(vmid, &drives_of(&values), None)?;
+    call.may_set_devices(vmid, None, &values, "modify")?;
+    call.may_use_bridges(&values)?;
+    call.world.state().vm(&node, vmid)?;
+    may_touch_drives(call, vmid, &values, &delete)?;
+    texts::settle(&mut values);
+    let change = Change {
+        node,
+        vmid,
+        values,
+        delete,
+        revert,
+        force: params.is_set("force"),
+        digest: params.text_opt("digest").map(str::to_owned),
+        skip_lock: params.is_set("skiplock"),
+    };
+    change.check(&call.world.state())?;
+    Ok(change)
+}
+
+/// What setting or deleting drives needs: it depends on what they are.
+fn may_touch_drives(
+    call: &Call,
+    vmid: u32,
+    values: &Config,
+    delete: &[String],
+) -> Result<(), Fail> {
+    let of = |key: &str| {
+        let old = call
+            .world
+            .state()
+            .vms
+            .get(&vmid)
+            .and_then(|vm| vm.config.get(key).cloned());
+        values.get(key).cloned().or(old)
+    };
+    for key in values.keys().chain(delete) {
+        if key.starts_with("unused") {
+            call.need(&format!("/vms/{vmid}"), &["VM.Config.Disk"])?;
+        }
+        let Some(text) = of(key).filter(|_| drives::is_drive(key)) else {
+            continue;
+        };
+        let drive = drives::parse(key, &text);
+        let needed: &[&str] = match () {
+            () if drives::is_cloudinit(&drive) => &["VM.Config.Cloudinit", "VM.Config.CDROM"],
+            () if drives::is_cdrom(&drive) => &["VM.Config.CDROM"],
+            () => &["VM.Config.Disk"],
+        };
+        call.need(&format!("/vms/{vmid}"), needed)?;
+    }
+    Ok(())
+}
+
+impl Change {
+    /// The checks under the lock.
+    fn check(&self, state: &State) -> Result<(), Fail> {
+        let vm = state.vm(&self.node, self.vmid)?;
+        if self
+            .digest
+            .as_ref()
+            .is_some_and(|digest| *digest != vm.digest())
+        {
+            return Err(Fail::died("checksum mismatch (file change by other user?)"));
+        }
+        let unlocks = self.delete.iter().any(|key| key == "lock");
+        if !self.skip_lock && !unlocks {
+            vm.check_lock()?;
+        }
+        for key in self
+            .delete
+            .iter()
+            .filter(|key| volume_of(key, vm.config.get(*key).map_or("", |v| v)).is_some())
+        {
+            if vm.is_protected() && vm.config.contains_key(key) {
+                let what = if key.starts_with("unused") {
+                    "unused disk"
+                } else {
+                    "drive"
+                };
+                return Err(Fail::died(format!(
+                    "can't remove {what} '{key}' - protection mode enabled"
+                )));
+            }
+        }
+        let mut after = vm.with_pending();
+        after.extend(self.values.clone());
+        let balloon: u64 = self
+            .values
+            .get("balloon")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0);
+        if balloon > memory_mib(&after) {
+            return Err(Fail::died(
+                "balloon value too large (must be smaller than assigned memory)",
+            ));
+        }
+        if let Some(order) = self
+            .values
+            .get("boot")
+            .and_then(|boot| boot.strip_prefix("order="))
+        {
+            let missing = order
+                .split(';')
+                .find(|key| !key.is_empty() && !after.contains_key(*key));
+            if let Some(key) = missing {
+                return Err(Fail::died(format!(
+                    "invalid bootorder: device '{key}' does not exist'"
+                )));
+            }
+        }
+        let seeds = |(key, text): &(&String, &String)| {
+            drives::is_drive(key) && drives::is_cloudinit(&drives::parse(key, text))
+        };
+        let new = self.values.iter().find(seeds);
+        let old = vm.config.iter().find(|(key, text)| {
+            seeds(&(key, text)) && !self.values.contains_key(*key) && !self.delete.contains(key)
+        });
+        if let (Some((new, _)), Some((old, _))) = (new, old) {
+            return Err(Fail::died(format!(
+                "{new} - cloud-init drive is already attached at '{old}'"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Does it, under the lock file. What the log says comes back.
+    fn apply<'a>(&'a self, call: &'a Context) -> BoxFuture<'a, Result<Vec<String>, Fail>> {
+        Box::pin(async move {
+            let _lock = call.world.lock_guest(self.vmid, LOCK_PATIENCE).await?;
+            let (log, attached) = {
+                let mut state = call.world.state();
+                self.check(&state)?;
+                let log = self.store(&mut state)?;
+                let runs = state
+                    .vms
+                    .get(&self.vmid)
+                    .is_some_and(|vm| vm.running.is_some());
+                if runs {
+                    let disks = hotplug::apply_live(&mut state, self.vmid);
+                    let running = state.vms.get(&self.vmid).and_then(|vm| vm.running.as_ref());
+                    (log, running.map(|running| (running.machine.clone(), disks)))
+                } else {
+                    hotplug::apply_all(&mut state, self.vmid);
+                    (log, None)
+                }
+            };
+            if let Some((machine, disks)) = attached {
+                for disk in disks {
+                    machine.attached(disk).await;
+                }
+            }
+            Ok(log)
+        })
+    }
+
+    /// Writes the change to what is pending.
+    fn store(&self, state: &mut State) -> Result<Vec<String>, Fail> {
+        let made = state
+            .make_drives(&self.node, self.vmid, &drives_of(&self.values), None)
+            .map_err(Fail::died)?;
+        let mut values = self.values.clone();
+        values.extend(made.drives);
+        let vm = state.vm_mut(&self.node, self.vmid)?;
+        let mut dropped = Vec::new();
+        for key in &self.revert {
+            if let Some(Pending::Set(value)) = vm.pending.remove(key) {
+                dropped.push((key.clone(), value));
+            }
+        }
+        for key in &self.delete {
+            let before = vm.pending.remove(key);
+            if vm.config.contains_key(key) {
+                vm.pending.insert(key.clone(), Pending::Delete(self.force));
+            }
+            if let Some(Pending::Set(value)) = before {
+                dropped.push((key.clone(), value));
+            }
+        }
+        let mut boot = vm.with_pending().get("boot").cloned().unwrap_or_default();
+        for (key, value) in values {
+            let is_new_cd = drives::is_drive(&key)
+                && drives::is_cdrom(&drives::parse(&key, &value))
+                && !vm.config.contains_key(&key);
+            if is_new_cd && boot.starts_with("order=") && !self.values.contains_key("boot") {
+                boot = format!("{boot};{key}");
+                vm.pending
+                    .insert("boot".to_owned(), Pending::Set(boot.clone()));
+            }
+            let hashed = if key == "cipassword" {
+                crypted(&value)
+            } else {
+                value
+            };
+            if let Some(Pending::Set(old)) = vm.pending.insert(key.clone(), Pending::Set(hashed)) {
+                dropped.push((key, old));
+            }
+        }
+        // What equals the present value is no change.
+        let config = &vm.config;
+        vm.pending.retain(|key, change| match change {
+            Pending::Set(value) => config.get(key) != Some(value),
+            Pending::Delete(_) => config.contains_key(key),
+        });
+        for (key, value) in dropped {
+            hotplug::let_go(state, self.vmid, &key, &value, false);
+        }
+        Ok(made.log)
+    }
+}
+
+/// A password as it is stored: hashed, unless it came so.
+fn crypted(password: &str) -> String {
+    let is_hash = ["$1$", "$5$", "$6$", "$2a$", "$2y$"]
+        .iter()
+        .any(|start| password.starts_with(start));
+    if is_hash {
+        password.to_owned()
+    } else {
+        format!("$5$simulated${}", password.len())
+    }
+}
+
+/// What the change needs of its call.
+struct Context {
+    world: std::sync::Arc<crate::simulator::world::World>,
+}
+
+async fn put(call: Call) -> Outcome {
+    let change = checked(&call)?;
+    change
+        .apply(&Context {
+            world: call.world.clone(),
+        })
+        .await?;
+    Ok(Reply::null())
+}
+
+async fn post(call: Call) -> Outcome {
+    let change = checked(&call)?;
+    let vmid = change.vmid;
+    let settings: Vec<String> = change
+        .values
+        .iter()
+        .map(|(key, value)| {
+            let original = call
+                .params
+                .text_opt(key)
+                .filter(|_| drives::is_drive(key))
+                .unwrap_or(value);
+            format!("-{key} {original}")
+        })
+        .collect();
+    let mut settings = settings;
+    if !change.delete.is_empty() {
+        settings.push(format!("-delete {}", change.delete.join(",")));
+    }
+    let reply = call.start_task("qmconfig", &vmid.to_string(), |worker| async move {
+        worker.log(format!("update VM {vmid}: {}", settings.join(" ")));
+        worker.takes(Duration::from_millis(500)).await?;
+        let context = Context {
+            world: worker.world.clone(),
+        };
+        let log = change.apply(&context).await.map_err(|fail| fail.text())?;
+        log.into_iter().for_each(|line| worker.log(line));
+        Ok(())
+    });
+    let Some(delay) = call.params.number_opt("background_delay") else {
+        return Ok(reply);
+    };
+    let upid = reply.data.as_str().unwrap_or_default().to_owned();
+    let patience = Duration::from_secs(u64::try_from(delay).unwrap_or(1));
+    match tokio::time::timeout(patience, call.world.task_end(&upid)).await {
+        Ok(exit) if exit == "OK" => Ok(Reply::null()),
+        Ok(exit) => Err(Fail::died(format!("failed to update VM {vmid}: {exit}"))),
+        Err(_) => Ok(reply),
+    }
+}
+
+async fn unlink(mut call: Call) -> Outcome {
+    use crate::simulator::params::Value;
+    let list = call.params.text("idlist").to_owned();
+    call.params.0.remove("idlist");
+    call.params.0.insert("delete".to_owned(), Value::Text(list));
+    put(call).await
+}

@@ -1,0 +1,251 @@
+//! The named formats of parameter values, with the text that each refusal carries.
+//!
+//! Only the look of a value is judged: whether a node, a storage or a VM exists is not asked here.
+
+use super::pattern::Pattern;
+
+/// Checks `value` against the format `name`. The error is the format checker's text without its
+/// trailing newline. A name that ends in `-list` checks each element, `-opt` allows the empty text.
+pub(crate) fn check(name: &str, value: &str) -> Result<(), String> {
+    if let Some(one) = name.strip_suffix("-list") {
+        return split_list(value)
+            .into_iter()
+            .try_for_each(|part| check(one, part));
+    }
+    if let Some(one) = name.strip_suffix("-opt") {
+        return if value.is_empty() {
+            Ok(())
+        } else {
+            check(one, value)
+        };
+    }
+    let good = |is: bool, text: String| if is { Ok(()) } else { Err(text) };
+    let like = |what: &str| format!("value does not look like a valid {what}");
+    match name {
+        "pve-vmid" => good(fits("[1-9][0-9]{2,8}", value), like("VM ID")),
+        "pve-node" => good(fits(LABEL, value), like("node name")),
+        "pve-storage-id" => good(
+            fits(r"[a-zA-Z][a-zA-Z0-9\-_.]*[a-zA-Z0-9]", value),
+            format!("storage ID '{value}' contains illegal characters"),
+        ),
+        "pve-iface" => good(
+            fits(r"[a-zA-Z][a-zA-Z0-9_]{1,20}([:.]\d+)?", value),
+            format!("invalid network interface name '{value}'"),
+        ),
+        "pve-bridge-id" => good(
+            fits(r"[-_.\w\d]+", value),
+            format!("invalid bridge ID '{value}'"),
+        ),
+        "pve-configid" => good(
+            fits(r"[a-zA-Z][a-zA-Z0-9_\-]+", value),
+            format!("invalid configuration ID '{value}'"),
+        ),
+        "dns-name" => good(
+            value.split('.').all(|part| fits(LABEL, part)),
+            like("DNS name"),
+        ),
+        "mac-addr" => good(
+            fits("[a-fA-F0-9][02468aceACE](:[a-fA-F0-9]{2}){5}", value),
+            like("unicast MAC address"),
+        ),
+        "ipv4" => good(is_ipv4(value), like("IPv4 address")),
+        "ipv6" => good(is_ipv6(value), like("IPv6 address")),
+        "ip" => good(is_ipv4(value) || is_ipv6(value), like("IP address")),
+        "address" => good(
+            is_ipv4(value) || is_ipv6(value) || value.split('.').all(|part| fits(LABEL, part)),
+            like("IP address or DNS name"),
+        ),
+        "CIDRv4" => good(is_cidr4(value), like("IPv4 CIDR network")),
+        "CIDRv6" => good(is_cidr6(value), like("IPv6 CIDR network")),
+        "pve-ipv4-config" => good(
+            matches!(value, "dhcp" | "manual") || is_cidr4(value),
+            like("ipv4 network configuration"),
+        ),
+        "pve-ipv6-config" => good(
+            matches!(value, "auto" | "dhcp" | "manual") || is_cidr6(value),
+            like("ipv6 network configuration"),
+        ),
+        "pve-tag" => good(
+            fits(r"[a-zA-Z0-9_][a-zA-Z0-9_\-+.]*", value),
+            "invalid characters in tag".to_owned(),
+        ),
+        "urlencoded" => good(
+            fits(r"[-%a-zA-Z0-9_.!~*'()]*", value),
+            format!("invalid urlencoded string: {value}"),
+        ),
+        "disk-size" => good(
+            fits(r"\d+(\.\d+)?([KMGT](iB)?)?", value),
+            format!("value does not look like a valid disk size: {value}"),
+        ),
+        "pve-startup-order" => good(
+            fits(r"((order=)?\d+)?,?(up=\d+)?,?(down=\d+)?", value),
+            "unable to parse startup options".to_owned(),
+        ),
+        "pve-poolid" => good(
+            fits(r"[A-Za-z0-9.\-_]+(/[A-Za-z0-9.\-_]+){,2}", value),
+            format!("invalid pool ID '{value}'"),
+        ),
+        "pve-qm-boot" => good(
+            fits(
+                r"[acdn]{1,4}|legacy=[acdn]{1,4}|order=[a-z]+\d+(;[a-z]+\d+)*|order=",
+                value,
+            ),
+            "invalid boot order".to_owned(),
+        ),
+        "pve-hotplug-feature" => good(
+            matches!(
+                value,
+                "0" | "1" | "network" | "disk" | "cpu" | "memory" | "usb" | "cloudinit"
+            ),
+            format!("invalid hotplug feature '{value}'"),
+        ),
+        "pve-volume-id" => good(
+            is_volume_id(value),
+            format!("unable to parse volume ID '{value}'"),
+        ),
+        "pve-volume-id-or-qm-path" => good(
+            matches!(value, "none" | "cdrom") || value.starts_with('/') || is_volume_id(value),
+            format!("unable to parse volume ID '{value}'"),
+        ),
+        "pve-volume-id-or-absolute-path" => good(
+            value.starts_with('/') || is_volume_id(value),
+            format!("unable to parse volume ID '{value}'"),
+        ),
+        "pve-storage-content" => good(
+            matches!(
+                value,
+                "images" | "rootdir" | "vztmpl" | "iso" | "backup" | "snippets" | "import" | "none"
+            ),
+            format!("invalid content type '{value}'"),
+        ),
+        "pve-userid" => good(
+            fits(r"[^\s:/]+@[A-Za-z][A-Za-z0-9.\-_]+", value) && value.len() <= 64,
+            format!("value '{value}' does not look like a valid user name"),
+        ),
+        "pve-tokenid" => good(
+            fits(
+                r"[^\s:/]+@[A-Za-z][A-Za-z0-9.\-_]+![A-Za-z][A-Za-z0-9.\-_]+",
+                value,
+            ),
+            format!("value '{value}' does not look like a valid token ID"),
+        ),
+        "pve-groupid" | "pve-roleid" => good(
+            fits(r"[A-Za-z0-9.\-_]+", value),
+            format!(
+                "{} name '{value}' contains invalid characters",
+                &name[4..name.len() - 2]
+            ),
+        ),
+        "pve-realm" => good(
+            fits(r"[A-Za-z][A-Za-z0-9.\-_]+", value),
+            "value does not look like a valid realm".to_owned(),
+        ),
+        "pve-priv" => good(
+            crate::simulator::access::is_privilege(value),
+            format!("invalid privilege '{value}'"),
+        ),
+        "email" => good(value.contains('@'), like("email address")),
+        other => panic!("no format is called {other}"),
+    }
+}
+
+/// A label of a DNS name.
+const LABEL: &str = r"[a-zA-Z0-9]([a-zA-Z0-9\-]*[a-zA-Z0-9])?";
+
+fn fits(pattern: &str, value: &str) -> bool {
+    Pattern::new(pattern).matches(value)
+}
+
+fn is_ipv4(value: &str) -> bool {
+    value.parse::<std::net::Ipv4Addr>().is_ok()
+}
+
+fn is_ipv6(value: &str) -> bool {
+    value.parse::<std::net::Ipv6Addr>().is_ok()
+}
+
+fn is_cidr(value: &str, is_address: fn(&str) -> bool, max: u8) -> bool {
+    value.split_once('/').is_some_and(|(address, mask)| {
+        is_address(address)
+            && mask
+                .parse::<u8>()
+                .is_ok_and(|bits| (8..=max).contains(&bits))
+    })
+}
+
+fn is_cidr4(value: &str) -> bool {
+    is_cidr(value, is_ipv4, 32)
+}
+
+fn is_cidr6(value: &str) -> bool {
+    is_cidr(value, is_ipv6, 128)
+}
+
+fn is_volume_id(value: &str) -> bool {
+    fits(r"[a-zA-Z][a-zA-Z0-9\-_.]*[a-zA-Z0-9]:.+", value)
+}
+
+/// The elements of a list: split on NUL if there is one, else on commas, semicolons and white space.
+pub(crate) fn split_list(text: &str) -> Vec<&str> {
+    let parts: Vec<&str> = if text.contains('\0') {
+        text.split('\0').collect()
+    } else {
+        text.split(|c: char| matches!(c, ',' | ';') || c.is_whitespace())
+            .collect()
+    };
+    parts.into_iter().filter(|part| !part.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn accepts(name: &str, values: &[&str]) {
+        for value in values {
+            assert_eq!(check(name, value), Ok(()), "{name} {value}");
+        }
+    }
+
+    #[track_caller]
+    fn refuses(name: &str, value: &str, text: &str) {
+        assert_eq!(check(name, value), Err(text.to_owned()));
+    }
+
+    #[test]
+    fn good_values_pass() {
+        accepts("pve-vmid", &["100", "999999999"]);
+        accepts("dns-name", &["a", "vm-1.example.test"]);
+        accepts("mac-addr", &["BC:24:11:aa:bb:cc"]);
+        accepts("pve-ipv4-config", &["dhcp", "192.0.2.7/24"]);
+        accepts("pve-startup-order", &["order=1,up=10", "1", "up=3,down=4"]);
+        accepts("pve-tag-list", &["a;B c", ""]);
+        accepts(
+            "pve-volume-id-or-qm-path",
+            &["none", "local:iso/x.iso", "/dev/sda"],
+        );
+        accepts("pve-qm-boot", &["order=scsi0;net0", "cdn"]);
+    }
+
+    #[test]
+    fn bad_values_are_refused_with_the_text_of_the_format() {
+        refuses("pve-vmid", "99", "value does not look like a valid VM ID");
+        refuses(
+            "dns-name",
+            "bad_name!",
+            "value does not look like a valid DNS name",
+        );
+        refuses("pve-bridge-id", "bad!br", "invalid bridge ID 'bad!br'");
+        refuses(
+            "CIDRv4",
+            "192.0.2.1/33",
+            "value does not look like a valid IPv4 CIDR network",
+        );
+        refuses("pve-iface", "x", "invalid network interface name 'x'");
+        refuses(
+            "pve-userid",
+            "alice",
+            "value 'alice' does not look like a valid user name",
+        );
+    }
+}

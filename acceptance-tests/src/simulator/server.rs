@@ -1,0 +1,331 @@
+//! The HTTP side: connections, the order of the checks, and the way from a request to its answer.
+//!
+//! It knows nothing of what calls do.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use axum::body::{Body, to_bytes};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Request, Response};
+use hyper_util::rt::TokioIo;
+use percent_encoding::percent_decode_str;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::access::login::{Who, identify};
+use super::call::{Allow, Call, Parsed, find};
+use super::faults::Effect;
+use super::journal::Entry;
+use super::params::{Params, Raw, Value, masked, read_form, read_json};
+use super::reply::{Fail, OtherBody, Outcome, respond};
+use super::rules::check;
+use super::storage::upload;
+use super::world::World;
+
+/// The largest body that is no upload.
+const MAX_BODY: u64 = 512 << 10;
+
+/// The largest upload.
+const MAX_UPLOAD: usize = 1 << 30;
+
+/// Serves until it is dropped, and all connections with it.
+pub(crate) async fn serve(listener: TcpListener, tls: TlsAcceptor, world: Arc<World>) {
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let Ok((stream, _)) = listener.accept().await else {
+            continue;
+        };
+        let (tls, world) = (tls.clone(), Arc::clone(&world));
+        connections.spawn(async move {
+            let Ok(stream) = tls.accept(stream).await else {
+                return;
+            };
+            let service = service_fn(move |request| answer(Arc::clone(&world), request));
+            let http = hyper::server::conn::http1::Builder::new();
+            // A connection that ends early is the client's choice or an ordered fault.
+            http.serve_connection(TokioIo::new(stream), service)
+                .await
+                .ok();
+        });
+    }
+}
+
+async fn answer(
+    world: Arc<World>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, io::Error> {
+    // The work goes on when the client hangs up.
+    let work = tokio::spawn(Exchange::new(world, &request).run(request.map(Body::new)));
+    let response = work.await.map_err(io::Error::other)?;
+    response.ok_or_else(|| io::Error::new(io::ErrorKind::ConnectionAborted, "dropped on order"))
+}
+
+/// One request on its way, with what the journal wants to know.
+struct Exchange {
+    world: Arc<World>,
+    at: SystemTime,
+    begun: Instant,
+    method: String,
+    path: String,
+    raw: Raw,
+    who: Option<Who>,
+    faulted: bool,
+    task_fails: Option<String>,
+    agent_silent: bool,
+}
+
+impl Exchange {
+    fn new(world: Arc<World>, request: &Request<Incoming>) -> Self {
+        let path = percent_decode_str(request.uri().path())
+            .decode_utf8_lossy()
+            .into_owned();
+        Self {
+            world,
+            at: SystemTime::now(),
+            begun: Instant::now(),
+            method: request.method().as_str().to_owned(),
+            path,
+            raw: Raw::new(),
+            who: None,
+            faulted: false,
+            task_fails: None,
+            agent_silent: false,
+        }
+    }
+
+    async fn run(mut self, request: Request<Body>) -> Option<Response<Body>> {
+        let outcome = self.with_faults(request).await;
+        if matches!(&outcome, Err(Fail::Other { status: 401, .. })) {
+            tokio::time::sleep(self.world.settings.login_delay).await;
+        }
+        let (status, reason) = match &outcome {
+            Ok(_) => (200, "OK".to_owned()),
+            Err(fail) => (fail.status(), fail.text()),
+        };
+        let entry = Entry {
+            at: self.at,
+            took: self.begun.elapsed(),
+            method: self.method,
+            path: self.path,
+            params: masked(&self.raw),
+            status,
+            reason,
+            user: self.who.map(|who| who.id),
+            faulted: self.faulted,
+        };
+        self.world
+            .journal
+            .lock()
+            .expect("no holder of the journal panics")
+            .push(entry);
+        respond(&outcome, self.world.settings.with_message)
+    }
+
+    /// Does what faults order around the work.
+    async fn with_faults(&mut self, request: Request<Body>) -> Outcome {
+        let mut path = self.path.clone();
+        let rest = path
+            .strip_prefix("/api2/")
+            .and_then(|rest| rest.split_once('/'));
+        if let Some((_, rest)) = rest {
+            path = format!("/{rest}");
+        }
+        self.path = path;
+        let effects: Vec<Effect> = {
+            let mut faults = self
+                .world
+                .faults
+                .lock()
+                .expect("no holder of the faults panics");
+            let hits = faults.iter_mut().filter_map(|fault| {
+                fault
+                    .hits(&self.method, &self.path)
+                    .then(|| fault.effect.clone())
+            });
+            hits.collect()
+        };
+        self.faulted = !effects.is_empty();
+        let mut instead = None;
+        for effect in effects {
+            match effect {
+                Effect::Answer { status, text } => {
+                    return Err(Fail::Other {
+                        status,
+                        reason: text,
+                        body: OtherBody::Json,
+                    });
+                }
+                Effect::Drop => return Err(Fail::Dropped),
+                Effect::DoThenAnswer { status, text } => instead = Some(Fail::bare(status, &text)),
+                Effect::DoThenDrop => instead = Some(Fail::Dropped),
+                Effect::Delay(time) => tokio::time::sleep(time).await,
+                Effect::TaskFails(text) => self.task_fails = Some(text),
+                Effect::AgentSilent => self.agent_silent = true,
+            }
+        }
+        let outcome = self.work(request).await;
+        instead.map_or(outcome, Err)
+    }
+
+    async fn work(&mut self, request: Request<Body>) -> Outcome {
+        let (parts, body) = request.into_parts();
+        if !matches!(self.method.as_str(), "GET" | "POST" | "PUT" | "DELETE") {
+            return Err(Fail::plain(
+                501,
+                &format!("method '{}' not available", self.method),
+            ));
+        }
+        if parts.headers.contains_key(TRANSFER_ENCODING) {
+            return Err(Fail::plain(501, "chunked transfer encoding not supported"));
+        }
+        let target = parts.uri.path();
+        match target
+            .strip_prefix("/api2/")
+            .and_then(|rest| rest.split('/').next())
+        {
+            Some("json") => {}
+            Some(_) => return Err(Fail::plain(501, &format!("no formatter for uri {target}"))),
+            None => return Err(Fail::plain(501, &format!("no such uri '{target}'"))),
+        }
+        let path = self.path.clone();
+        let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let segments = if segments.first() == Some(&"api2") {
+            &[]
+        } else {
+            segments.as_slice()
+        };
+        let found = find(&self.method, segments);
+        let is_upload = segments.last() == Some(&"upload") && self.method == "POST";
+        let open =
+            matches!(&found, Some((parsed, _)) if matches!(parsed.route.allow, Allow::World));
+        let who = if open {
+            Who { id: String::new() }
+        } else {
+            let access = &self.world.state().access;
+            identify(
+                access,
+                &parts.headers,
+                &self.method,
+                is_upload,
+                World::now(),
+            )?
+        };
+        self.who = (!open).then(|| who.clone());
+        let length = content_length(&parts.headers);
+        if length > 0 && !matches!(self.method.as_str(), "PUT" | "POST") {
+            return Err(Fail::plain(
+                501,
+                &format!("Unexpected content for method '{}'", self.method),
+            ));
+        }
+        let Some((parsed, variables)) = found else {
+            let path = format!("/{}", segments.join("/"));
+            let reason = format!("Method '{} {path}' not implemented", self.method);
+            return Err(Fail::Other {
+                status: 501,
+                reason,
+                body: OtherBody::Json,
+            });
+        };
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        let mut call = Call {
+            world: Arc::clone(&self.world),
+            who,
+            params: Params(
+                variables
+                    .into_iter()
+                    .map(|(k, v)| (k.to_owned(), Value::Text(v)))
+                    .collect(),
+            ),
+            upload: None,
+            task_fails: self.task_fails.take(),
+            agent_silent: self.agent_silent,
+        };
+        if is_upload {
+            // The right to upload is asked before the file is read, and refused without a body.
+            call.passes(&parsed.route.allow)
+                .map_err(|fail| Fail::bare(403, &fail.text()))?;
+            let request = Request::from_parts(
+                parts,
+                Body::new(axum::body::Body::from(
+                    to_bytes(body, MAX_UPLOAD)
+                        .await
+                        .map_err(|_| Fail::bare(400, "Bad Request"))?,
+                )),
+            );
+            let (fields, file) = upload::read(request).await?;
+            self.raw = fields;
+            call.upload = Some(file);
+        } else {
+            self.raw = read_body(&parts.headers, length, body).await?;
+        }
+        self.raw.extend(read_form(&query));
+        self.raw.remove("_dc");
+        dispatch(call, parsed, self.raw.clone()).await
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> u64 {
+    let value = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok());
+    value.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+async fn read_body(headers: &HeaderMap, length: u64, body: Body) -> Result<Raw, Fail> {
+    if length > MAX_BODY {
+        return Err(Fail::plain(501, "for data too large"));
+    }
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let broken = |_| Fail::bare(400, "Bad Request");
+    let limit = usize::try_from(MAX_BODY).expect("it fits");
+    let bytes = to_bytes(body, limit).await.map_err(broken)?;
+    if bytes.is_empty() {
+        return Ok(Raw::new());
+    }
+    match kind.split(';').next().unwrap_or_default().trim() {
+        "" | "application/x-www-form-urlencoded" => Ok(read_form(&String::from_utf8_lossy(&bytes))),
+        "application/json" => read_json(&bytes),
+        other => Err(Fail::plain(
+            506,
+            &format!("upload 'Content-Type '{other}' not implemented"),
+        )),
+    }
+}
+
+/// Permission, node, parameters, and then the work.
+async fn dispatch(mut call: Call, parsed: &'static Parsed, given: Raw) -> Outcome {
+    let of_path = call.params.0.clone();
+    let mut all = given;
+    let mut errors = check::Errors::new();
+    for (name, value) in &of_path {
+        if all
+            .insert(name.clone(), value.clone())
+            .is_some_and(|other| other != *value)
+        {
+            let text = "duplicate parameter (already defined in URI) with conflicting values!";
+            errors.insert(name.clone(), text.to_owned());
+        }
+    }
+    if !errors.is_empty() {
+        return Err(Fail::Params(errors));
+    }
+    call.params.0 = all;
+    if call.upload.is_none() {
+        call.passes(&parsed.route.allow)?;
+    }
+    if let Some(Value::Text(node)) = of_path.get("node") {
+        call.world.state().node(node)?;
+    }
+    check::check(&parsed.rules, &mut call.params.0).map_err(Fail::Params)?;
+    (parsed.route.handler)(call).await
+}

@@ -1,0 +1,183 @@
+//! What the simulated cluster is at this moment: nodes, guests, volumes, tasks, users.
+//!
+//! It only holds and finds; what a call does to it stands with the call.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::OwnedMutexGuard;
+
+use super::access::{Access, Privileges};
+use super::faults::Fault;
+use super::journal::Entry;
+use super::machine::Hypervisor;
+use super::qemu::Vm;
+use super::reply::Fail;
+use super::storage::{Storage, Volume};
+use super::tasks::Task;
+
+/// What does not change while the simulator runs.
+pub(crate) struct Settings {
+    pub(crate) task_time: f64,
+    pub(crate) resources_lag: Duration,
+    pub(crate) login_delay: Duration,
+    pub(crate) agent_patience: Duration,
+    pub(crate) with_message: bool,
+    pub(crate) fingerprint: String,
+}
+
+/// Everything that the simulator is.
+pub(crate) struct World {
+    pub(crate) settings: Settings,
+    pub(crate) hypervisor: Arc<dyn Hypervisor>,
+    pub(crate) journal: Mutex<Vec<Entry>>,
+    pub(crate) faults: Mutex<Vec<Fault>>,
+    pub(crate) begun: Instant,
+    state: Mutex<State>,
+    guest_locks: Mutex<HashMap<u32, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl World {
+    pub(crate) fn new(settings: Settings, hypervisor: Arc<dyn Hypervisor>, state: State) -> Self {
+        Self {
+            settings,
+            hypervisor,
+            journal: Mutex::default(),
+            faults: Mutex::default(),
+            begun: Instant::now(),
+            state: Mutex::new(state),
+            guest_locks: Mutex::default(),
+        }
+    }
+
+    /// The state, for as long as the guard lives. Never held across an await.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of the state panics")
+    }
+
+    /// The lock file of a guest's configuration; waits as long as the API does.
+    pub(crate) async fn lock_guest(
+        &self,
+        vmid: u32,
+        patience: Duration,
+    ) -> Result<OwnedMutexGuard<()>, Fail> {
+        let lock = {
+            let mut locks = self
+                .guest_locks
+                .lock()
+                .expect("no holder of the locks panics");
+            Arc::clone(locks.entry(vmid).or_default())
+        };
+        tokio::time::timeout(patience, lock.lock_owned())
+            .await
+            .map_err(|_| {
+                let file = format!("/var/lock/qemu-server/lock-{vmid}.conf");
+                Fail::died(format!("can't lock file '{file}' - got timeout"))
+            })
+    }
+
+    /// Seconds since 1970.
+    pub(crate) fn now() -> i64 {
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        i64::try_from(since.as_secs()).expect("the clock is sane")
+    }
+}
+
+/// How long a call waits for the lock file of a guest.
+pub(crate) const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A node of the cluster.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) online: bool,
+    pub(crate) bridges: Vec<String>,
+}
+
+/// A resource pool.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pool {
+    pub(crate) comment: Option<String>,
+    pub(crate) guests: Vec<u32>,
+}
+
+/// Where a volume lies: on one node, or everywhere (an empty name).
+pub(crate) type Place = (String, String);
+
+/// The changing part.
+pub(crate) struct State {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) access: Access,
+    pub(crate) storages: Vec<Storage>,
+    pub(crate) volumes: BTreeMap<Place, Volume>,
+    pub(crate) vms: BTreeMap<u32, Vm>,
+    pub(crate) pools: BTreeMap<String, Pool>,
+    pub(crate) tasks: Vec<Task>,
+    pub(crate) last_pid: u32,
+}
+
+impl State {
+    /// The node, or the error that a wrong name gives.
+    pub(crate) fn node(&self, name: &str) -> Result<&Node, Fail> {
+        let found = self.nodes.iter().find(|node| node.name == name);
+        let node = found.ok_or_else(|| {
+            Fail::died(format!(
+                "hostname lookup '{name}' failed - failed to get address info for: {name}: Name or \
+                 service not known"
+            ))
+        })?;
+        if !node.online {
+            return Err(Fail::bare(595, "No route to host"));
+        }
+        Ok(node)
+    }
+
+    /// The VM on that node, or the error of a missing configuration file.
+    pub(crate) fn vm(&self, node: &str, vmid: u32) -> Result<&Vm, Fail> {
+        self.vms
+            .get(&vmid)
+            .filter(|vm| vm.node == node)
+            .ok_or_else(|| Fail::died(missing_config(node, vmid)))
+    }
+
+    /// As [`Self::vm`], to be changed.
+    pub(crate) fn vm_mut(&mut self, node: &str, vmid: u32) -> Result<&mut Vm, Fail> {
+        self.vms
+            .get_mut(&vmid)
+            .filter(|vm| vm.node == node)
+            .ok_or_else(|| Fail::died(missing_config(node, vmid)))
+    }
+
+    /// The pool that a guest belongs to.
+    pub(crate) fn pool_of(&self, vmid: u32) -> Option<&str> {
+        let mut pools = self.pools.iter();
+        pools
+            .find(|(_, pool)| pool.guests.contains(&vmid))
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// What `who` may do on `path`, through the pool of the guest too.
+    pub(crate) fn allowed(&self, who: &str, path: &str) -> Privileges {
+        let mut allowed = self.access.allowed(who, path);
+        let vmid = path.strip_prefix("/vms/").and_then(|id| id.parse().ok());
+        if let Some(pool) = vmid.and_then(|id| self.pool_of(id)) {
+            allowed.extend(self.access.allowed(who, &format!("/pool/{pool}")));
+        }
+        allowed
+    }
+
+    /// The storage, or the error that a wrong name gives.
+    pub(crate) fn storage(&self, name: &str) -> Result<&Storage, Fail> {
+        self.storages
+            .iter()
+            .find(|storage| storage.id == name)
+            .ok_or_else(|| Fail::died(format!("storage '{name}' does not exist")))
+    }
+}
+
+fn missing_config(node: &str, vmid: u32) -> String {
+    format!("Configuration file 'nodes/{node}/qemu-server/{vmid}.conf' does not exist")
+}

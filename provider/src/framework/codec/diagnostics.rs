@@ -1,0 +1,46 @@
+//! Messages for the practitioner, and paths, as protobuf.
+
+use proto::tfplugin6 as pb;
+
+use super::super::{Diagnostic, Diagnostics, Path, path::Step};
+
+impl From<Diagnostics> for Vec<pb::Diagnostic> {
+    fn from(found: Diagnostics) -> Self {
+        found.0.into_iter().map(Into::into).collect()
+    }
+}
+
+impl From<Diagnostic> for pb::Diagnostic {
+    fn from(diagnostic: Diagnostic) -> Self {
+        let severity = match diagnostic.error {
+            true => pb::diagnostic::Severity::Error,
+            false => pb::diagnostic::Severity::Warning,
+        };
+        Self {
+            severity: severity.into(),
+            summary: diagnostic.summary,
+            detail: diagnostic.detail,
+            // Core takes an empty path for an attribute too.
+            attribute: diagnostic
+                .path
+                .filter(|path| !path.0.is_empty())
+                .map(|path| (&path).into()),
+        }
+    }
+}
+
+impl From<&Path> for pb::AttributePath {
+    fn from(path: &Path) -> Self {
+        use pb::attribute_path::step::Selector;
+        let steps = path.0.iter().map(|step| pb::attribute_path::Step {
+            selector: Some(match step {
+                Step::Attribute(name) => Selector::AttributeName(name.clone()),
+                Step::Key(key) => Selector::ElementKeyString(key.clone()),
+                Step::Index(index) => Selector::ElementKeyInt(*index),
+            }),
+        });
+        Self {
+            steps: steps.collect(),
+        }
+    }
+}

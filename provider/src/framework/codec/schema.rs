@@ -1,0 +1,144 @@
+//! Schemas and functions as protobuf, and types as core's JSON.
+
+use proto::tfplugin6 as pb;
+use serde_json::{Value as Json, json};
+
+use super::super::{
+    Attribute, Schema, Type,
+    function::{Function, Parameter},
+};
+
+impl From<&Schema> for pb::Schema {
+    fn from(schema: &Schema) -> Self {
+        Self {
+            version: 0,
+            block: Some(pb::schema::Block {
+                attributes: attributes(schema),
+                description: schema.doc.clone(),
+                description_kind: pb::StringKind::Markdown.into(),
+                ..Default::default()
+            }),
+        }
+    }
+}
+
+impl From<&Function> for pb::Function {
+    fn from(function: &Function) -> Self {
+        Self {
+            parameters: function.parameters.iter().map(Into::into).collect(),
+            variadic_parameter: function.variadic.as_ref().map(Into::into),
+            r#return: Some(pb::function::Return {
+                r#type: type_bytes(&function.returns),
+            }),
+            summary: function.summary.to_owned(),
+            description: function.description.to_owned(),
+            description_kind: pb::StringKind::Markdown.into(),
+            deprecation_message: String::new(),
+        }
+    }
+}
+
+impl From<&Parameter> for pb::function::Parameter {
+    fn from(parameter: &Parameter) -> Self {
+        Self {
+            name: parameter.name.to_owned(),
+            r#type: type_bytes(&parameter.ty),
+            allow_null_value: parameter.allow_null,
+            allow_unknown_values: false,
+            description: parameter.description.to_owned(),
+            description_kind: pb::StringKind::Markdown.into(),
+        }
+    }
+}
+
+/// The type constraint that core reads.
+pub fn type_json(ty: &Type) -> Json {
+    let object = |fields: Vec<(&str, Json)>| {
+        json!([
+            "object",
+            fields
+                .into_iter()
+                .map(|(name, ty)| (name.to_owned(), ty))
+                .collect::<serde_json::Map<_, _>>()
+        ])
+    };
+    let of_schema = |schema: &Schema| {
+        let rows = schema.attributes.iter();
+        object(
+            rows.map(|(name, row)| (*name, type_json(&row.ty)))
+                .collect(),
+        )
+    };
+    match ty {
+        Type::String => json!("string"),
+        Type::Number => json!("number"),
+        Type::Bool => json!("bool"),
+        Type::List(item) => json!(["list", type_json(item)]),
+        Type::Set(item) => json!(["set", type_json(item)]),
+        Type::Map(item) => json!(["map", type_json(item)]),
+        Type::Record(rows) => object(
+            rows.iter()
+                .map(|(name, ty)| (*name, type_json(ty)))
+                .collect(),
+        ),
+        Type::Object(schema) => of_schema(schema),
+        Type::Slots(schema) => json!(["map", of_schema(schema)]),
+    }
+}
+
+fn type_bytes(ty: &Type) -> prost::bytes::Bytes {
+    type_json(ty).to_string().into()
+}
+
+fn attributes(schema: &Schema) -> Vec<pb::schema::Attribute> {
+    let rows = schema.attributes.iter();
+    rows.map(|(name, row)| attribute(name, row)).collect()
+}
+
+fn attribute(name: &str, row: &Attribute) -> pb::schema::Attribute {
+    let nested_type = nested(row);
+    pb::schema::Attribute {
+        name: name.to_owned(),
+        r#type: match nested_type {
+            None => type_bytes(&row.ty),
+            Some(_) => Default::default(),
+        },
+        nested_type,
+        description: row.doc.clone(),
+        description_kind: pb::StringKind::Markdown.into(),
+        required: row.required,
+        optional: row.optional,
+        // A row may say that it keeps what is there; core calls that computed only where it is
+        // neither required nor never stored.
+        computed: row.computed && !row.required && !row.write_only,
+        sensitive: row.sensitive,
+        write_only: row.write_only,
+        ..Default::default()
+    }
+}
+
+/// The attributes of a nested object. Core crashes when it generates configuration for a nested type
+/// that is only computed, so that one is sent as a plain type.
+fn nested(row: &Attribute) -> Option<pb::schema::Object> {
+    use pb::schema::object::NestingMode;
+    let (schema, nesting) = match &row.ty {
+        _ if !row.required && !row.optional => return None,
+        Type::Object(schema) => (&**schema, NestingMode::Single),
+        Type::Slots(schema) => (&**schema, NestingMode::Map),
+        Type::List(item) => (object(item)?, NestingMode::List),
+        Type::Set(item) => (object(item)?, NestingMode::Set),
+        _ => return None,
+    };
+    Some(pb::schema::Object {
+        attributes: attributes(schema),
+        nesting: nesting.into(),
+        ..Default::default()
+    })
+}
+
+fn object(ty: &Type) -> Option<&Schema> {
+    match ty {
+        Type::Object(schema) => Some(schema),
+        _ => None,
+    }
+}

@@ -1,0 +1,321 @@
+//! Planning: what a configuration makes of what is there. Pure and deterministic.
+//!
+//! Plans from the configuration, the prior state and the claims in private data, never from the
+//! state that core proposes: core cannot tell an attribute that was removed from the configuration
+//! from one that was never in it.
+
+use super::{Attribute, Diagnostics, Path, Schema, Type, Value, private::Private};
+
+/// A plan in the making.
+pub struct Plan<'a> {
+    /// The attributes.
+    pub schema: &'a Schema,
+    /// What the practitioner wrote.
+    pub config: &'a Value,
+    /// What is there; null on create.
+    pub prior: &'a Value,
+    /// What shall be there.
+    pub value: Value,
+    /// Attributes whose change replaces the resource.
+    pub replace: Vec<Path>,
+    /// Errors and warnings.
+    pub diagnostics: Diagnostics,
+    kept: Vec<Path>,
+    claims: &'a Private,
+}
+
+/// Plans one resource.
+pub fn plan<'a>(
+    schema: &'a Schema,
+    config: &'a Value,
+    prior: &'a Value,
+    private: &'a Private,
+) -> Plan<'a> {
+    let mut plan = Plan {
+        schema,
+        config,
+        prior,
+        value: Value::Null,
+        replace: Vec::new(),
+        diagnostics: Diagnostics::default(),
+        kept: Vec::new(),
+        claims: private,
+    };
+    plan.value = plan.object(schema, &Path::default(), config, prior, prior.is_null());
+    plan
+}
+
+impl Plan<'_> {
+    /// Whether nothing is there yet.
+    pub fn creating(&self) -> bool {
+        self.prior.is_null()
+    }
+
+    /// Whether a planned value differs from what is there, or may.
+    pub fn changed(&self, dotted: &str) -> bool {
+        let planned = self.value.at(dotted);
+        planned.has_unknown() || planned != self.prior.at(dotted)
+    }
+
+    /// Plans a value for a computed attribute.
+    pub fn set(&mut self, dotted: &str, value: impl Into<Value>) {
+        self.value.put(dotted, value.into());
+    }
+
+    /// Leaves a computed attribute to the apply.
+    pub fn unknown(&mut self, dotted: &str) {
+        self.value.put(dotted, Value::Unknown);
+    }
+
+    /// An error at an attribute.
+    pub fn error(&mut self, dotted: &str, summary: impl Into<String>, detail: impl Into<String>) {
+        let path = self.schema.path(dotted);
+        self.diagnostics.error(Some(path), summary, detail);
+    }
+
+    /// A warning at an attribute.
+    pub fn warn(&mut self, dotted: &str, summary: impl Into<String>, detail: impl Into<String>) {
+        let path = self.schema.path(dotted);
+        self.diagnostics.warn(Some(path), summary, detail);
+    }
+
+    /// Adds the warnings that depend on the plan as a whole.
+    pub fn settle(&mut self) {
+        if !self.replace.is_empty() {
+            return;
+        }
+        for path in std::mem::take(&mut self.kept) {
+            self.diagnostics.warn(
+                Some(path),
+                "Kept as it was made",
+                "This attribute is used only when the resource is made. It keeps the value it was \
+                 made from; `-replace=ADDRESS` makes it anew.",
+            );
+        }
+    }
+
+    fn object(
+        &mut self,
+        schema: &Schema,
+        at: &Path,
+        config: &Value,
+        prior: &Value,
+        new: bool,
+    ) -> Value {
+        let new = new || prior.is_null();
+        Value::Map(
+            schema
+                .attributes
+                .iter()
+                .map(|(name, attribute)| {
+                    let path = at.attribute(name);
+                    let value = self.walk(attribute, &path, config.get(name), prior.get(name), new);
+                    ((*name).to_owned(), value)
+                })
+                .collect(),
+        )
+    }
+
+    fn walk(
+        &mut self,
+        attribute: &Attribute,
+        at: &Path,
+        config: &Value,
+        prior: &Value,
+        new: bool,
+    ) -> Value {
+        if attribute.write_only {
+            return Value::Null;
+        }
+        if attribute.computed && !attribute.optional {
+            return match prior {
+                Value::Null if new => Value::Unknown,
+                prior => prior.clone(),
+            };
+        }
+        match config {
+            Value::Null => self.absent(attribute, at, prior, new),
+            Value::Unknown => self.unsettled(attribute, at, prior),
+            config => self.present(attribute, at, config, prior, new),
+        }
+    }
+
+    /// The configuration is silent.
+    fn absent(&mut self, attribute: &Attribute, at: &Path, prior: &Value, new: bool) -> Value {
+        if attribute.required {
+            // Its object is absent, which removes nothing.
+            return prior.clone();
+        }
+        if !attribute.computed {
+            return Value::Null;
+        }
+        match &attribute.ty {
+            Type::Object(schema) if !prior.is_null() || (new && attribute.filled) => {
+                let value = self.object(schema, at, &Value::Null, prior, new);
+                match &value {
+                    Value::Map(entries) if entries.values().all(Value::is_null) => Value::Null,
+                    _ => value,
+                }
+            }
+            Type::Slots(_) if !new => self.unclaimed_slots(at, prior),
+            _ => {
+                let default = || attribute.default.clone().unwrap_or_default();
+                let stays =
+                    attribute.keep || attribute.replace || attribute.sticky || attribute.decided;
+                if attribute.enforced {
+                    default()
+                } else if new {
+                    match attribute.decided {
+                        true => Value::Unknown,
+                        false => default(),
+                    }
+                } else if self.claimed(at) && !stays {
+                    default()
+                } else {
+                    prior.clone()
+                }
+            }
+        }
+    }
+
+    /// The configuration is decided during apply.
+    fn unsettled(&mut self, attribute: &Attribute, at: &Path, prior: &Value) -> Value {
+        if prior.is_null() {
+            return Value::Unknown;
+        }
+        // Core lets an unknown object be answered by the prior one only if that has no null left
+        // to turn into a value in the final plan.
+        if attribute.keep && !prior.has_null() {
+            return prior.clone();
+        }
+        if attribute.replace {
+            if attribute.replace_unknown {
+                self.replace.push(at.clone());
+            } else {
+                self.diagnostics.error(
+                    Some(at.clone()),
+                    "This value must be known",
+                    "A change of it would replace the resource, and nobody can tell from this plan \
+                     whether it changes. Apply what it depends on first (`-target`).",
+                );
+            }
+        }
+        Value::Unknown
+    }
+
+    fn present(
+        &mut self,
+        attribute: &Attribute,
+        at: &Path,
+        config: &Value,
+        prior: &Value,
+        new: bool,
+    ) -> Value {
+        match &attribute.ty {
+            Type::Object(schema) => self.object(schema, at, config, prior, new),
+            Type::Slots(schema) => self.slots(schema, at, config, prior, new),
+            _ if config.has_unknown() => config.clone(),
+            _ if config == prior => prior.clone(),
+            _ if !prior.is_null() && attribute.same.is_some_and(|same| same(config, prior)) => {
+                prior.clone()
+            }
+            _ if attribute.keep && !prior.is_null() => {
+                self.kept.push(at.clone());
+                prior.clone()
+            }
+            _ => {
+                if attribute.replace && !prior.is_null() {
+                    self.replace.push(at.clone());
+                }
+                config.clone()
+            }
+        }
+    }
+
+    fn slots(
+        &mut self,
+        schema: &Schema,
+        at: &Path,
+        config: &Value,
+        prior: &Value,
+        new: bool,
+    ) -> Value {
+        let Value::Map(wanted) = config else {
+            return config.clone();
+        };
+        let planned = Value::Map(
+            wanted
+                .iter()
+                .map(|(key, slot)| {
+                    let path = at.key(key);
+                    let value = match slot {
+                        Value::Unknown => Value::Unknown,
+                        slot => self.object(schema, &path, slot, prior.get(key), new),
+                    };
+                    (key.clone(), value)
+                })
+                .collect(),
+        );
+        let foreign: Vec<&String> = prior
+            .as_map()
+            .into_iter()
+            .flatten()
+            .map(|(key, _)| key)
+            .filter(|key| !wanted.contains_key(*key) && !self.claimed(&at.key(key)))
+            .collect();
+        if foreign.is_empty() {
+            return planned;
+        }
+        // Only the map as a whole may equal the prior one: core wants the keys of the configuration.
+        let others_equal = wanted.keys().all(|key| planned.get(key) == prior.get(key));
+        let none_removed = prior
+            .as_map()
+            .into_iter()
+            .flatten()
+            .all(|(key, _)| wanted.contains_key(key) || foreign.contains(&key));
+        if others_equal && none_removed {
+            return prior.clone();
+        }
+        let names: Vec<&str> = foreign.iter().map(|name| name.as_str()).collect();
+        let names = names.join(", ");
+        if planned.has_unknown() {
+            self.diagnostics.error(
+                Some(at.clone()),
+                "Unknown values beside devices that are not in the configuration",
+                format!("The guest has {names}, which the configuration does not list. List them, or make all values here known before the plan."),
+            );
+        } else {
+            self.diagnostics.warn(
+                Some(at.clone()),
+                "Devices that are not in the configuration stay attached",
+                format!("{names}: no longer followed by this resource, since the configuration does not list them. They are not detached."),
+            );
+        }
+        planned
+    }
+
+    /// The slots that the configuration never listed.
+    fn unclaimed_slots(&self, at: &Path, prior: &Value) -> Value {
+        let Value::Map(slots) = prior else {
+            return prior.clone();
+        };
+        let left: std::collections::BTreeMap<_, _> = slots
+            .iter()
+            .filter(|(key, _)| !self.claimed(&at.key(key)))
+            .map(|(key, slot)| (key.clone(), slot.clone()))
+            .collect();
+        match left.is_empty() {
+            true => Value::Null,
+            false => Value::Map(left),
+        }
+    }
+
+    /// Whether the configuration of the last apply set it. A replacement still carries the claims
+    /// of the object it replaces, which say nothing about the new one.
+    fn claimed(&self, at: &Path) -> bool {
+        !self.creating() && self.claims.claimed.contains(&at.dotted())
+    }
+}
+
+#[cfg(test)]
+mod tests;

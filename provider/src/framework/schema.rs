@@ -1,0 +1,421 @@
+//! Schemas: what an attribute is, and what core, planning and the documentation need to know of it.
+//!
+//! The builder methods are the language that models are written in: `#[attr(replace, range(1, 9))]`
+//! on a field is `.replace().range(1, 9)` here.
+
+use std::collections::BTreeMap;
+
+use super::{Path, Typed, Value, path::Step};
+
+/// The type of an attribute.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Type {
+    /// A text.
+    String,
+    /// A number of any size.
+    Number,
+    /// A truth value.
+    Bool,
+    /// An ordered list.
+    List(Box<Type>),
+    /// An unordered list without repetition.
+    Set(Box<Type>),
+    /// A map from text.
+    Map(Box<Type>),
+    /// An object whose attributes have no rules of their own, as computed attributes use.
+    Record(Vec<(&'static str, Type)>),
+    /// A nested attribute: one object.
+    Object(Box<Schema>),
+    /// A nested attribute: a map of objects by slot, such as `net0`.
+    Slots(Box<Schema>),
+}
+
+/// A check of one known, non-null value; `Err` says what is wrong with it.
+pub type Check = fn(&Value) -> Result<(), String>;
+
+/// One row of a schema.
+#[derive(Clone, Debug, Default)]
+pub struct Attribute {
+    /// Its type.
+    pub ty: Type,
+    /// Markdown for practitioners.
+    pub doc: String,
+    /// The configuration must set it.
+    pub required: bool,
+    /// The configuration may set it.
+    pub optional: bool,
+    /// The provider may set it.
+    pub computed: bool,
+    /// Core masks it.
+    pub sensitive: bool,
+    /// Core never stores it.
+    pub write_only: bool,
+    /// A change replaces the resource.
+    pub replace: bool,
+    /// An unknown value on an existing object replaces it too, instead of being an error.
+    pub replace_unknown: bool,
+    /// A create-time input: a change keeps what is there and warns.
+    pub keep: bool,
+    /// Removal keeps what is there, since it says where something lives.
+    pub sticky: bool,
+    /// Known after apply where the configuration is silent.
+    pub decided: bool,
+    /// A null configuration means the default at any time, not only on create.
+    pub enforced: bool,
+    /// An absent object is filled from the defaults of its attributes on create.
+    pub filled: bool,
+    /// A setting of the provider: stored, never sent, filled in when an older state lacks it.
+    pub setting: bool,
+    /// What an absent value becomes on create.
+    pub default: Option<Value>,
+    /// The API's name for it, where it differs.
+    pub param: Option<&'static str>,
+    /// For slots: the prefix of their names and how many there are.
+    pub slots: Option<(&'static str, u32)>,
+    /// The check of a known value.
+    pub checks: Vec<Rule>,
+    /// Whether two spellings mean the same.
+    pub same: Option<fn(&Value, &Value) -> bool>,
+}
+
+/// A check and the words for the documentation.
+#[derive(Clone, Debug)]
+pub enum Rule {
+    /// Lowest and highest whole number.
+    Range(i64, i64),
+    /// The texts that are allowed.
+    OneOf(&'static [&'static str]),
+    /// Anything else.
+    Check(Check),
+}
+
+/// The attributes of a resource or of a nested object.
+#[derive(Clone, Debug, Default)]
+pub struct Schema {
+    /// Markdown for practitioners.
+    pub doc: String,
+    /// Its attributes by name.
+    pub attributes: BTreeMap<&'static str, Attribute>,
+}
+
+impl Default for Type {
+    fn default() -> Self {
+        Self::Record(Vec::new())
+    }
+}
+
+impl Schema {
+    /// A schema without attributes.
+    pub fn new(doc: &str) -> Self {
+        Self {
+            doc: doc.into(),
+            attributes: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a row.
+    pub fn attribute(mut self, name: &'static str, attribute: Attribute) -> Self {
+        self.attributes.insert(name, attribute);
+        self
+    }
+
+    /// Adds all rows of another schema: `#[serde(flatten)]`.
+    pub fn extend(mut self, other: Self) -> Self {
+        self.attributes.extend(other.attributes);
+        self
+    }
+
+    /// The path that a dotted one names, with map keys where the schema has maps.
+    pub fn path(&self, dotted: &str) -> Path {
+        let mut steps = Vec::new();
+        let mut place = Place::Object(self);
+        for step in dotted.split('.') {
+            let (made, next) = place.enter(step);
+            steps.push(made);
+            place = next;
+        }
+        Path(steps)
+    }
+
+    /// The attribute that stands for an API parameter, such as `bridge_ports` or `net0`.
+    pub fn path_of_param(&self, param: &str) -> Option<Path> {
+        // A refusal inside a property string is named `net0.tag`.
+        let (param, inner) = param
+            .split_once('.')
+            .map_or((param, None), |(a, b)| (a, Some(b)));
+        for (name, attribute) in &self.attributes {
+            let path = Path::root(name);
+            if let (Some((prefix, _)), Type::Slots(schema)) = (attribute.slots, &attribute.ty)
+                && param
+                    .strip_prefix(prefix)
+                    .is_some_and(|rest| rest.parse::<u32>().is_ok())
+            {
+                let slot = path.key(param);
+                return Some(match inner.and_then(|inner| schema.path_of_param(inner)) {
+                    Some(inner) => Path(slot.0.into_iter().chain(inner.0).collect()),
+                    None => slot,
+                });
+            }
+            if attribute.param.unwrap_or(name) == param {
+                return Some(path);
+            }
+            if let Type::Object(schema) = &attribute.ty
+                && let Some(inner) = schema.path_of_param(param)
+            {
+                return Some(Path(path.0.into_iter().chain(inner.0).collect()));
+            }
+        }
+        None
+    }
+
+    /// Puts the defaults of settings where a state has none, as an older version left it.
+    pub fn fill_settings(&self, state: &mut Value) {
+        let Value::Map(entries) = state else { return };
+        for (name, attribute) in &self.attributes {
+            let value = entries.entry((*name).to_owned()).or_default();
+            match (&attribute.ty, &attribute.default) {
+                (Type::Object(inner), _) => inner.fill_settings(value),
+                (_, Some(default)) if attribute.setting && value.is_null() => {
+                    *value = default.clone()
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Where a walk along a dotted path stands.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    Object(&'a Schema),
+    Slots(&'a Schema),
+    Plain(Option<&'a Type>),
+}
+
+impl<'a> Place<'a> {
+    fn enter(self, step: &str) -> (Step, Self) {
+        let of = |ty: &'a Type| match ty {
+            Type::Object(schema) => Place::Object(schema),
+            Type::Slots(schema) => Place::Slots(schema),
+            plain => Place::Plain(Some(plain)),
+        };
+        let attribute = || Step::Attribute(step.to_owned());
+        match self {
+            Place::Object(schema) => (
+                attribute(),
+                schema
+                    .attributes
+                    .get(step)
+                    .map_or(Place::Plain(None), |row| of(&row.ty)),
+            ),
+            Place::Slots(schema) => (Step::Key(step.to_owned()), Place::Object(schema)),
+            Place::Plain(Some(Type::Map(inner))) => (Step::Key(step.to_owned()), of(inner)),
+            Place::Plain(Some(Type::List(inner))) => (
+                step.parse().map_or_else(|_| attribute(), Step::Index),
+                of(inner),
+            ),
+            Place::Plain(Some(Type::Record(rows))) => (
+                attribute(),
+                rows.iter()
+                    .find(|(name, _)| *name == step)
+                    .map_or(Place::Plain(None), |(_, ty)| of(ty)),
+            ),
+            Place::Plain(_) => (attribute(), Place::Plain(None)),
+        }
+    }
+}
+
+impl Attribute {
+    /// A row for a Rust type: `Option` is optional, anything else required.
+    pub fn of<T: Typed>(doc: &str) -> Self {
+        Self {
+            ty: T::ty(),
+            doc: doc.into(),
+            required: T::REQUIRED,
+            optional: !T::REQUIRED,
+            ..Default::default()
+        }
+    }
+
+    /// Set by the provider alone.
+    pub fn computed(self) -> Self {
+        Self {
+            required: false,
+            optional: false,
+            computed: true,
+            ..self
+        }
+    }
+
+    /// May be left open: then it stays as it is.
+    pub fn open(self) -> Self {
+        Self {
+            computed: true,
+            ..self
+        }
+    }
+
+    /// Known after apply where the configuration is silent on create.
+    pub fn decided(self) -> Self {
+        Self {
+            decided: true,
+            ..self.open()
+        }
+    }
+
+    /// What an absent value becomes on create.
+    pub fn default(self, value: impl Into<Value>) -> Self {
+        Self {
+            default: Some(value.into()),
+            ..self.open()
+        }
+    }
+
+    /// A null configuration means the default at any time: drift from it is corrected.
+    pub fn enforced(self) -> Self {
+        Self {
+            enforced: true,
+            ..self
+        }
+    }
+
+    /// An absent object is filled from the defaults of its attributes on create.
+    pub fn filled(self) -> Self {
+        Self {
+            filled: true,
+            ..self.open()
+        }
+    }
+
+    /// A setting of the provider: stored, never sent anywhere.
+    pub fn setting(self) -> Self {
+        Self {
+            setting: true,
+            ..self
+        }
+    }
+
+    /// A change replaces the resource.
+    pub fn replace(self) -> Self {
+        Self {
+            replace: true,
+            ..self
+        }
+    }
+
+    /// So does a value that becomes unknown, since what it names is itself being replaced.
+    pub fn replace_unknown(self) -> Self {
+        Self {
+            replace_unknown: true,
+            ..self.replace()
+        }
+    }
+
+    /// A create-time input: what is there is kept, with a warning.
+    pub fn keep(self) -> Self {
+        Self {
+            keep: true,
+            ..self.open()
+        }
+    }
+
+    /// Removal from the configuration leaves it as it is, since it says where something lives.
+    pub fn sticky(self) -> Self {
+        Self {
+            sticky: true,
+            ..self.open()
+        }
+    }
+
+    /// Core masks it.
+    pub fn sensitive(self) -> Self {
+        Self {
+            sensitive: true,
+            ..self
+        }
+    }
+
+    /// Core never stores it.
+    pub fn write_only(self) -> Self {
+        Self {
+            write_only: true,
+            ..self.sensitive()
+        }
+    }
+
+    /// The API's name for it.
+    pub fn param(self, name: &'static str) -> Self {
+        Self {
+            param: Some(name),
+            ..self
+        }
+    }
+
+    /// The names of slots: `net` and 32 stand for `net0` to `net31`.
+    pub fn slots(self, prefix: &'static str, count: u32) -> Self {
+        Self {
+            slots: Some((prefix, count)),
+            ..self.open()
+        }
+    }
+
+    /// A map of objects without rules of their own, which computed attributes must be.
+    pub fn plain(self) -> Self {
+        Self {
+            ty: self.ty.plain(),
+            ..self
+        }
+    }
+
+    /// Lowest and highest whole number.
+    pub fn range(self, low: i64, high: i64) -> Self {
+        self.rule(Rule::Range(low, high))
+    }
+
+    /// The texts that are allowed.
+    pub fn one_of(self, words: &'static [&'static str]) -> Self {
+        self.rule(Rule::OneOf(words))
+    }
+
+    /// A check of our own.
+    pub fn check(self, check: Check) -> Self {
+        self.rule(Rule::Check(check))
+    }
+
+    /// When two spellings mean the same.
+    pub fn same(self, same: fn(&Value, &Value) -> bool) -> Self {
+        Self {
+            same: Some(same),
+            ..self
+        }
+    }
+
+    fn rule(mut self, rule: Rule) -> Self {
+        self.checks.push(rule);
+        self
+    }
+}
+
+impl Type {
+    fn plain(self) -> Self {
+        match self {
+            Self::Object(schema) => Self::Record(
+                schema
+                    .attributes
+                    .into_iter()
+                    .map(|(name, attribute)| (name, attribute.ty.plain()))
+                    .collect(),
+            ),
+            Self::Slots(schema) => Self::Map(Box::new(Self::Object(schema).plain())),
+            Self::List(inner) => Self::List(Box::new(inner.plain())),
+            other => other,
+        }
+    }
+}
+
+/// Schemas are compared by what practitioners see of them: functions have no equality.
+impl PartialEq for Schema {
+    fn eq(&self, other: &Self) -> bool {
+        format!("{self:?}") == format!("{other:?}")
+    }
+}

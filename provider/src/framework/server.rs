@@ -1,0 +1,225 @@
+//! The service that core calls, over any provider: decode, call, encode.
+//!
+//! Decides nothing about resources, and knows nothing of how core started or reached the process.
+
+mod call;
+mod provider;
+mod resource;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use proto::tfplugin6 as pb;
+use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+use tracing::Instrument as _;
+
+use self::call::{Call, Reply};
+use super::{
+    AnyResource, Diagnostics, Failure, Model, Schema, function::Function, panic::guarded,
+    provider::Provider, resource::Scope,
+};
+
+/// The service. Clones share one provider.
+pub struct Server<P: Provider> {
+    inner: Arc<Inner<P>>,
+}
+
+struct Inner<P: Provider> {
+    provider: P,
+    config: Schema,
+    resources: BTreeMap<String, Arc<dyn AnyResource<P::Client>>>,
+    functions: BTreeMap<&'static str, Function>,
+    client: Mutex<Option<Arc<P::Client>>>,
+    stop: Mutex<CancellationToken>,
+    running: watch::Sender<usize>,
+}
+
+/// One request at work.
+struct Job<P: Provider> {
+    server: Arc<Inner<P>>,
+    client: Option<Arc<P::Client>>,
+    cancel: CancellationToken,
+    _running: Running,
+}
+
+/// Counts a request for as long as it runs.
+struct Running(watch::Sender<usize>);
+
+impl<P: Provider> Server<P> {
+    /// A service that is not configured yet.
+    pub fn new(provider: P) -> Self {
+        let prefix = P::ADDRESS.rsplit('/').next().unwrap_or_default();
+        let resources = provider.resources().into_iter();
+        let functions = provider.functions().into_iter();
+        Self {
+            inner: Arc::new(Inner {
+                config: P::Config::schema(),
+                resources: resources
+                    .map(|resource| (format!("{prefix}_{}", resource.name()), resource))
+                    .collect(),
+                functions: functions
+                    .map(|function| (function.name, function))
+                    .collect(),
+                client: Mutex::default(),
+                stop: Mutex::default(),
+                running: watch::Sender::new(0),
+                provider,
+            }),
+        }
+    }
+
+    /// Cancels the requests that run now; later ones are not affected.
+    pub fn stop(&self) {
+        self.inner.stop();
+    }
+
+    /// Waits until no request runs.
+    pub async fn idle(&self) {
+        let mut running = self.inner.running.subscribe();
+        running
+            .wait_for(|count| *count == 0)
+            .await
+            .expect("the server holds the sender");
+    }
+
+    /// Runs one request in a task of its own, so that a dropped connection cannot end it between
+    /// making something and recording it. Whatever goes wrong is a diagnostic of the reply.
+    async fn run<Q: Call, W>(
+        &self,
+        request: Q,
+        work: impl FnOnce(Job<P>, Q) -> W,
+    ) -> Result<Response<Q::Reply>, Status>
+    where
+        W: Future<Output = Result<Q::Reply, Diagnostics>> + Send + 'static,
+    {
+        let span = tracing::info_span!("request", rpc = Q::NAME, r#type = request.subject());
+        let mut fallback = request.fallback();
+        let work = guarded(work(self.inner.job(), request));
+        let task = async move {
+            let start = Instant::now();
+            let reply = match work.await {
+                Ok(Ok(reply)) => reply,
+                Ok(Err(found)) => {
+                    fallback.fail(found);
+                    fallback
+                }
+                Err(panic) => {
+                    let mut found = Diagnostics::default();
+                    found.error(None, "Bug in the provider", Failure::from(panic).detail);
+                    fallback.fail(found);
+                    fallback
+                }
+            };
+            let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+            tracing::debug!(micros, "answered");
+            reply
+        };
+        tokio::spawn(task.instrument(span))
+            .await
+            .map(Response::new)
+            .map_err(|error| Status::internal(error.to_string()))
+    }
+}
+
+impl<P: Provider> Inner<P> {
+    fn job(self: &Arc<Self>) -> Job<P> {
+        self.running.send_modify(|count| *count += 1);
+        Job {
+            server: Arc::clone(self),
+            client: locked(&self.client).clone(),
+            cancel: locked(&self.stop).clone(),
+            _running: Running(self.running.clone()),
+        }
+    }
+
+    fn stop(&self) {
+        std::mem::take(&mut *locked(&self.stop)).cancel();
+    }
+}
+
+impl<P: Provider> Job<P> {
+    fn resource(&self, name: &str) -> Result<&dyn AnyResource<P::Client>, Diagnostics> {
+        match self.server.resources.get(name) {
+            Some(resource) => Ok(resource.as_ref()),
+            None => Err(refusal(
+                "Unknown resource type",
+                format!("This version of the provider has no resource type {name:?}."),
+            )),
+        }
+    }
+
+    fn scope(&self) -> Scope<'_, P::Client> {
+        Scope {
+            client: self.client.as_deref(),
+            cancel: self.cancel.clone(),
+        }
+    }
+}
+
+impl<P: Provider> Clone for Server<P> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// The protocol's methods. Those that are not listed answer `UNIMPLEMENTED`.
+macro_rules! methods {
+    ($($method:ident => $work:path),* $(,)?) => {
+        #[tonic::async_trait]
+        impl<P: Provider> pb::provider_server::Provider for Server<P> {
+            $(async fn $method(
+                &self,
+                request: Request<pb::$method::Request>,
+            ) -> Result<Response<pb::$method::Response>, Status> {
+                self.run(request.into_inner(), $work).await
+            })*
+        }
+    };
+}
+
+methods! {
+    get_metadata => provider::metadata,
+    get_provider_schema => provider::schema,
+    get_resource_identity_schemas => provider::identities,
+    validate_provider_config => provider::validate,
+    configure_provider => provider::configure,
+    stop_provider => provider::stop,
+    get_functions => provider::functions,
+    call_function => provider::call_function,
+    validate_data_resource_config => provider::validate_data_source,
+    read_data_source => provider::read_data_source,
+    validate_resource_config => resource::validate,
+    upgrade_resource_state => resource::upgrade,
+    move_resource_state => resource::moved,
+    import_resource_state => resource::import,
+    read_resource => resource::read,
+    plan_resource_change => resource::plan,
+    apply_resource_change => resource::apply,
+}
+
+/// One error that is about no attribute.
+fn refusal(summary: &str, detail: impl Into<String>) -> Diagnostics {
+    let mut found = Diagnostics::default();
+    found.error(None, summary, detail);
+    found
+}
+
+/// Locks what no panic can leave half changed.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

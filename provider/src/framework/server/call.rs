@@ -1,0 +1,161 @@
+//! What the server must know of each request and reply to run them all alike.
+
+use proto::tfplugin6 as pb;
+
+use super::super::Diagnostics;
+
+/// A request.
+pub(super) trait Call: Send + 'static {
+    /// The method, as the protocol spells it.
+    const NAME: &'static str;
+    /// Its reply.
+    type Reply: Reply;
+
+    /// The resource type or function that it is about, if any.
+    fn subject(&self) -> &str {
+        ""
+    }
+
+    /// The reply of a request that fails: it loses nothing that core holds.
+    fn fallback(&self) -> Self::Reply {
+        Self::Reply::default()
+    }
+}
+
+/// A reply.
+pub(super) trait Reply: Default + Send + 'static {
+    /// Adds what went wrong.
+    fn fail(&mut self, found: Diagnostics);
+}
+
+macro_rules! calls {
+    ($($name:literal $module:ident { $($body:tt)* })*) => {
+        $(impl Call for pb::$module::Request {
+            const NAME: &'static str = $name;
+            type Reply = pb::$module::Response;
+            $($body)*
+        })*
+    };
+}
+
+macro_rules! replies {
+    ($($module:ident)*) => {
+        $(impl Reply for pb::$module::Response {
+            fn fail(&mut self, found: Diagnostics) {
+                self.diagnostics.extend(Vec::from(found));
+            }
+        })*
+    };
+}
+
+calls! {
+    "GetMetadata" get_metadata {}
+    "GetProviderSchema" get_provider_schema {}
+    "GetResourceIdentitySchemas" get_resource_identity_schemas {}
+    "ValidateProviderConfig" validate_provider_config {}
+    "ConfigureProvider" configure_provider {}
+    "StopProvider" stop_provider {}
+    "GetFunctions" get_functions {}
+    "CallFunction" call_function {
+        fn subject(&self) -> &str {
+            &self.name
+        }
+    }
+    "ValidateDataResourceConfig" validate_data_resource_config {
+        fn subject(&self) -> &str {
+            &self.type_name
+        }
+    }
+    "ReadDataSource" read_data_source {
+        fn subject(&self) -> &str {
+            &self.type_name
+        }
+    }
+    "ValidateResourceConfig" validate_resource_config {
+        fn subject(&self) -> &str {
+            &self.type_name
+        }
+    }
+    "UpgradeResourceState" upgrade_resource_state {
+        fn subject(&self) -> &str {
+            &self.type_name
+        }
+    }
+    "MoveResourceState" move_resource_state {
+        fn subject(&self) -> &str {
+            &self.target_type_name
+        }
+    }
+    "ImportResourceState" import_resource_state {
+        fn subject(&self) -> &str {
+            &self.type_name
+        }
+    }
+    "ReadResource" read_resource {
+        fn subject(&self) -> &str {
+            &self.type_name
+        }
+        fn fallback(&self) -> Self::Reply {
+            Self::Reply {
+                new_state: self.current_state.clone(),
+                private: self.private.clone(),
+                ..Self::Reply::default()
+            }
+        }
+    }
+    "PlanResourceChange" plan_resource_change {
+        fn subject(&self) -> &str {
+            &self.type_name
+        }
+    }
+    "ApplyResourceChange" apply_resource_change {
+        fn subject(&self) -> &str {
+            &self.type_name
+        }
+        fn fallback(&self) -> Self::Reply {
+            Self::Reply {
+                new_state: self.prior_state.clone(),
+                private: self.planned_private.clone(),
+                ..Self::Reply::default()
+            }
+        }
+    }
+}
+
+replies! {
+    get_metadata
+    get_provider_schema
+    get_resource_identity_schemas
+    validate_provider_config
+    configure_provider
+    get_functions
+    validate_data_resource_config
+    read_data_source
+    validate_resource_config
+    upgrade_resource_state
+    move_resource_state
+    import_resource_state
+    read_resource
+    plan_resource_change
+    apply_resource_change
+}
+
+impl Reply for pb::stop_provider::Response {
+    fn fail(&mut self, found: Diagnostics) {
+        self.error = told(found);
+    }
+}
+
+impl Reply for pb::call_function::Response {
+    fn fail(&mut self, found: Diagnostics) {
+        self.error = Some(pb::FunctionError {
+            text: told(found),
+            function_argument: None,
+        });
+    }
+}
+
+fn told(found: Diagnostics) -> String {
+    let mut found = found.0.into_iter();
+    found.next().map_or_else(String::new, |first| first.detail)
+}

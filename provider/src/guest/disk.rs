@@ -1,0 +1,142 @@
+//! The data disk inside a guest: found by serial, formatted once, mounted before Docker, grown with its volume.
+//!
+//! Never formats a disk that holds anything, never unmounts, and mounts only what it made itself or what already is at
+//! its mount point.
+
+use serde::Deserialize;
+
+use super::{Error, Guest, Result, detached, packages, quote};
+
+const SCRIPT: &str = include_str!("disk/disk.sh");
+const WHAT: &str = "setting up the data disk";
+const TOOLS_MISSING: i64 = 69;
+
+/// A data disk as it should be.
+#[derive(Clone, Debug)]
+pub struct DataDisk {
+    /// Serial of the virtual disk, also the label of its filesystem: at most 12 characters of `[A-Za-z0-9_-]`.
+    pub serial: String,
+    /// Mount point: an absolute path of `[A-Za-z0-9/._-]`.
+    pub mount_path: String,
+    /// What a blank disk is formatted with; a disk of ours keeps what it has.
+    pub filesystem: Filesystem,
+}
+
+/// Filesystem of a data disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filesystem {
+    /// ext4
+    Ext4,
+    /// XFS
+    Xfs,
+}
+
+/// A data disk as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Disk {
+    /// Device node.
+    pub device: String,
+    /// UUID of the filesystem.
+    pub uuid: String,
+    /// `ext4` or `xfs`.
+    pub filesystem: String,
+    /// Size of the device in bytes.
+    pub size: u64,
+    /// Whether this run formatted it.
+    pub formatted: bool,
+}
+
+/// Brings the disk into the state that `disk` describes. Safe to repeat.
+pub async fn prepare(guest: &impl Guest, disk: &DataDisk) -> Result<Disk> {
+    let script = script(disk)?;
+    let mut output = guest.run(&script).await?;
+    if output.code == TOOLS_MISSING {
+        let tools = match disk.filesystem {
+            Filesystem::Ext4 => "e2fsprogs",
+            Filesystem::Xfs => "xfsprogs",
+        };
+        detached::run(guest, "pmoves-disk-tools", &packages::install(&[tools]))
+            .await?
+            .ok(&format!("installing {tools}"))?;
+        output = guest.run(&script).await?;
+    }
+    let answer = output.ok(WHAT)?;
+    serde_json::from_str(&answer).map_err(|error| Error::Unexpected {
+        what: WHAT.to_owned(),
+        answer: format!("{error}: {answer}"),
+    })
+}
+
+fn script(disk: &DataDisk) -> Result<String> {
+    let word = |text: &str, more: &str| {
+        !text.is_empty()
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || more.contains(c))
+    };
+    // The serial is the label too, and XFS has room for 12 bytes.
+    if disk.serial.len() > 12 || !word(&disk.serial, "_-") {
+        return Err(Error::Refused(format!(
+            "{:?} cannot be the serial of a data disk",
+            disk.serial
+        )));
+    }
+    let path = disk.mount_path.trim_end_matches('/');
+    if !path.starts_with('/') || !word(path, "/._-") || path.split('/').any(|part| part == "..") {
+        return Err(Error::Refused(format!(
+            "{:?} cannot be the mount point of a data disk",
+            disk.mount_path
+        )));
+    }
+    let kind = match disk.filesystem {
+        Filesystem::Ext4 => "ext4",
+        Filesystem::Xfs => "xfs",
+    };
+    Ok(format!(
+        "serial={} mount={} kind={kind}\n{SCRIPT}",
+        quote(&disk.serial),
+        quote(path)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk(serial: &str, mount_path: &str) -> DataDisk {
+        DataDisk {
+            serial: serial.into(),
+            mount_path: mount_path.into(),
+            filesystem: Filesystem::Ext4,
+        }
+    }
+
+    #[test]
+    fn odd_names_are_refused() {
+        for (serial, path) in [
+            ("pmoves-data-2", "/opt/docker"),
+            ("", "/opt/docker"),
+            ("a b", "/opt/docker"),
+            ("data", "opt"),
+            ("data", "/"),
+            ("data", "/opt/../etc"),
+            ("data", "/opt/my docker"),
+            ("data", "/opt/%n"),
+        ] {
+            assert!(
+                matches!(script(&disk(serial, path)), Err(Error::Refused(_))),
+                "{serial} {path}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_script_begins_with_its_parameters() {
+        let script = script(&disk("pmoves-data", "/opt/docker/")).unwrap();
+        assert_eq!(
+            script.lines().next(),
+            Some("serial=pmoves-data mount=/opt/docker kind=ext4")
+        );
+        crate::guest::sh::check(&script);
+    }
+}

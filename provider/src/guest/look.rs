@@ -1,0 +1,29 @@
+//! One look at a Docker host: what it is, and what runs on it, for all who want to know.
+//!
+//! Changes nothing.
+
+use super::{
+    Guest,
+    facts::{self, Facts},
+    project::{
+        self,
+        round::{self, HostRound},
+    },
+};
+
+/// What a look showed.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// The guest and its Docker.
+    pub facts: Facts,
+    /// Its Compose projects.
+    pub round: HostRound,
+}
+
+/// Looks at a guest.
+pub async fn look(guest: &impl Guest) -> project::Result<Look> {
+    Ok(Look {
+        facts: facts::read(guest).await?,
+        round: round::round(guest, &[]).await?,
+    })
+}

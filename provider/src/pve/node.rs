@@ -1,0 +1,114 @@
+//! Reads about one node: storages and what they hold, bridges; and the list of nodes.
+//!
+//! Changes nothing: that is done by calls the resources build.
+
+use serde::Deserialize;
+
+use super::{Call, Params, Pve, Result, lenient};
+
+/// A node of the cluster.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct NodeRow {
+    /// Its name.
+    #[serde(rename = "node")]
+    pub name: String,
+    /// `online`, `offline`, or `unknown` in the first seconds after a start.
+    pub status: String,
+}
+
+/// A storage as one node sees it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct StorageRow {
+    /// Its name.
+    #[serde(rename = "storage")]
+    pub name: String,
+    /// `dir`, `lvmthin`, `zfspool`, ...
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Comma-separated, see [`StorageRow::holds`].
+    #[serde(default)]
+    pub content: String,
+    /// Not switched off in the cluster's configuration.
+    #[serde(default, deserialize_with = "lenient::flag")]
+    pub enabled: bool,
+    /// Usable on this node now.
+    #[serde(default, deserialize_with = "lenient::flag")]
+    pub active: bool,
+    /// The same on all nodes.
+    #[serde(default, deserialize_with = "lenient::flag")]
+    pub shared: bool,
+    /// Free bytes, while active.
+    #[serde(default, deserialize_with = "lenient::opt")]
+    pub avail: Option<u64>,
+    /// Size in bytes, while active.
+    #[serde(default, deserialize_with = "lenient::opt")]
+    pub total: Option<u64>,
+}
+
+impl StorageRow {
+    /// Whether `content` (`images`, `import`, `iso`, ...) may be stored there.
+    pub fn holds(&self, content: &str) -> bool {
+        self.content.split(',').any(|held| held.trim() == content)
+    }
+}
+
+/// A volume on a storage.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Volume {
+    /// `storage:name`.
+    pub volid: String,
+    /// `images`, `import`, `iso`, ...
+    #[serde(default)]
+    pub content: String,
+    /// `qcow2`, `raw`, `iso`, ...
+    #[serde(default)]
+    pub format: String,
+    /// Bytes; since PVE 9.2 some storages only estimate, and send none.
+    #[serde(default, deserialize_with = "lenient::opt")]
+    pub size: Option<u64>,
+    /// The guest that owns it.
+    #[serde(default, deserialize_with = "lenient::opt")]
+    pub vmid: Option<u32>,
+}
+
+/// A bridge of a node.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Bridge {
+    /// `vmbr0`.
+    #[serde(rename = "iface")]
+    pub name: String,
+    /// `bridge`, `OVSBridge` or `vnet`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Really up. A bridge that is not yet applied is listed too.
+    #[serde(default, deserialize_with = "lenient::flag")]
+    pub active: bool,
+}
+
+impl Pve {
+    /// The nodes of the cluster.
+    pub async fn nodes(&self) -> Result<Vec<NodeRow>> {
+        self.get(&Call::get("/nodes", Params::new())).await
+    }
+
+    /// The storages of `node` that the credential may see.
+    pub async fn storages(&self, node: &str) -> Result<Vec<StorageRow>> {
+        self.get(&Call::get(format!("/nodes/{node}/storage"), Params::new()))
+            .await
+    }
+
+    /// The volume `storage:name`, if `node` sees it. An unknown storage is an error.
+    pub async fn volume_opt(&self, node: &str, volid: &str) -> Result<Option<Volume>> {
+        let storage = volid.split(':').next().unwrap_or_default();
+        let path = format!("/nodes/{node}/storage/{storage}/content");
+        let volumes: Vec<Volume> = self.get(&Call::get(path, Params::new())).await?;
+        Ok(volumes.into_iter().find(|volume| volume.volid == volid))
+    }
+
+    /// The bridges of `node` that the credential may use, virtual networks among them.
+    pub async fn bridges(&self, node: &str) -> Result<Vec<Bridge>> {
+        let params = Params::new().with("type", Some("any_bridge"));
+        self.get(&Call::get(format!("/nodes/{node}/network"), params))
+            .await
+    }
+}

@@ -1,0 +1,206 @@
+//! Reads about one virtual machine: configuration, pending changes, state.
+//!
+//! Values stay as PVE stores them; what they mean to a resource is the resource's affair.
+
+use std::{collections::BTreeMap, fmt::Display, str::FromStr};
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::{Call, Params, PropertyString, Pve, Result, lenient};
+
+/// A VM's configuration. `None`: not set, so PVE's default holds.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(try_from = "BTreeMap<String, Json>")]
+#[expect(
+    missing_docs,
+    reason = "the fields are PVE's, documented in qm.conf(5)"
+)]
+pub struct QemuConfig {
+    pub name: Option<String>,
+    pub cores: Option<u32>,
+    pub sockets: Option<u32>,
+    pub cpu: Option<String>,
+    pub cpulimit: Option<f64>,
+    pub cpuunits: Option<u32>,
+    pub numa: Option<bool>,
+    /// MiB; PVE stores `current=` of a property string.
+    pub memory: Option<u64>,
+    /// MiB; 0 switches the balloon device off.
+    pub balloon: Option<u64>,
+    pub agent: Option<String>,
+    pub bios: Option<String>,
+    pub machine: Option<String>,
+    pub ostype: Option<String>,
+    pub scsihw: Option<String>,
+    pub serial0: Option<String>,
+    pub boot: Option<String>,
+    pub startup: Option<String>,
+    pub onboot: Option<bool>,
+    pub protection: Option<bool>,
+    pub template: bool,
+    /// In PVE's order.
+    pub tags: Vec<String>,
+    pub description: Option<String>,
+    /// The operation that keeps others out.
+    pub lock: Option<String>,
+    /// Changes with everything that is in the file, pending changes too.
+    pub digest: Option<String>,
+    /// `net0`, ...
+    pub nets: BTreeMap<String, String>,
+    /// `scsi0`, `virtio0`, `sata0`, `ide0`, `efidisk0`, `tpmstate0`, ...: disks and CD drives.
+    pub disks: BTreeMap<String, String>,
+    /// `unused0`, ...: volumes that belong to the VM and are not attached.
+    pub unused: BTreeMap<String, String>,
+    /// All other keys.
+    pub rest: BTreeMap<String, String>,
+}
+
+impl TryFrom<BTreeMap<String, Json>> for QemuConfig {
+    type Error = String;
+
+    fn try_from(members: BTreeMap<String, Json>) -> Result<Self, String> {
+        let members = members.into_iter().filter(|(_, value)| !value.is_null());
+        let mut all: BTreeMap<_, _> = members
+            .map(|(key, value)| (key, lenient::text(value)))
+            .collect();
+        let mut slots = |families: &[&str]| {
+            let mut of_family = BTreeMap::new();
+            all.retain(|key, value| {
+                let family = key.trim_end_matches(|c: char| c.is_ascii_digit());
+                let is_slot = family.len() < key.len() && families.contains(&family);
+                if is_slot {
+                    of_family.insert(key.clone(), std::mem::take(value));
+                }
+                !is_slot
+            });
+            of_family
+        };
+        let nets = slots(&["net"]);
+        let disks = slots(&["scsi", "virtio", "sata", "ide", "efidisk", "tpmstate"]);
+        let unused = slots(&["unused"]);
+        let memory = match all.remove("memory") {
+            Some(text) => {
+                let memory = PropertyString::parse(&text, Some("current"))
+                    .map_err(|error| format!("memory: {error}"))?;
+                memory.number("current")
+            }
+            None => None,
+        };
+        let tags = all.remove("tags").unwrap_or_default();
+        let tags = tags.split([';', ',', ' ']).filter(|tag| !tag.is_empty());
+        Ok(Self {
+            nets,
+            disks,
+            unused,
+            memory,
+            tags: tags.map(str::to_owned).collect(),
+            name: all.remove("name"),
+            cores: number(&mut all, "cores")?,
+            sockets: number(&mut all, "sockets")?,
+            cpu: all.remove("cpu"),
+            cpulimit: number(&mut all, "cpulimit")?,
+            cpuunits: number(&mut all, "cpuunits")?,
+            numa: flag(&mut all, "numa"),
+            balloon: number(&mut all, "balloon")?,
+            agent: all.remove("agent"),
+            bios: all.remove("bios"),
+            machine: all.remove("machine"),
+            ostype: all.remove("ostype"),
+            scsihw: all.remove("scsihw"),
+            serial0: all.remove("serial0"),
+            boot: all.remove("boot"),
+            startup: all.remove("startup"),
+            onboot: flag(&mut all, "onboot"),
+            protection: flag(&mut all, "protection"),
+            template: flag(&mut all, "template").unwrap_or_default(),
+            description: all.remove("description"),
+            lock: all.remove("lock"),
+            digest: all.remove("digest"),
+            rest: all,
+        })
+    }
+}
+
+fn number<T: FromStr<Err: Display>>(
+    all: &mut BTreeMap<String, String>,
+    key: &str,
+) -> Result<Option<T>, String> {
+    let text = all.remove(key);
+    text.map(|text| {
+        text.parse()
+            .map_err(|error| format!("{key}: {error}: `{text}`"))
+    })
+    .transpose()
+}
+
+fn flag(all: &mut BTreeMap<String, String>, key: &str) -> Option<bool> {
+    all.remove(key).map(|text| text == "1")
+}
+
+/// What a VM is doing now.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct VmStatus {
+    /// `running` or `stopped`.
+    pub status: String,
+    /// As QEMU says: `running`, `paused`, `prelaunch`, ...
+    #[serde(default)]
+    pub qmpstatus: Option<String>,
+    /// Seconds since it was started.
+    #[serde(default, deserialize_with = "lenient::opt")]
+    pub uptime: Option<u64>,
+    /// The operation that keeps others out.
+    #[serde(default)]
+    pub lock: Option<String>,
+}
+
+impl VmStatus {
+    /// Whether there is a process, be it paused.
+    pub fn is_running(&self) -> bool {
+        self.status == "running"
+    }
+}
+
+/// One key of a VM's configuration, and what a restart would make of it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct PendingRow {
+    /// `memory`, `net0`, ...
+    pub key: String,
+    /// What holds now.
+    #[serde(default, deserialize_with = "lenient::opt")]
+    pub value: Option<String>,
+    /// What will hold.
+    #[serde(default, deserialize_with = "lenient::opt")]
+    pub pending: Option<String>,
+    /// Will be gone (1), and its volume too (2).
+    #[serde(default, deserialize_with = "lenient::opt")]
+    pub delete: Option<u8>,
+}
+
+impl PendingRow {
+    /// Whether a stop and a start would change it.
+    pub fn waits_for_restart(&self) -> bool {
+        self.pending.is_some() || self.delete.is_some_and(|delete| delete > 0)
+    }
+}
+
+impl Pve {
+    /// The configuration as after a restart. `None`: not on this node, which does not mean that it is nowhere.
+    pub async fn vm_config_opt(&self, node: &str, vmid: u32) -> Result<Option<QemuConfig>> {
+        self.get_opt(&vm(node, vmid, "config")).await
+    }
+
+    /// What the VM does. `None`: not on this node.
+    pub async fn vm_status_opt(&self, node: &str, vmid: u32) -> Result<Option<VmStatus>> {
+        self.get_opt(&vm(node, vmid, "status/current")).await
+    }
+
+    /// Every key of the configuration, with what waits for a restart.
+    pub async fn vm_pending(&self, node: &str, vmid: u32) -> Result<Vec<PendingRow>> {
+        self.get(&vm(node, vmid, "pending")).await
+    }
+}
+
+fn vm(node: &str, vmid: u32, what: &str) -> Call {
+    Call::get(format!("/nodes/{node}/qemu/{vmid}/{what}"), Params::new())
+}

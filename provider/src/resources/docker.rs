@@ -1,0 +1,263 @@
+//! The `docker` attribute: Docker Engine and Compose on a guest.
+//!
+//! Only the attributes and what a change of them causes in a plan; `guest::docker` does the work.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    framework::{Model, Plan, Value},
+    guest::docker::{self as engine, DockerWish, Source},
+};
+
+/// Docker Engine and Compose on the guest.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
+pub struct Docker {
+    /// Where Docker comes from: `distro` installs the packages of the guest's distribution, `preinstalled` only checks what the image brings. It cannot be swapped on a host in use.
+    #[attr(default("distro"), one_of(&["distro", "preinstalled"]))]
+    pub source: Option<String>,
+    /// Directory of images, containers and volumes. Left open, `data` on the data disk.
+    #[attr(keep, check(absolute))]
+    pub data_root: Option<String>,
+    /// Whether containers keep running while the Engine restarts.
+    #[attr(default(true))]
+    pub live_restore: Option<bool>,
+    /// Container logs, which are bounded by default. A change reaches new containers only.
+    #[attr(filled)]
+    pub log: Option<Log>,
+    /// Mirrors of Docker Hub, as URLs.
+    #[attr(open, check(urls))]
+    pub registry_mirrors: Option<Vec<String>>,
+    /// Registries that may be reached without TLS, as `name:port`.
+    #[attr(open)]
+    pub insecure_registries: Option<BTreeSet<String>>,
+    /// Address ranges that networks of Docker are cut from. A change restarts the Engine and reaches new networks only.
+    #[attr(open, plain, check(pools))]
+    pub address_pools: Option<Vec<AddressPool>>,
+    /// Largest frame of container networks, in bytes. A change restarts the Engine and reaches new networks only.
+    #[attr(open, range(1280, 65520))]
+    pub mtu: Option<i64>,
+    /// More settings of `daemon.json`, as a JSON object. Only its keys are owned; they win over nothing that has an attribute here.
+    #[attr(open, check(daemon_json), same(same_json))]
+    pub daemon_json: Option<String>,
+    /// Removal of unused images and build cache by a timer. Volumes and stopped containers are never touched.
+    #[attr(filled)]
+    pub prune: Option<Prune>,
+    /// Accounts that may use Docker without sudo, which makes them as mighty as root.
+    #[attr(open)]
+    pub users: Option<BTreeSet<String>>,
+}
+
+/// Container logs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
+pub struct Log {
+    /// Logging driver.
+    #[attr(default("local"))]
+    pub driver: Option<String>,
+    /// Largest size of one file, such as `10m`.
+    #[attr(default("10m"))]
+    pub max_size: Option<String>,
+    /// Number of files kept.
+    #[attr(default(3), range(1, 1000))]
+    pub max_file: Option<i64>,
+}
+
+/// An address range for networks of Docker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Model)]
+pub struct AddressPool {
+    /// The range, such as `10.64.0.0/16`.
+    pub base: String,
+    /// Prefix of each network cut from it, such as 24.
+    pub size: i64,
+}
+
+/// Removal of unused images and build cache.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
+pub struct Prune {
+    /// When, as a calendar event of systemd; empty switches it off.
+    #[attr(default("weekly"))]
+    pub schedule: Option<String>,
+    /// Age of the build (not of the pull) from which an unused image goes.
+    #[attr(default("168h"))]
+    pub until: Option<String>,
+}
+
+/// What a change of `docker` makes of the computed attributes beside it.
+pub(super) fn effects(plan: &mut Plan<'_>) {
+    let swapped = !plan.creating()
+        && !plan.prior.at("docker.source").is_null()
+        && plan.changed("docker.source");
+    if swapped {
+        plan.error(
+            "docker.source",
+            "Docker's source cannot be swapped",
+            "The packages of the two sources exclude each other, and what runs on the host would go \
+             down with them. Make a new host and move the stacks.",
+        );
+    }
+}
+
+/// What the guest is asked to be. `mount` is where the data disk is, if there is one.
+pub(super) fn wish(docker: &Docker, mount: Option<String>) -> DockerWish {
+    let data_root = docker
+        .data_root
+        .clone()
+        .or_else(|| mount.as_ref().map(|path| format!("{path}/data")));
+    DockerWish {
+        source: match docker.source.as_deref() {
+            Some("preinstalled") => Source::Preinstalled,
+            _ => Source::Distro,
+        },
+        containerd_root: mount.as_ref().map(|path| format!("{path}/containerd")),
+        mount_path: mount,
+        data_root,
+        live_restore: docker.live_restore,
+        log: docker.log.as_ref().and_then(|log| {
+            Some(engine::Log {
+                driver: log.driver.clone()?,
+                max_size: log.max_size.clone(),
+                max_file: log.max_file.and_then(|count| u32::try_from(count).ok()),
+            })
+        }),
+        registry_mirrors: docker.registry_mirrors.clone(),
+        insecure_registries: docker
+            .insecure_registries
+            .clone()
+            .map(|names| names.into_iter().collect()),
+        address_pools: docker.address_pools.as_ref().map(|pools| {
+            pools
+                .iter()
+                .filter_map(|pool| {
+                    Some(engine::AddressPool {
+                        base: pool.base.parse().ok()?,
+                        size: u8::try_from(pool.size).ok()?,
+                    })
+                })
+                .collect()
+        }),
+        mtu: docker.mtu.and_then(|mtu| u16::try_from(mtu).ok()),
+        daemon_json: docker
+            .daemon_json
+            .as_deref()
+            .and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or_default(),
+        prune: docker.prune.as_ref().and_then(|prune| {
+            Some(engine::Prune {
+                schedule: prune
+                    .schedule
+                    .clone()
+                    .filter(|schedule| !schedule.is_empty())?,
+                until: prune.until.clone()?,
+            })
+        }),
+        users: docker.users.clone().unwrap_or_default(),
+        ..DockerWish::default()
+    }
+}
+
+fn absolute(value: &Value) -> Result<(), String> {
+    match value
+        .as_str()
+        .is_some_and(|path| path.starts_with('/') && path.len() > 1)
+    {
+        true => Ok(()),
+        false => Err("Must be an absolute path.".to_owned()),
+    }
+}
+
+fn urls(value: &Value) -> Result<(), String> {
+    let texts = value
+        .as_list()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
+    for text in texts {
+        if !text.starts_with("https://") && !text.starts_with("http://") {
+            return Err(format!("{text:?} is no URL; it begins with `https://`."));
+        }
+    }
+    Ok(())
+}
+
+fn pools(value: &Value) -> Result<(), String> {
+    for pool in value.as_list().into_iter().flatten() {
+        let (Some(base), Some(size)) = (pool.get("base").as_str(), pool.get("size").as_i64())
+        else {
+            continue;
+        };
+        match base.parse::<ipnet::IpNet>() {
+            Ok(net)
+                if size >= i64::from(net.prefix_len())
+                    && size <= i64::from(net.max_prefix_len()) => {}
+            Ok(net) => {
+                return Err(format!("Networks of /{size} cannot be cut from {net}."));
+            }
+            Err(_) => {
+                return Err(format!(
+                    "{base:?} is no address range such as 10.64.0.0/16."
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Keys of `daemon.json` that have an attribute of their own.
+const OWNED: &[(&str, &str)] = &[
+    ("data-root", "data_root"),
+    ("live-restore", "live_restore"),
+    ("log-driver", "log.driver"),
+    ("log-opts", "log"),
+    ("registry-mirrors", "registry_mirrors"),
+    ("insecure-registries", "insecure_registries"),
+    ("default-address-pools", "address_pools"),
+    ("mtu", "mtu"),
+    ("default-network-opts", "mtu"),
+];
+
+fn daemon_json(value: &Value) -> Result<(), String> {
+    let text = value.as_str().unwrap_or_default();
+    let parsed: serde_json::Value =
+        serde_json::from_str(text).map_err(|error| format!("Is no JSON: {error}."))?;
+    let Some(entries) = parsed.as_object() else {
+        return Err("Must be a JSON object.".to_owned());
+    };
+    match OWNED.iter().find(|(key, _)| entries.contains_key(*key)) {
+        Some((key, attribute)) => Err(format!(
+            "Holds {key:?}, which has an attribute of its own: docker.{attribute}."
+        )),
+        None => Ok(()),
+    }
+}
+
+fn same_json(a: &Value, b: &Value) -> bool {
+    let parsed = |value: &Value| {
+        value
+            .as_str()
+            .and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok())
+    };
+    parsed(a).is_some() && parsed(a) == parsed(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::framework::model::check_model;
+
+    #[test]
+    fn the_model_matches_its_schema() {
+        check_model::<Docker>();
+    }
+
+    #[test]
+    fn a_daemon_setting_with_an_attribute_is_refused_in_the_free_text() {
+        assert!(daemon_json(&r#"{"debug":true}"#.into()).is_ok());
+        assert!(
+            daemon_json(&r#"{"mtu":1400}"#.into())
+                .unwrap_err()
+                .contains("docker.mtu")
+        );
+        assert!(daemon_json(&"[]".into()).is_err());
+    }
+}

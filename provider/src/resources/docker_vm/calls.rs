@@ -1,0 +1,285 @@
+//! What `pmoves_docker_vm` asks of the API: pure, from models and the guest's current config.
+//!
+//! Does not talk to the guest itself: disks are mounted and Docker is set up by `guest`.
+
+use std::collections::BTreeSet;
+
+use super::{
+    checks::mebibytes,
+    model::{DataDisk, DockerVm, NetworkDevice},
+};
+use crate::pve::{Call, Params, PropertyString, QemuConfig, parse_size};
+
+/// Slot of the OS disk.
+pub(super) const OS_SLOT: &str = "scsi0";
+/// Slot of the data disk.
+pub(super) const DATA_SLOT: &str = "scsi1";
+/// Slot of the seed while the first boot runs. A SCSI drive can be unplugged from a running VM, an
+/// IDE drive cannot; the kernels of cloud images have no driver for the latter anyway.
+pub(super) const SEED_SLOT: &str = "scsi30";
+/// Serial by which the guest finds its data disk, whatever the kernel calls it.
+pub(super) const DATA_SERIAL: &str = "pmoves-data";
+
+/// Makes the VM, with its disks and the seed attached, but does not start it.
+///
+/// Protection comes later: with it Proxmox VE would not let go of the seed.
+pub(super) fn create(plan: &DockerVm, vmid: u32, seed: &str, tag: Option<&str>) -> Call {
+    let os = plan.os_disk.clone().unwrap_or_default();
+    let storage = os.datastore_id.unwrap_or_default();
+    let image = plan.image.as_ref().and_then(|image| image.id.clone());
+    let os_disk = drive(&format!("{storage}:0"))
+        .with("import-from", image)
+        .with("ssd", Some(1));
+    let data_disk = plan.data_disk.as_ref().map(|disk| {
+        let storage = disk.datastore_id.as_deref().unwrap_or(&storage);
+        data_drive(&format!("{storage}:{}", disk.size_gb), disk)
+    });
+    let mut params = scalars(plan, plan.tags.as_ref(), tag)
+        .with("vmid", Some(vmid))
+        .with("ostype", Some("l26"))
+        .with("agent", Some("enabled=1"))
+        .with("scsihw", Some("virtio-scsi-single"))
+        // Debian's and Ubuntu's cloud kernels may panic on a resized disk without a serial port.
+        .with("serial0", Some("socket"))
+        .with("boot", Some(format!("order={OS_SLOT}")))
+        .with(OS_SLOT, Some(os_disk))
+        .with(DATA_SLOT, data_disk)
+        .with(SEED_SLOT, Some(format!("{seed},media=cdrom")));
+    for (slot, nic) in plan.network_device.iter().flatten() {
+        params = params.with(slot.clone(), Some(network(nic, None)));
+    }
+    Call::post(format!("/nodes/{}/qemu", plan.node_name), params).task()
+}
+
+/// Lets go of the seed, and protects the VM if it shall be.
+pub(super) fn detach_seed(plan: &DockerVm, node: &str, vmid: u32) -> Call {
+    let params = Params::new()
+        .with("delete", Some(SEED_SLOT))
+        .flag("protection", plan.protection.filter(|protect| *protect));
+    Call::put(format!("/nodes/{node}/qemu/{vmid}/config"), params)
+}
+
+/// Changes the configuration from `prior` to `plan`; `config` is what Proxmox VE has, whose
+/// sub-options that we do not know are sent again, since it replaces property strings whole.
+pub(super) fn update(
+    prior: &DockerVm,
+    plan: &DockerVm,
+    node: &str,
+    vmid: u32,
+    config: &QemuConfig,
+    tag: Option<&str>,
+) -> Vec<Call> {
+    let base = format!("/nodes/{node}/qemu/{vmid}");
+    let tag = tag.filter(|tag| config.tags.iter().any(|current| current == tag));
+    let mut before = scalars(prior, prior.tags.as_ref(), tag);
+    let mut after = scalars(plan, plan.tags.as_ref(), tag);
+    if let (Some(raw), Some(cpu)) = (
+        config.cpu.as_deref(),
+        plan.cpu.as_ref().and_then(|cpu| cpu.r#type.as_deref()),
+    ) {
+        after = after.with("cpu", Some(with_cpu_type(raw, cpu)));
+        before = before.with("cpu", Some(raw));
+    }
+    for (slot, nic) in prior.network_device.iter().flatten() {
+        before = before.with(
+            slot.clone(),
+            Some(network(nic, config.nets.get(slot).map(String::as_str))),
+        );
+    }
+    for (slot, nic) in plan.network_device.iter().flatten() {
+        after = after.with(
+            slot.clone(),
+            Some(network(nic, config.nets.get(slot).map(String::as_str))),
+        );
+    }
+    match (
+        &prior.data_disk,
+        &plan.data_disk,
+        config.disks.get(DATA_SLOT),
+    ) {
+        (Some(old), Some(new), Some(raw)) if old.backup != new.backup => {
+            before = before.with(DATA_SLOT, Some(raw));
+            after = after.with(DATA_SLOT, Some(with_backup(raw, new)));
+        }
+        (None, Some(new), None) => {
+            let storage = new
+                .datastore_id
+                .clone()
+                .or_else(|| storage_of(config.disks.get(OS_SLOT)?));
+            let volume = format!("{}:{}", storage.unwrap_or_default(), new.size_gb);
+            after = after.with(DATA_SLOT, Some(data_drive(&volume, new)));
+        }
+        _ => {}
+    }
+    let mut calls = Vec::new();
+    let patch = before.patch(&after);
+    if !patch.is_empty() {
+        // The asynchronous form: allocating a disk may outlast the proxy's 30 seconds.
+        calls.push(Call::post(format!("{base}/config"), patch).task());
+    }
+    let os = |vm: &DockerVm| Some(vm.os_disk.as_ref()?.size_gb.as_ref()?.to_string());
+    let data = |vm: &DockerVm| Some(vm.data_disk.as_ref()?.size_gb.to_string());
+    let grown = [
+        (OS_SLOT, os(prior), os(plan)),
+        (DATA_SLOT, data(prior), data(plan)),
+    ];
+    for (slot, old, new) in grown {
+        if let (Some(old), Some(new)) = (old, new)
+            && old != new
+        {
+            calls.push(resize(node, vmid, slot, &new));
+        }
+    }
+    calls
+}
+
+/// Grows a disk to a decimal number of GiB.
+pub(super) fn resize(node: &str, vmid: u32, slot: &str, gibibytes: &str) -> Call {
+    // Without a unit Proxmox VE would take bytes, and it knows no exact decimals.
+    let size = format!("{}M", mebibytes(gibibytes).unwrap_or_default());
+    let params = Params::new()
+        .with("disk", Some(slot))
+        .with("size", Some(size));
+    Call::put(format!("/nodes/{node}/qemu/{vmid}/resize"), params).task()
+}
+
+/// Starts the VM.
+pub(super) fn start(node: &str, vmid: u32) -> Call {
+    Call::post(
+        format!("/nodes/{node}/qemu/{vmid}/status/start"),
+        Params::new(),
+    )
+    .task()
+}
+
+/// Asks the guest to shut down and cuts the power after a minute.
+pub(super) fn shutdown(node: &str, vmid: u32) -> Call {
+    let params = Params::new()
+        .with("timeout", Some(60))
+        .flag("forceStop", Some(true));
+    Call::post(format!("/nodes/{node}/qemu/{vmid}/status/shutdown"), params).task()
+}
+
+/// Cuts the power.
+pub(super) fn stop(node: &str, vmid: u32) -> Call {
+    Call::post(
+        format!("/nodes/{node}/qemu/{vmid}/status/stop"),
+        Params::new(),
+    )
+    .task()
+}
+
+/// Destroys the VM with its disks.
+pub(super) fn destroy(prior: &DockerVm, node: &str, vmid: u32) -> Call {
+    let params = Params::new()
+        .flag("purge", prior.purge_on_destroy.filter(|purge| *purge))
+        .flag("destroy-unreferenced-disks", Some(true));
+    Call::delete(format!("/nodes/{node}/qemu/{vmid}"), params).task()
+}
+
+/// Deletes a volume; a missing one is a success of the task.
+pub(super) fn delete_volume(node: &str, volume: &str) -> Call {
+    let storage = volume.split(':').next().unwrap_or_default();
+    Call::delete(
+        format!("/nodes/{node}/storage/{storage}/content/{volume}"),
+        Params::new(),
+    )
+    .task()
+}
+
+/// Attributes whose change a running VM takes only after a restart.
+pub(super) const NEEDS_RESTART: &[&str] = &["cpu.cores", "cpu.sockets", "cpu.type", "memory.size"];
+
+fn scalars(vm: &DockerVm, tags: Option<&BTreeSet<String>>, tag: Option<&str>) -> Params {
+    let cpu = vm.cpu.clone().unwrap_or_default();
+    let memory = vm.memory.clone().unwrap_or_default();
+    let tags: BTreeSet<&str> = tags
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .chain(tag)
+        .collect();
+    let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let params = Params::new()
+        .with("name", Some(&vm.name))
+        .with("cores", cpu.cores)
+        .with("sockets", cpu.sockets)
+        .with("cpu", cpu.r#type)
+        .with("cpuunits", cpu.units)
+        .with("memory", memory.size)
+        .with("balloon", memory.balloon)
+        .flag("onboot", vm.start_on_boot)
+        .with("description", text(&vm.description));
+    match tags.is_empty() {
+        true => params,
+        false => params.with("tags", Some(tags.into_iter().collect::<Vec<_>>().join(";"))),
+    }
+}
+
+fn drive(volume: &str) -> PropertyString {
+    PropertyString::with_default("file")
+        .with("file", Some(volume))
+        .with("discard", Some("on"))
+        .with("iothread", Some(1))
+}
+
+fn data_drive(volume: &str, disk: &DataDisk) -> PropertyString {
+    drive(volume)
+        .with("serial", Some(DATA_SERIAL))
+        .with("ssd", Some(1))
+        .with("backup", disk.backup.map(u8::from))
+}
+
+fn with_backup(raw: &str, disk: &DataDisk) -> PropertyString {
+    let mut drive = PropertyString::parse(raw, Some("file")).unwrap_or_default();
+    drive.set("backup", u8::from(disk.backup.unwrap_or(true)).to_string());
+    drive
+}
+
+fn with_cpu_type(raw: &str, kind: &str) -> PropertyString {
+    let mut cpu = PropertyString::parse(raw, Some("cputype")).unwrap_or_default();
+    let mut parts = kind.splitn(2, ',');
+    cpu.set("cputype", parts.next().unwrap_or_default());
+    cpu
+}
+
+/// A NIC as Proxmox VE takes it, over what it has: without the MAC it would draw a new one.
+fn network(nic: &NetworkDevice, current: Option<&str>) -> PropertyString {
+    let parsed = current.and_then(|raw| PropertyString::parse(raw, None).ok());
+    let mut value = parsed.unwrap_or_default();
+    let model = value
+        .first()
+        .map_or_else(|| "virtio".to_owned(), |(model, _)| model.to_owned());
+    match &nic.mac_address {
+        Some(mac) => value.set(&model, mac),
+        None if current.is_none() => value.set("model", &model),
+        None => {}
+    }
+    value.set("bridge", &nic.bridge);
+    let options = [
+        ("tag", nic.vlan_id.map(|tag| tag.to_string())),
+        ("firewall", nic.firewall.map(|on| u8::from(on).to_string())),
+        ("mtu", nic.mtu.map(|mtu| mtu.to_string())),
+    ];
+    for (key, option) in options {
+        match option {
+            Some(option) => value.set(key, option),
+            None => drop(value.remove(key)),
+        }
+    }
+    value
+}
+
+/// The storage part of a volume id at the head of a drive.
+pub(super) fn storage_of(drive: &str) -> Option<String> {
+    let volume = drive.split(',').next()?;
+    volume
+        .split_once(':')
+        .map(|(storage, _)| storage.to_owned())
+}
+
+/// The size of a drive in bytes.
+pub(super) fn bytes_of(drive: &str) -> Option<u64> {
+    let drive = PropertyString::parse(drive, Some("file")).ok()?;
+    parse_size(drive.get("size")?)
+}

@@ -1,0 +1,205 @@
+//! What a plan of `pmoves_docker_vm` means beyond its attributes. Pure.
+
+use super::{calls::NEEDS_RESTART, checks::mebibytes};
+use crate::{
+    framework::{Plan, Value, resource::Faults},
+    resources::docker,
+};
+
+/// Rules between attributes, as far as they are known.
+pub(super) fn validate(config: &Value, found: &mut Faults<'_>) {
+    let (size, balloon) = (
+        config.at("memory.size").as_i64(),
+        config.at("memory.balloon").as_i64(),
+    );
+    if let (Some(size), Some(balloon)) = (size, balloon)
+        && balloon > size
+    {
+        found.error(
+            "memory.balloon",
+            "Invalid balloon",
+            format!("Must not be more than memory.size, which is {size}."),
+        );
+    }
+    let nics = config.get("network_device");
+    for (slot, ip) in config
+        .at("initialization.ip_config")
+        .as_map()
+        .into_iter()
+        .flatten()
+    {
+        if let Some(nics) = nics.as_map()
+            && !nics.contains_key(slot)
+        {
+            found.error(
+                &format!("initialization.ip_config.{slot}"),
+                "No such NIC",
+                format!("network_device has no {slot}."),
+            );
+        }
+        for (family, automatic) in [("ipv4", ["dhcp", "dhcp"]), ("ipv6", ["dhcp", "auto"])] {
+            let gateway = !ip.at(&format!("{family}.gateway")).is_null();
+            let address = ip.at(&format!("{family}.address"));
+            let dynamic = address.is_null()
+                || address
+                    .as_str()
+                    .is_some_and(|text| automatic.contains(&text));
+            if gateway && dynamic {
+                found.error(
+                    &format!("initialization.ip_config.{slot}.{family}.gateway"),
+                    "A gateway needs a static address",
+                    "With DHCP or automatic addresses the network tells the gateway.",
+                );
+            }
+        }
+    }
+    let account = config.at("initialization.user_account");
+    let (password, version) = (
+        account.get("password_wo"),
+        account.get("password_wo_version"),
+    );
+    if !password.is_null() && version.is_null() {
+        found.error(
+            "initialization.user_account.password_wo",
+            "password_wo_version is missing",
+            "A write-only value cannot be compared; set password_wo_version to any text and change it with the password.",
+        );
+    }
+}
+
+/// What a change of one attribute makes of others.
+pub(super) fn effects(plan: &mut Plan<'_>) {
+    if plan.value.at("data_disk.datastore_id").is_unknown() {
+        let storage = plan.value.at("os_disk.datastore_id").clone();
+        plan.set("data_disk.datastore_id", storage);
+    }
+    docker::effects(plan);
+    match plan.creating() {
+        true => creating(plan),
+        false => updating(plan),
+    }
+}
+
+fn creating(plan: &mut Plan<'_>) {
+    if let Some(id) = plan.value.at("vm_id").as_i64() {
+        plan.set("id", format!("qemu/{id}"));
+    }
+    plan.set("restart_required", false);
+    for (path, what) in [
+        ("image.id", "the image to start from"),
+        ("os_disk.datastore_id", "the storage for its disk"),
+        (
+            "network_device.net0.bridge",
+            "a first NIC, net0, with its bridge",
+        ),
+    ] {
+        if plan.config.at(path).is_null() {
+            let root = path.split('.').next().unwrap_or(path);
+            plan.error(
+                root,
+                format!("{path} is missing"),
+                format!("A new VM needs {what}."),
+            );
+        }
+    }
+    if plan.value.get("data_disk").is_null() {
+        plan.warn(
+            "data_disk",
+            "Docker stays on the OS disk",
+            "Without data_disk, images, containers and volumes live on the OS disk and go with it.",
+        );
+    }
+}
+
+fn updating(plan: &mut Plan<'_>) {
+    for path in ["os_disk.size_gb", "data_disk.size_gb"] {
+        let size = |value: &Value| match value.at(path) {
+            Value::Number(number) => mebibytes(number.as_str()),
+            _ => None,
+        };
+        if let (Some(old), Some(new)) = (size(plan.prior), size(&plan.value))
+            && new < old
+        {
+            let detail = format!(
+                "The disk has {} GiB. Disks only grow: a smaller one would cut off data.",
+                plan.prior.at(path).display()
+            );
+            plan.error(path, "A disk cannot shrink", detail);
+        }
+    }
+    for path in ["os_disk.datastore_id", "data_disk.datastore_id"] {
+        if !plan.prior.at(path).is_null() && plan.changed(path) {
+            plan.error(path, "The disk is on another storage", format!(
+                "It is on {}. Move it there first (`qm disk move`, or Move Storage in the web interface).",
+                plan.prior.at(path).display()
+            ));
+        }
+    }
+    if plan.changed("node_name") && plan.value.get("node_name") != plan.prior.get("current_node") {
+        plan.error(
+            "node_name",
+            "The VM is on another node",
+            format!(
+                "It is on {}. Migrate it first; the new node_name is then only noted down.",
+                plan.prior.get("current_node").display()
+            ),
+        );
+    }
+    let running = plan.prior.get("started").as_bool() == Some(true);
+    let runs = plan.value.get("started").as_bool() != Some(false);
+    if plan.changed("started") {
+        plan.set("status", if runs { "running" } else { "stopped" });
+    }
+    let net0 = ["bridge", "vlan_id", "mac_address"]
+        .iter()
+        .any(|key| plan.changed(&format!("network_device.net0.{key}")));
+    if net0 || (plan.changed("started") && runs) {
+        for name in ["ipv4_address", "ipv6_address", "addresses"] {
+            plan.unknown(name);
+        }
+    }
+    if plan.changed("network_device.net0.mac_address") {
+        plan.unknown("interface_name");
+    }
+    if runs && plan.prior.get("docker_version").is_null() {
+        for name in [
+            "docker_version",
+            "compose_version",
+            "storage_driver",
+            "interface_name",
+        ] {
+            plan.unknown(name);
+        }
+    }
+    restart(plan, running && runs);
+}
+
+/// Says which attributes make the VM restart, or wait for one.
+fn restart(plan: &mut Plan<'_>, running: bool) {
+    let pending: Vec<&str> = NEEDS_RESTART
+        .iter()
+        .copied()
+        .filter(|path| plan.changed(path))
+        .collect();
+    let waits = plan.prior.get("restart_required").as_bool() == Some(true);
+    let never = plan.value.get("restart_policy").as_str() == Some("never");
+    if !running {
+        if waits && !never {
+            plan.set("restart_required", false);
+        }
+        return;
+    }
+    if pending.is_empty() {
+        if waits && !never && plan.changed("restart_policy") {
+            plan.set("restart_required", false);
+        }
+        return;
+    }
+    plan.set("restart_required", never);
+    let names = pending.join(", ");
+    let at = pending[0];
+    match never {
+        true => plan.warn(at, "The change waits for a restart", format!("{names} of a running VM: with restart_policy = \"never\" it is stored, and takes effect when the VM is next stopped and started.")),
+        false => plan.warn(at, "The VM restarts", format!("{names} of a running VM: the VM is shut down and started again, and its containers with it. Use restart_policy = \"never\" to decide about the moment yourself.")),
+    }
+}

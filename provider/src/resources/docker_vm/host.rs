@@ -1,0 +1,266 @@
+//! What happens inside the guest of `pmoves_docker_vm`, and what the state takes from it.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use aws_lc_rs::rand;
+use ipnet::IpNet;
+
+use super::{
+    calls::DATA_SERIAL,
+    model::{DataDisk, DockerVm, IpConfig},
+};
+use crate::{
+    framework::{Failure, Result, State},
+    guest::{
+        agent::AgentGuest,
+        cloud_init,
+        disk::{self, Filesystem},
+        docker as engine,
+        facts::{self, Facts},
+        password::password_hash,
+        seed::{self, Address, Seed, SeedNic, User},
+    },
+    pve::{Pve, Version},
+    resources::docker::wish,
+};
+
+/// What the credential must be allowed to run commands in guests.
+pub(super) fn agent_privileges(version: &Version) -> Vec<&'static str> {
+    match version.at_least(9, 0) {
+        true => vec!["VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted"],
+        false => vec!["VM.Monitor"],
+    }
+}
+
+/// The seed for the first boot, as an ISO image.
+pub(super) fn seed(plan: &DockerVm, vmid: u32) -> Vec<u8> {
+    let init = plan.initialization.clone().unwrap_or_default();
+    let account = init.user_account.unwrap_or_default();
+    let dns = init.dns.unwrap_or_default();
+    let configs = init.ip_config.unwrap_or_default();
+    let nics = plan.network_device.iter().flatten().map(|(slot, nic)| {
+        let config = configs.get(slot).cloned();
+        SeedNic {
+            mac: nic
+                .mac_address
+                .clone()
+                .unwrap_or_default()
+                .to_ascii_lowercase(),
+            ipv4: ipv4(config.as_ref()),
+            ipv6: ipv6(config.as_ref()),
+            // 1 stands for the bridge's own, which the guest finds by itself.
+            mtu: nic
+                .mtu
+                .filter(|mtu| *mtu > 1)
+                .and_then(|mtu| u16::try_from(mtu).ok()),
+        }
+    });
+    seed::seed(&Seed {
+        instance_id: format!("pmoves-{vmid}-{}", plan.name),
+        hostname: init.hostname.unwrap_or_else(|| plan.name.clone()),
+        user: User {
+            username: account.username.unwrap_or_else(|| "pmoves".to_owned()),
+            keys: account.keys.into_iter().flatten().collect(),
+            password_hash: account
+                .password_wo
+                .map(|plain| crate::secret::Secret::new(password_hash(plain.expose()))),
+        },
+        upgrade: init.upgrade == Some(true),
+        dns_servers: dns
+            .servers
+            .into_iter()
+            .flatten()
+            .filter_map(|text| text.parse().ok())
+            .collect(),
+        dns_domain: dns.domain,
+        nics: nics.collect(),
+        scripts: Vec::new(),
+        user_data: init.user_data,
+    })
+}
+
+/// The image that takes the place of a seed that may not be deleted.
+pub(super) fn empty_seed() -> Vec<u8> {
+    seed::empty()
+}
+
+/// A MAC address under the prefix that Proxmox VE uses.
+pub(super) fn draw_mac() -> String {
+    let mut bytes = [0; 3];
+    rand::fill(&mut bytes).expect("the system has random numbers");
+    let [a, b, c] = bytes;
+    format!("BC:24:11:{a:02X}:{b:02X}:{c:02X}")
+}
+
+/// Waits for the guest and makes it a Docker host.
+pub(super) async fn first_boot(
+    pve: &Pve,
+    node: &str,
+    vmid: u32,
+    plan: &DockerVm,
+    state: &mut State<DockerVm>,
+) -> Result<DockerVm> {
+    let guest = AgentGuest::new(pve.clone(), node, vmid);
+    tracing::info!(vmid, "waiting for the guest agent");
+    guest.wait().await.map_err(|error| {
+        Failure::from(error)
+            .at("timeouts")
+            .hint("does the image run cloud-init, and can the guest reach its package mirror? Cloud images bring no agent: the seed installs it")
+    })?;
+    tracing::info!(vmid, "waiting for cloud-init");
+    let done = cloud_init::wait(&guest).await?;
+    for warning in done.errors {
+        state.warn(
+            format!("cloud-init on {} has something to say", plan.name),
+            warning,
+        );
+    }
+    set_up(pve, node, vmid, plan.clone()).await
+}
+
+/// Whether a change of the plan concerns the inside of the guest.
+pub(super) fn concerned(prior: &DockerVm, plan: &DockerVm) -> bool {
+    prior.docker != plan.docker
+        || prior.data_disk != plan.data_disk
+        || prior.os_disk != plan.os_disk
+        || (prior.docker_version.is_none() && plan.docker.is_some())
+        || prior.started != plan.started
+}
+
+/// Prepares the data disk and Docker. Safe to repeat.
+pub(super) async fn set_up(
+    pve: &Pve,
+    node: &str,
+    vmid: u32,
+    mut plan: DockerVm,
+) -> Result<DockerVm> {
+    let guest = AgentGuest::new(pve.clone(), node, vmid);
+    guest.wait().await?;
+    // Before anything is changed: the machine may be one that Docker must never run on.
+    let mut seen = facts::read(&guest).await?;
+    facts::guard(&seen)?;
+    if let Some(data) = &plan.data_disk {
+        tracing::info!(vmid, "preparing the data disk");
+        disk::prepare(&guest, &data_disk(data))
+            .await
+            .map_err(|error| Failure::from(error).at("data_disk"))?;
+    }
+    if let Some(docker) = &plan.docker {
+        tracing::info!(vmid, "setting up Docker");
+        let mount = plan
+            .data_disk
+            .as_ref()
+            .and_then(|disk| disk.mount_path.clone());
+        seen = engine::apply(&guest, &wish(docker, mount))
+            .await
+            .map_err(|error| Failure::from(error).at("docker"))?;
+    }
+    note_facts(&mut plan, &seen);
+    Ok(plan)
+}
+
+fn data_disk(disk: &DataDisk) -> disk::DataDisk {
+    disk::DataDisk {
+        serial: DATA_SERIAL.to_owned(),
+        mount_path: disk
+            .mount_path
+            .clone()
+            .unwrap_or_else(|| "/opt/docker".to_owned()),
+        filesystem: match disk.filesystem.as_deref() {
+            Some("xfs") => Filesystem::Xfs,
+            _ => Filesystem::Ext4,
+        },
+    }
+}
+
+/// Takes over what the guest says of itself.
+pub(super) fn note_facts(vm: &mut DockerVm, facts: &Facts) {
+    let nics = vm.network_device.iter().flatten();
+    let seen: BTreeMap<&String, &facts::Nic> = nics
+        .filter_map(|(slot, nic)| {
+            let mac = nic.mac_address.as_deref()?.to_ascii_lowercase();
+            Some((slot, facts.nics.get(&mac)?))
+        })
+        .collect();
+    let first = seen
+        .iter()
+        .find(|(slot, _)| slot.as_str() == "net0")
+        .map(|(_, nic)| *nic);
+    let (interface, v4, v6) = match first {
+        Some(nic) => (
+            Some(nic.name.clone()),
+            address(nic, IpAddr::is_ipv4),
+            address(nic, IpAddr::is_ipv6),
+        ),
+        None => (None, None, None),
+    };
+    let addresses = seen
+        .iter()
+        .map(|(slot, nic)| {
+            let mut all: Vec<String> = usable(nic).map(|net| net.addr().to_string()).collect();
+            all.sort();
+            ((*slot).clone(), all)
+        })
+        .collect();
+    vm.interface_name = interface.or_else(|| vm.interface_name.take());
+    vm.ipv4_address = v4;
+    vm.ipv6_address = v6;
+    vm.addresses = Some(addresses);
+    if let Some(docker) = &facts.docker {
+        vm.docker_version = Some(docker.server.clone());
+        vm.storage_driver = Some(docker.driver.clone());
+    }
+    if facts.compose.is_some() {
+        vm.compose_version.clone_from(&facts.compose);
+    }
+}
+
+fn address(nic: &facts::Nic, family: fn(&IpAddr) -> bool) -> Option<String> {
+    let mut all: Vec<IpAddr> = usable(nic).map(IpNet::addr).filter(family).collect();
+    all.sort();
+    all.first().map(ToString::to_string)
+}
+
+fn usable(nic: &facts::Nic) -> impl Iterator<Item = &IpNet> {
+    nic.addresses.iter().filter(|net| match net.addr() {
+        IpAddr::V4(address) => !address.is_link_local() && !address.is_loopback(),
+        IpAddr::V6(address) => !address.is_unicast_link_local() && !address.is_loopback(),
+    })
+}
+
+fn ipv4(config: Option<&IpConfig>) -> Address {
+    let Some(ipv4) = config.and_then(|config| config.ipv4.as_ref()) else {
+        // A NIC that is not listed uses DHCP, one that lists IPv6 only has no IPv4.
+        return match config {
+            Some(config) if config.ipv6.is_some() => Address::None,
+            _ => Address::Dhcp,
+        };
+    };
+    parse(
+        ipv4.address.as_deref().unwrap_or("dhcp"),
+        ipv4.gateway.as_deref(),
+    )
+}
+
+fn ipv6(config: Option<&IpConfig>) -> Address {
+    match config.and_then(|config| config.ipv6.as_ref()) {
+        Some(ipv6) => parse(
+            ipv6.address.as_deref().unwrap_or("auto"),
+            ipv6.gateway.as_deref(),
+        ),
+        None => Address::None,
+    }
+}
+
+fn parse(address: &str, gateway: Option<&str>) -> Address {
+    match address {
+        "dhcp" => Address::Dhcp,
+        "auto" => Address::Auto,
+        text => text
+            .parse()
+            .map_or(Address::None, |address| Address::Static {
+                address,
+                gateway: gateway.and_then(|text| text.parse().ok()),
+            }),
+    }
+}

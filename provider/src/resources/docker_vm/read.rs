@@ -1,0 +1,267 @@
+//! How the answers of the API and of the guest become a state of `pmoves_docker_vm`.
+
+use std::collections::BTreeMap;
+
+use serde_json::Number;
+
+use super::{
+    calls::{DATA_SERIAL, DATA_SLOT, NEEDS_RESTART, OS_SLOT, bytes_of, storage_of},
+    host,
+    model::{Cpu, DataDisk, DockerVm, Memory, NetworkDevice, OsDisk},
+};
+use crate::{
+    framework::{Context, Failure, Result, State, model::untyped},
+    pve::{GuestRow, PropertyString, Pve, QemuConfig},
+    resources::cluster::Cluster,
+};
+
+/// Refreshes a state: one row of the shared list, one config, one look at the guest.
+pub(super) async fn read(
+    cx: &Context<'_, Cluster>,
+    pve: &Pve,
+    prior: DockerVm,
+    state: &mut State<DockerVm>,
+) -> Result<()> {
+    let vmid = prior.vmid()?;
+    let Some(row) = pve.guest_opt(vmid).await? else {
+        return gone(pve, &prior, vmid, state).await;
+    };
+    if row.kind != "qemu" {
+        return Err(Failure::new(format!("{vmid} is a container, not a VM")));
+    }
+    let Some(config) = pve.vm_config_opt(&row.node, vmid).await? else {
+        // The list is older than the config: it was destroyed or moved a moment ago.
+        let moved = pve
+            .guests_now()
+            .await?
+            .iter()
+            .any(|now| now.vmid == vmid && now.node != row.node);
+        return match moved {
+            true => Err(Failure::new(format!(
+                "VM {vmid} is on its way to another node; try again"
+            ))),
+            false => gone(pve, &prior, vmid, state).await,
+        };
+    };
+    let running = running(pve, &row).await?;
+    let mut next = from_config(&prior, &config, &row, cx.client.tag(), cx.importing);
+    next.started = Some(running);
+    next.status = Some(if running { "running" } else { "stopped" }.to_owned());
+    if prior.restart_required == Some(true) {
+        let waits = pve.vm_pending(&row.node, vmid).await?;
+        next.restart_required = Some(waits.iter().any(crate::pve::PendingRow::waits_for_restart));
+    } else {
+        next.restart_required = Some(false);
+    }
+    if running {
+        match cx.client.look(pve, &row.node, vmid).await.as_ref() {
+            Ok(look) => host::note_facts(&mut next, &look.facts),
+            Err(silence) => state.warn(
+                format!("The guest {} does not answer", next.name),
+                format!("The state keeps what was last known of it. {}", silence.0),
+            ),
+        }
+    }
+    state.save(next);
+    Ok(())
+}
+
+/// Whether the VM runs. The shared list lags some seconds, so only its "running" is believed.
+async fn running(pve: &Pve, row: &GuestRow) -> Result<bool> {
+    if row.status.as_deref() == Some("running") {
+        return Ok(true);
+    }
+    let status = pve.vm_status_opt(&row.node, row.vmid).await?;
+    Ok(status.is_some_and(|status| status.is_running()))
+}
+
+/// Decides whether a VM that the list lacks is gone. A credential that lost its rights sees an
+/// empty list too, so the last node is asked, and if that is forbidden, whether the VMID is free.
+async fn gone(pve: &Pve, prior: &DockerVm, vmid: u32, state: &mut State<DockerVm>) -> Result<()> {
+    let node = prior.current_node.as_deref().unwrap_or(&prior.node_name);
+    if node.is_empty() {
+        state.remove();
+        return Ok(());
+    }
+    match pve.vm_config_opt(node, vmid).await {
+        Ok(None) => state.remove(),
+        Ok(Some(_)) => {
+            return Err(Failure::new(format!(
+                "VM {vmid} exists on {node}, but is not in the list of the cluster; try again"
+            )));
+        }
+        Err(crate::pve::Error::Forbidden { .. }) if pve.vmid_is_free(vmid).await? => state.remove(),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// The state that a config tells, over what it cannot tell.
+pub(super) fn from_config(
+    prior: &DockerVm,
+    config: &QemuConfig,
+    row: &GuestRow,
+    tag: Option<&str>,
+    importing: bool,
+) -> DockerVm {
+    let signed = |number: Option<u32>| number.map(i64::from);
+    let cpu = config
+        .cpu
+        .as_deref()
+        .and_then(|raw| PropertyString::parse(raw, Some("cputype")).ok());
+    let (cpu_prior, tags) = (
+        prior.cpu.clone().unwrap_or_default(),
+        own_tags(prior, config, tag),
+    );
+    let cpu = Cpu {
+        cores: signed(config.cores),
+        sockets: signed(config.sockets),
+        // Flags that the attribute does not spell stay out of it.
+        r#type: match (
+            &cpu_prior.r#type,
+            cpu.as_ref().and_then(|cpu| cpu.get("cputype")),
+        ) {
+            (Some(prior), Some(now)) if prior.split(',').next() == Some(now) => Some(prior.clone()),
+            (_, now) => now.map(str::to_owned),
+        },
+        units: signed(config.cpuunits),
+    };
+    let memory = Memory {
+        size: config.memory.and_then(|mib| i64::try_from(mib).ok()),
+        balloon: config.balloon.and_then(|mib| i64::try_from(mib).ok()),
+    };
+    let os = config.disks.get(OS_SLOT).map(|raw| OsDisk {
+        datastore_id: storage_of(raw),
+        size_gb: bytes_of(raw).map(gibibytes),
+    });
+    DockerVm {
+        id: Some(format!("qemu/{}", row.vmid)),
+        vm_id: Some(row.vmid),
+        name: config
+            .name
+            .clone()
+            .unwrap_or_else(|| format!("VM{}", row.vmid)),
+        node_name: if prior.node_name.is_empty() {
+            row.node.clone()
+        } else {
+            prior.node_name.clone()
+        },
+        current_node: Some(row.node.clone()),
+        cpu: Some(cpu).filter(|cpu| *cpu != Cpu::default()),
+        memory: Some(memory).filter(|memory| *memory != Memory::default()),
+        os_disk: os,
+        data_disk: data_disk(prior, config, importing),
+        network_device: nics(prior, config, importing),
+        description: config.description.clone().filter(|text| !text.is_empty()),
+        tags: tags.filter(|tags| !tags.is_empty() || prior.tags.is_some()),
+        start_on_boot: Some(config.onboot.unwrap_or(false)),
+        // Absent means off; a state that never heard of it stays quiet.
+        protection: match config.protection.unwrap_or(false) {
+            false if prior.protection.is_none() => None,
+            on => Some(on),
+        },
+        ..prior.clone()
+    }
+}
+
+/// The tags without the provider's own, which is not the practitioner's business.
+fn own_tags(
+    prior: &DockerVm,
+    config: &QemuConfig,
+    tag: Option<&str>,
+) -> Option<std::collections::BTreeSet<String>> {
+    let listed = |name: &str| prior.tags.as_ref().is_some_and(|tags| tags.contains(name));
+    Some(
+        config
+            .tags
+            .iter()
+            .filter(|name| Some(name.as_str()) != tag || listed(name))
+            .cloned()
+            .collect(),
+    )
+}
+
+fn data_disk(prior: &DockerVm, config: &QemuConfig, importing: bool) -> Option<DataDisk> {
+    let raw = config.disks.get(DATA_SLOT)?;
+    let drive = PropertyString::parse(raw, Some("file")).ok()?;
+    let ours = drive.get("serial") == Some(DATA_SERIAL);
+    let known = prior.data_disk.as_ref();
+    if known.is_none() && !(importing && ours) {
+        return None;
+    }
+    Some(DataDisk {
+        datastore_id: storage_of(raw),
+        size_gb: gibibytes(bytes_of(raw)?),
+        mount_path: known.and_then(|disk| disk.mount_path.clone()),
+        filesystem: known.and_then(|disk| disk.filesystem.clone()),
+        backup: Some(drive.flag("backup").unwrap_or(true)),
+    })
+}
+
+/// The NICs that the state follows; on import, all of them.
+fn nics(
+    prior: &DockerVm,
+    config: &QemuConfig,
+    importing: bool,
+) -> Option<BTreeMap<String, NetworkDevice>> {
+    let known = |slot: &str| {
+        prior
+            .network_device
+            .as_ref()
+            .is_some_and(|nics| nics.contains_key(slot))
+    };
+    let nics: BTreeMap<_, _> = config
+        .nets
+        .iter()
+        .filter(|(slot, _)| importing || known(slot))
+        .filter_map(|(slot, raw)| Some((slot.clone(), nic(raw)?)))
+        .collect();
+    (!nics.is_empty() || prior.network_device.is_some()).then_some(nics)
+}
+
+fn nic(raw: &str) -> Option<NetworkDevice> {
+    let value = PropertyString::parse(raw, None).ok()?;
+    let (_, mac) = value.first()?;
+    Some(NetworkDevice {
+        bridge: value.get("bridge").unwrap_or_default().to_owned(),
+        vlan_id: value.number("tag"),
+        mac_address: Some(mac.to_owned()),
+        firewall: value.flag("firewall"),
+        mtu: value.number("mtu"),
+    })
+}
+
+/// Bytes as GiB, exact to 1 MiB: `32`, `3.5`.
+fn gibibytes(bytes: u64) -> Number {
+    let mib = bytes.div_ceil(1 << 20);
+    let (whole, rest) = (mib / 1024, mib % 1024);
+    // 1/1024 has ten decimals.
+    let decimals = format!("{:010}", rest * 10_000_000_000 / 1024);
+    let text = format!("{whole}.{decimals}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    serde_json::from_str(text).expect("decimals are JSON numbers")
+}
+
+/// Fills in what only the cluster knows after a create: the size of a disk that took the image's.
+pub(super) async fn sizes(pve: &Pve, plan: &mut DockerVm, vmid: u32) -> Result<()> {
+    let Some(disk) = plan.os_disk.as_mut().filter(|disk| disk.size_gb.is_none()) else {
+        return Ok(());
+    };
+    if let Some(config) = pve.vm_config_opt(&plan.node_name, vmid).await? {
+        disk.size_gb = config
+            .disks
+            .get(OS_SLOT)
+            .and_then(|raw| bytes_of(raw))
+            .map(gibibytes);
+    }
+    Ok(())
+}
+
+/// Whether anything changed that a running VM takes only after a restart.
+pub(super) fn restart_due(prior: &DockerVm, plan: &DockerVm) -> bool {
+    let (before, after) = (untyped(prior), untyped(plan));
+    let changed = NEEDS_RESTART
+        .iter()
+        .any(|path| before.at(path) != after.at(path));
+    changed || prior.restart_required == Some(true)
+}

@@ -1,0 +1,184 @@
+//! What a plan needs the credential to be allowed, checked before anything is made.
+//!
+//! Asks for the privileges of what is planned, not for a fixed list.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    framework::{Result, resource::Faults},
+    pve::{Permissions, Pve},
+};
+
+/// Privileges that a plan needs, each with the attribute that needs it.
+#[derive(Debug, Default)]
+pub struct Wanted(Vec<(Vec<Need>, &'static str)>);
+
+/// Privileges on one path, all of them.
+#[derive(Debug)]
+struct Need {
+    path: String,
+    privileges: Vec<&'static str>,
+}
+
+impl Wanted {
+    /// One privilege on a path.
+    pub fn privilege(
+        mut self,
+        path: impl Into<String>,
+        privilege: &'static str,
+        at: &'static str,
+    ) -> Self {
+        self.0
+            .push((vec![Need::new(path.into(), vec![privilege])], at));
+        self
+    }
+
+    /// Several privileges on a path.
+    pub fn privileges(self, path: &str, privileges: &[&'static str], at: &'static str) -> Self {
+        privileges.iter().fold(self, |wanted, privilege| {
+            wanted.privilege(path, privilege, at)
+        })
+    }
+
+    /// All privileges on one path, or all on another.
+    pub fn either(
+        mut self,
+        one: (String, Vec<&'static str>),
+        other: (String, Vec<&'static str>),
+        at: &'static str,
+    ) -> Self {
+        self.0.push((
+            vec![Need::new(one.0, one.1), Need::new(other.0, other.1)],
+            at,
+        ));
+        self
+    }
+
+    /// Reports what is missing at the attributes, with the commands that would grant it.
+    pub async fn check(&self, pve: &Pve, found: &mut Faults<'_>) -> Result<()> {
+        if pve.is_root() {
+            return Ok(());
+        }
+        let permissions = pve.permissions().await?;
+        for (at, missing) in self.missing(&permissions) {
+            let list: Vec<String> = missing
+                .iter()
+                .map(|(path, privileges)| format!("{} on {path}", join(privileges, ", ")))
+                .collect();
+            found.error(
+                at,
+                "The credential lacks a privilege",
+                format!(
+                    "{} may not do this: it lacks {}. As root on a node:\n\n{}",
+                    pve.user(),
+                    list.join(" and "),
+                    commands(pve.user(), &missing)
+                ),
+            );
+        }
+        Ok(())
+    }
+
+    /// Missing privileges by attribute and path.
+    fn missing(
+        &self,
+        permissions: &Permissions,
+    ) -> BTreeMap<&'static str, BTreeMap<String, BTreeSet<&'static str>>> {
+        let mut missing: BTreeMap<_, BTreeMap<String, BTreeSet<_>>> = BTreeMap::new();
+        for (ways, at) in &self.0 {
+            if ways.iter().any(|need| need.unmet(permissions).is_empty()) {
+                continue;
+            }
+            let Some(first) = ways.first() else { continue };
+            missing
+                .entry(*at)
+                .or_default()
+                .entry(first.path.clone())
+                .or_default()
+                .extend(first.unmet(permissions));
+        }
+        missing
+    }
+}
+
+impl Need {
+    fn new(path: String, privileges: Vec<&'static str>) -> Self {
+        Self { path, privileges }
+    }
+
+    fn unmet(&self, permissions: &Permissions) -> Vec<&'static str> {
+        self.privileges
+            .iter()
+            .copied()
+            .filter(|privilege| !permissions.has(&self.path, privilege))
+            .collect()
+    }
+}
+
+/// The lines that grant what is missing: privileges are granted by roles.
+fn commands(user: &str, missing: &BTreeMap<String, BTreeSet<&'static str>>) -> String {
+    let privileges: BTreeSet<&str> = missing.values().flatten().copied().collect();
+    let option = if user.contains('!') {
+        "--tokens"
+    } else {
+        "--users"
+    };
+    let mut lines = vec![format!(
+        "pveum role add PmovesExtra --privs \"{}\"",
+        join(&privileges, " ")
+    )];
+    lines.extend(
+        missing
+            .keys()
+            .map(|path| format!("pveum acl modify {path} {option} '{user}' --roles PmovesExtra")),
+    );
+    lines.join("\n")
+}
+
+fn join(words: &BTreeSet<&str>, separator: &str) -> String {
+    words.iter().copied().collect::<Vec<_>>().join(separator)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn permissions(json: &str) -> Permissions {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn what_is_missing_is_told_by_attribute_and_path() {
+        let wanted = Wanted::default()
+            .privileges("/vms", &["VM.Allocate", "VM.Audit"], "name")
+            .privilege("/storage/local", "Datastore.AllocateSpace", "os_disk");
+        let missing = wanted.missing(&permissions(r#"{"/vms":{"VM.Audit":1}}"#));
+        assert_eq!(missing["name"]["/vms"], BTreeSet::from(["VM.Allocate"]));
+        assert_eq!(
+            commands("a@pve!t", &missing["os_disk"]),
+            "pveum role add PmovesExtra --privs \"Datastore.AllocateSpace\"\n\
+             pveum acl modify /storage/local --tokens 'a@pve!t' --roles PmovesExtra"
+        );
+    }
+
+    #[test]
+    fn one_of_two_ways_is_enough() {
+        let wanted = |()| {
+            Wanted::default().either(
+                ("/nodes/pve1".into(), vec!["Sys.AccessNetwork"]),
+                ("/".into(), vec!["Sys.Audit", "Sys.Modify"]),
+                "url",
+            )
+        };
+        assert!(
+            wanted(())
+                .missing(&permissions(r#"{"/":{"Sys.Audit":0,"Sys.Modify":0}}"#))
+                .is_empty()
+        );
+        assert!(
+            !wanted(())
+                .missing(&permissions(r#"{"/":{"Sys.Audit":0}}"#))
+                .is_empty()
+        );
+    }
+}
