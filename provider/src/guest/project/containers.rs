@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(image: &str, digests: &[&str], expected: Expect) {
+    fn check(image: &str, digests: &[&str], expected: &Expect) {
         let digests: Vec<_> = digests.iter().map(|&text| text.to_owned()).collect();
         expected.assert_eq(&digest(image, &digests).unwrap_or_default());
     }
@@ -296,21 +296,25 @@ mod tests {
         check(
             "nginx:1",
             &["mirror:5000/nginx@sha256:a", "nginx@sha256:b"],
-            expect!["sha256:b"],
+            &expect!["sha256:b"],
         );
         check(
             "docker.io/library/nginx",
             &["nginx@sha256:b", "x@sha256:c"],
-            expect!["sha256:b"],
+            &expect!["sha256:b"],
         );
         check(
             "mirror:5000/nginx",
             &["x@sha256:a", "mirror:5000/nginx@sha256:b"],
-            expect!["sha256:b"],
+            &expect!["sha256:b"],
         );
-        check("nginx:1@sha256:b", &["nginx@sha256:b"], expect!["sha256:b"]);
-        check("renamed", &["nginx@sha256:b"], expect!["sha256:b"]);
-        check("renamed", &["nginx@sha256:b", "x@sha256:c"], expect![""]);
-        check("built", &[], expect![""]);
+        check(
+            "nginx:1@sha256:b",
+            &["nginx@sha256:b"],
+            &expect!["sha256:b"],
+        );
+        check("renamed", &["nginx@sha256:b"], &expect!["sha256:b"]);
+        check("renamed", &["nginx@sha256:b", "x@sha256:c"], &expect![""]);
+        check("built", &[], &expect![""]);
     }
 }

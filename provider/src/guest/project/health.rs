@@ -162,21 +162,21 @@ fn age(started_at: &str, now: f64) -> f64 {
     now - seconds
 }
 
-/// Waits until the services of a project are as wanted, and returns all of its containers.
+/// Waits until the services of a project are as wanted.
 pub async fn wait(
     guest: &impl Guest,
     pause: &impl Pause,
     project: &str,
     wanted: &BTreeMap<String, Wanted>,
     within: Duration,
-) -> Result<Vec<Container>> {
+) -> Result<()> {
     let deadline = Instant::now() + within;
     let script = look_script(project);
     let mut history = History::new();
     loop {
         let (containers, now) = parse_look(&run(guest, WHAT, &script).await?)?;
         let waiting_for = match verdict(&containers, wanted, &mut history, now) {
-            Verdict::Ready => return Ok(containers),
+            Verdict::Ready => return Ok(()),
             Verdict::Waiting(what) => what,
             Verdict::Failed {
                 service,
@@ -217,7 +217,7 @@ fn parse_look(text: &str) -> Result<(Vec<Container>, f64)> {
     let (mut containers, mut now) = (Vec::new(), None);
     for (is, value) in objects(WHAT, text)? {
         match is.as_str() {
-            "container" => containers.push(object::<Line>(WHAT, value)?.into()),
+            "container" => containers.push(object::<Line>(WHAT, &value)?.into()),
             _ => now = value["now"].as_f64(),
         }
     }

@@ -84,7 +84,7 @@ fn script(stacks: &[Known]) -> String {
     for (index, stack) in stacks.iter().enumerate() {
         let _ = writeln!(script, "stack {index} {} && {{", quote(&stack.directory));
         for (index, (path, sha256)) in stack.files.iter().enumerate() {
-            let _ = writeln!(script, "file {index} {} {}", quote(&sha256), quote(path));
+            let _ = writeln!(script, "file {index} {} {}", quote(sha256), quote(path));
         }
         script.push_str("private\n}\n");
     }
@@ -117,7 +117,17 @@ private() {
 "#;
 
 /// A container that goes away between `ps` and `inspect` makes the latter fail: one more try.
-const DOCKER: &str = r#"look() {
+///
+/// A call would start a daemon that was stopped while its socket listens; looking changes nothing.
+const DOCKER: &str = r#"docker() { timeout 20 docker "$@"; }
+stopped() {
+  state=$(systemctl show -p LoadState -p ActiveState --value docker.service 2>/dev/null | tr '\n' ' ')
+  case $state in
+  'loaded inactive '* | 'loaded failed '*) echo "docker.service: $state" >&2 ;;
+  *) return 1 ;;
+  esac
+}
+look() {
   containers=
   ids=$(docker ps -aq --no-trunc --filter label=com.docker.compose.project) || return
   [ -z "$ids" ] || containers=$(docker inspect -f "$template" $ids)
@@ -125,7 +135,7 @@ const DOCKER: &str = r#"look() {
 cd /
 if ! command -v docker >/dev/null; then
   echo '{"is":"absent"}'
-elif ! { look 2>/dev/null || look; }; then
+elif stopped || ! { look 2>/dev/null || look; }; then
   echo '{"is":"down"}'
 else
   docker version -f '{"is":"version","version":{{json .Server.Version}}}'
@@ -188,7 +198,7 @@ fn parse(stacks: &[Known], stdout: &str, stderr: &str) -> Result<HostRound> {
         let outside = || unexpected(WHAT, &is);
         match is.as_str() {
             "file" => {
-                let line: FileLine = object(WHAT, value)?;
+                let line: FileLine = object(WHAT, &value)?;
                 let known = stacks.get(line.stack).ok_or_else(outside)?;
                 let (path, _) = known.files.iter().nth(line.file).ok_or_else(outside)?;
                 let facts = &mut facts[line.stack];
@@ -198,12 +208,12 @@ fn parse(stacks: &[Known], stdout: &str, stderr: &str) -> Result<HostRound> {
                 facts.files.insert(path.clone(), Some(line.sha256));
             }
             "manifest" => {
-                let line: ManifestLine = object(WHAT, value)?;
+                let line: ManifestLine = object(WHAT, &value)?;
                 let private = private.get_mut(line.stack).ok_or_else(outside)?;
                 private.manifest = manifest::parse(&decode_text(WHAT, &line.content)?);
             }
             "private" => {
-                let line: PrivateLine = object(WHAT, value)?;
+                let line: PrivateLine = object(WHAT, &value)?;
                 let private = private.get_mut(line.stack).ok_or_else(outside)?;
                 private
                     .sums
@@ -211,14 +221,18 @@ fn parse(stacks: &[Known], stdout: &str, stderr: &str) -> Result<HostRound> {
             }
             "absent" => round.docker = Docker::Absent,
             "down" => {
-                let message = last_lines(stderr, 3);
+                let said = last_lines(stderr, 3);
+                let silent = || "no answer within 20 s".to_owned();
+                let message = Some(said)
+                    .filter(|said| !said.is_empty())
+                    .unwrap_or_else(silent);
                 round.docker = Docker::Down { message };
             }
-            "version" => engine = Some(object::<VersionLine>(WHAT, value)?.version),
-            "compose" => compose = Some(object::<VersionLine>(WHAT, value)?.version),
-            "container" => containers.push(Container::from(object::<Line>(WHAT, value)?)),
+            "version" => engine = Some(object::<VersionLine>(WHAT, &value)?.version),
+            "compose" => compose = Some(object::<VersionLine>(WHAT, &value)?.version),
+            "container" => containers.push(Container::from(object::<Line>(WHAT, &value)?)),
             "image" => {
-                let line: ImageLine = object(WHAT, value)?;
+                let line: ImageLine = object(WHAT, &value)?;
                 digests.insert(line.id, line.digests.unwrap_or_default());
             }
             "end" => ended = true,
