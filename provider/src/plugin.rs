@@ -144,7 +144,6 @@ struct Host {
 }
 
 /// Why the process ends.
-#[derive(Clone, Copy, PartialEq)]
 enum End {
     /// Core asked.
     Asked,

@@ -19,11 +19,14 @@ pub fn exact(float: f64) -> Option<Number> {
 /// Appends a number in the first form that holds it exactly.
 pub fn encode(number: &Number, out: &mut Vec<u8>) {
     let text = number.as_str();
-    let written = match (text.parse::<i64>(), text.parse::<u64>(), float(number)) {
-        (Ok(whole), ..) => encode::write_sint(out, whole).map(|_| ()),
-        (_, Ok(whole), _) => encode::write_uint(out, whole).map(|_| ()),
-        (.., Some(float)) => encode::write_f64(out, float),
-        _ => encode::write_str(out, text),
+    let written = if let Some(whole) = number.as_i64() {
+        encode::write_sint(out, whole).map(|_| ())
+    } else if let Ok(whole) = text.parse() {
+        encode::write_u64(out, whole)
+    } else if let Some(float) = float(number) {
+        encode::write_f64(out, float)
+    } else {
+        encode::write_str(out, text)
     };
     written.expect("memory takes all bytes");
 }
