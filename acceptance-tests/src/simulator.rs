@@ -15,12 +15,16 @@ pub mod machine;
 mod memory;
 mod network;
 mod params;
+mod pools;
 mod qemu;
+mod random;
 mod reply;
 mod rules;
 mod server;
 mod storage;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod world;
 
 use std::collections::BTreeMap;
@@ -31,13 +35,13 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use access::calls::random_uuid;
 use access::{Access, DOCKER_VM_ROLE, Entry as AclEntry, Token, User, privileges};
 pub use back_door::VmSummary;
 pub use faults::{Effect, Fault};
 pub use journal::{Entry, covers};
 use machine::Hypervisor;
 pub use memory::{MemoryHypervisor, MemoryMachine};
+use random::random_uuid;
 pub use storage::Storage;
 use world::{Node, Settings, State, World};
 

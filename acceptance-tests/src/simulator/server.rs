@@ -25,6 +25,7 @@ use super::params::{Params, Raw, Value, masked, read_form, read_json};
 use super::reply::{Fail, OtherBody, Outcome, respond};
 use super::rules::check;
 use super::storage::upload;
+use super::tasks::TaskOrder;
 use super::world::World;
 
 /// The largest body that is no upload.
@@ -76,7 +77,7 @@ struct Exchange {
     raw: Raw,
     who: Option<Who>,
     faulted: bool,
-    task_fails: Option<String>,
+    task_order: Option<TaskOrder>,
     agent_silent: bool,
 }
 
@@ -94,7 +95,7 @@ impl Exchange {
             raw: Raw::new(),
             who: None,
             faulted: false,
-            task_fails: None,
+            task_order: None,
             agent_silent: false,
         }
     }
@@ -165,7 +166,8 @@ impl Exchange {
                 Effect::DoThenAnswer { status, text } => instead = Some(Fail::bare(status, &text)),
                 Effect::DoThenDrop => instead = Some(Fail::Dropped),
                 Effect::Delay(time) => tokio::time::sleep(time).await,
-                Effect::TaskFails(text) => self.task_fails = Some(text),
+                Effect::TaskFails(text) => self.task_order = Some(TaskOrder::Fail(text)),
+                Effect::TaskWarns(text) => self.task_order = Some(TaskOrder::Warn(text)),
                 Effect::AgentSilent => self.agent_silent = true,
             }
         }
@@ -244,7 +246,7 @@ impl Exchange {
                     .collect(),
             ),
             upload: None,
-            task_fails: self.task_fails.take(),
+            task_order: self.task_order.take(),
             agent_silent: self.agent_silent,
         };
         if is_upload {
