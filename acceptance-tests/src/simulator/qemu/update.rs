@@ -12,6 +12,7 @@ use crate::simulator::machine::BoxFuture;
 use crate::simulator::reply::{Fail, Outcome, Reply};
 use crate::simulator::rules::formats::split_list;
 use crate::simulator::rules::set;
+use crate::simulator::storage::checksum::sha1;
 use crate::simulator::world::{LOCK_PATIENCE, State, World};
 
 const SETS: Allow = Allow::Any(
@@ -334,7 +335,7 @@ fn crypted(password: &str) -> String {
     if is_hash {
         password.to_owned()
     } else {
-        format!("$5$simulated${}", password.len())
+        format!("$5$simulated${}", sha1(password))
     }
 }
 

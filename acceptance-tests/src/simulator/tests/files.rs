@@ -114,14 +114,19 @@ async fn a_storage_without_the_content_type_refuses() {
     );
 }
 
-async fn upload(lab: &Lab, fields: &[(&'static str, String)], name: &'static str) -> super::Answer {
+async fn upload(
+    lab: &Lab,
+    fields: &[(&'static str, String)],
+    name: &'static str,
+    data: Vec<u8>,
+) -> super::Answer {
     let form = fields
         .iter()
         .cloned()
         .fold(reqwest::multipart::Form::new(), |form, (k, v)| {
             form.text(k, v)
         });
-    let part = reqwest::multipart::Part::bytes(b"seed".as_slice()).file_name(name);
+    let part = reqwest::multipart::Part::bytes(data).file_name(name);
     let form = form.part("filename", part);
     // The length has to be known, so the form is put together first.
     let kind = format!("multipart/form-data; boundary={}", form.boundary());
@@ -145,20 +150,33 @@ async fn an_uploaded_seed_reaches_the_machine() {
         &lab,
         &[content.clone(), sum.clone(), algorithm.clone()],
         "a.iso",
+        b"seed".to_vec(),
     )
     .await;
     assert_eq!(disordered.line(), "400 Bad Request");
     assert_eq!(
-        upload(&lab, &[content.clone()], "a.txt").await.body["errors"],
+        upload(
+            &lab,
+            std::slice::from_ref(&content),
+            "a.txt",
+            b"seed".to_vec()
+        )
+        .await
+        .body["errors"],
         json!({"filename": "wrong file extension"})
     );
     assert_eq!(
-        upload(&lab, &[("content", "snippets".to_owned())], "a.yaml")
-            .await
-            .body["errors"],
+        upload(
+            &lab,
+            &[("content", "snippets".to_owned())],
+            "a.yaml",
+            b"seed".to_vec()
+        )
+        .await
+        .body["errors"],
         json!({"content": "value 'snippets' does not have a value in the enumeration 'iso, vztmpl, import'"})
     );
-    let good = upload(&lab, &[content, algorithm, sum], "a.iso").await;
+    let good = upload(&lab, &[content, algorithm, sum], "a.iso", b"seed".to_vec()).await;
     let upid = good.body["data"].as_str().expect("it is a UPID");
     assert_eq!(lab.simulator.world.task_end(upid).await, "OK");
     assert_eq!(
@@ -192,4 +210,17 @@ async fn an_uploaded_seed_reaches_the_machine() {
     let path = "/nodes/pve1/storage/local/content/local:iso/a.iso";
     assert_eq!(lab.task("DELETE", path, json!(null)).await, "OK");
     assert!(lab.simulator.volumes().is_empty());
+}
+
+#[tokio::test]
+async fn an_upload_may_be_larger_than_any_other_body() {
+    let lab = Lab::new().await;
+    let data = vec![7; 3 << 20];
+    let answer = upload(&lab, &[("content", "iso".to_owned())], "big.iso", data).await;
+    let upid = answer.body["data"].as_str().expect("it is a UPID");
+    assert_eq!(lab.simulator.world.task_end(upid).await, "OK");
+    let content = lab
+        .get("/nodes/pve1/storage/local/content?content=iso")
+        .await;
+    assert_eq!(content[0]["size"], 3 << 20);
 }

@@ -267,7 +267,7 @@ async fn the_journal_has_every_call_and_no_secret() {
 
 #[tokio::test]
 async fn statistics_reach_the_resources_late() {
-    let lab = Lab::with(|options| options.resources_lag = Duration::from_secs(3600)).await;
+    let lab = Lab::with(|options| options.resources_lag = Duration::from_hours(1)).await;
     lab.task(
         "POST",
         "/nodes/pve1/qemu",
@@ -289,4 +289,57 @@ async fn statistics_reach_the_resources_late() {
     let late = lab.get("/cluster/resources?type=vm").await;
     assert_eq!(late[0]["name"], "a");
     assert_eq!(late[0]["status"], "stopped");
+}
+
+#[tokio::test]
+async fn a_token_may_be_bound_to_paths() {
+    let mut lab = Lab::new().await;
+    for vmid in [100, 101] {
+        assert_eq!(
+            lab.task("POST", "/nodes/pve1/qemu", json!({"vmid": vmid}))
+                .await,
+            "OK"
+        );
+    }
+    lab.token = lab
+        .simulator
+        .token_on(&[("/vms/100", "VM.Audit"), ("/storage", "Datastore.Audit")]);
+    assert_eq!(
+        lab.get("/nodes/pve1/qemu").await.as_array().map(Vec::len),
+        Some(1)
+    );
+    let foreign = lab
+        .call("GET", "/nodes/pve1/qemu/101/config", json!(null))
+        .await;
+    assert_eq!(
+        foreign.line(),
+        "403 Permission check failed (/vms/101, VM.Audit)"
+    );
+    let own = lab.get("/access/permissions?path=/vms/100").await;
+    assert_eq!(own, json!({"/vms/100": {"VM.Audit": 1}}));
+    assert_eq!(
+        lab.get("/nodes/pve1/storage")
+            .await
+            .as_array()
+            .map(Vec::len),
+        Some(2)
+    );
+}
+
+#[tokio::test]
+async fn a_connection_ends_after_a_hundred_requests() {
+    let lab = Lab::new().await;
+    let mut closed = Vec::new();
+    for number in 1..=101 {
+        let response = lab
+            .request("GET", "/version")
+            .send()
+            .await
+            .expect("there is an answer");
+        if response.headers().contains_key("connection") {
+            closed.push(number);
+        }
+        response.bytes().await.expect("the body comes");
+    }
+    assert_eq!(closed, [100]);
 }
