@@ -13,6 +13,7 @@ pub(crate) mod power;
 pub(crate) mod read;
 pub(crate) mod resize;
 pub(crate) mod spec;
+pub(crate) mod start;
 pub(crate) mod texts;
 pub(crate) mod update;
 

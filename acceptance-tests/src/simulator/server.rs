@@ -4,14 +4,15 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::{Body, to_bytes};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use percent_encoding::percent_decode_str;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -25,13 +26,17 @@ use super::params::{Params, Raw, Value, masked, read_form, read_json};
 use super::reply::{Fail, OtherBody, Outcome, respond};
 use super::rules::check;
 use super::storage::upload;
+use super::tasks::TaskOrder;
 use super::world::World;
+
+/// How long a connection stays open without a request.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// After so many requests a connection ends.
+const REQUESTS_PER_CONNECTION: u32 = 100;
 
 /// The largest body that is no upload.
 const MAX_BODY: u64 = 512 << 10;
-
-/// The largest upload.
-const MAX_UPLOAD: usize = 1 << 30;
 
 /// Serves until it is dropped, and all connections with it.
 pub(crate) async fn serve(listener: TcpListener, tls: TlsAcceptor, world: Arc<World>) {
@@ -46,8 +51,13 @@ pub(crate) async fn serve(listener: TcpListener, tls: TlsAcceptor, world: Arc<Wo
             let Ok(stream) = tls.accept(stream).await else {
                 return;
             };
-            let service = service_fn(move |request| answer(Arc::clone(&world), request));
-            let http = hyper::server::conn::http1::Builder::new();
+            let answered = AtomicU32::new(0);
+            let service = service_fn(move |request| {
+                let last = answered.fetch_add(1, Ordering::Relaxed) + 1 >= REQUESTS_PER_CONNECTION;
+                answer(Arc::clone(&world), request, last)
+            });
+            let mut http = hyper::server::conn::http1::Builder::new();
+            http.timer(TokioTimer::new()).header_read_timeout(IDLE);
             // A connection that ends early is the client's choice or an ordered fault.
             http.serve_connection(TokioIo::new(stream), service)
                 .await
@@ -59,10 +69,16 @@ pub(crate) async fn serve(listener: TcpListener, tls: TlsAcceptor, world: Arc<Wo
 async fn answer(
     world: Arc<World>,
     request: Request<Incoming>,
+    last: bool,
 ) -> Result<Response<Body>, io::Error> {
     // The work goes on when the client hangs up.
     let work = tokio::spawn(Exchange::new(world, &request).run(request.map(Body::new)));
-    let response = work.await.map_err(io::Error::other)?;
+    let mut response = work.await.map_err(io::Error::other)?;
+    if let Some(response) = response.as_mut().filter(|_| last) {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response.ok_or_else(|| io::Error::new(io::ErrorKind::ConnectionAborted, "dropped on order"))
 }
 
@@ -76,7 +92,7 @@ struct Exchange {
     raw: Raw,
     who: Option<Who>,
     faulted: bool,
-    task_fails: Option<String>,
+    task_order: Option<TaskOrder>,
     agent_silent: bool,
 }
 
@@ -94,7 +110,7 @@ impl Exchange {
             raw: Raw::new(),
             who: None,
             faulted: false,
-            task_fails: None,
+            task_order: None,
             agent_silent: false,
         }
     }
@@ -165,7 +181,8 @@ impl Exchange {
                 Effect::DoThenAnswer { status, text } => instead = Some(Fail::bare(status, &text)),
                 Effect::DoThenDrop => instead = Some(Fail::Dropped),
                 Effect::Delay(time) => tokio::time::sleep(time).await,
-                Effect::TaskFails(text) => self.task_fails = Some(text),
+                Effect::TaskFails(text) => self.task_order = Some(TaskOrder::Fail(text)),
+                Effect::TaskWarns(text) => self.task_order = Some(TaskOrder::Warn(text)),
                 Effect::AgentSilent => self.agent_silent = true,
             }
         }
@@ -244,22 +261,14 @@ impl Exchange {
                     .collect(),
             ),
             upload: None,
-            task_fails: self.task_fails.take(),
+            task_order: self.task_order.take(),
             agent_silent: self.agent_silent,
         };
         if is_upload {
             // The right to upload is asked before the file is read, and refused without a body.
             call.passes(&parsed.route.allow)
                 .map_err(|fail| Fail::bare(403, &fail.text()))?;
-            let request = Request::from_parts(
-                parts,
-                Body::new(axum::body::Body::from(
-                    to_bytes(body, MAX_UPLOAD)
-                        .await
-                        .map_err(|_| Fail::bare(400, "Bad Request"))?,
-                )),
-            );
-            let (fields, file) = upload::read(request).await?;
+            let (fields, file) = upload::read(Request::from_parts(parts, body)).await?;
             self.raw = fields;
             call.upload = Some(file);
         } else {

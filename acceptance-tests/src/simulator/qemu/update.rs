@@ -12,7 +12,8 @@ use crate::simulator::machine::BoxFuture;
 use crate::simulator::reply::{Fail, Outcome, Reply};
 use crate::simulator::rules::formats::split_list;
 use crate::simulator::rules::set;
-use crate::simulator::world::{LOCK_PATIENCE, State};
+use crate::simulator::storage::checksum::sha1;
+use crate::simulator::world::{LOCK_PATIENCE, State, World};
 
 const SETS: Allow = Allow::Any(
     "/vms/{vmid}",
@@ -242,11 +243,11 @@ impl Change {
     }
 
     /// Does it, under the lock file. What the log says comes back.
-    fn apply<'a>(&'a self, call: &'a Context) -> BoxFuture<'a, Result<Vec<String>, Fail>> {
+    fn apply<'a>(&'a self, world: &'a World) -> BoxFuture<'a, Result<Vec<String>, Fail>> {
         Box::pin(async move {
-            let _lock = call.world.lock_guest(self.vmid, LOCK_PATIENCE).await?;
+            let _lock = world.lock_guest(self.vmid, LOCK_PATIENCE).await?;
             let (log, attached) = {
-                let mut state = call.world.state();
+                let mut state = world.state();
                 self.check(&state)?;
                 let log = self.store(&mut state)?;
                 let runs = state
@@ -334,22 +335,13 @@ fn crypted(password: &str) -> String {
     if is_hash {
         password.to_owned()
     } else {
-        format!("$5$simulated${}", password.len())
+        format!("$5$simulated${}", sha1(password))
     }
-}
-
-/// What the change needs of its call.
-struct Context {
-    world: std::sync::Arc<crate::simulator::world::World>,
 }
 
 async fn put(call: Call) -> Outcome {
     let change = checked(&call)?;
-    change
-        .apply(&Context {
-            world: call.world.clone(),
-        })
-        .await?;
+    change.apply(&call.world).await?;
     Ok(Reply::null())
 }
 
@@ -375,11 +367,11 @@ async fn post(call: Call) -> Outcome {
     let reply = call.start_task("qmconfig", &vmid.to_string(), |worker| async move {
         worker.log(format!("update VM {vmid}: {}", settings.join(" ")));
         worker.takes(Duration::from_millis(500)).await?;
-        let context = Context {
-            world: worker.world.clone(),
-        };
-        let log = change.apply(&context).await.map_err(|fail| fail.text())?;
-        log.into_iter().for_each(|line| worker.log(line));
+        let log = change
+            .apply(&worker.world)
+            .await
+            .map_err(|fail| fail.text())?;
+        worker.log_all(log);
         Ok(())
     });
     let Some(delay) = call.params.number_opt("background_delay") else {
