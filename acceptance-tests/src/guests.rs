@@ -5,19 +5,23 @@
 //! network of their own without a way out but to the Debian mirror.
 
 mod agent;
+pub mod cd;
 mod disks;
 mod guest;
 mod image;
 mod lab;
 mod network;
 mod registry;
+mod requirements;
 mod rootfs;
 mod seed;
+pub mod shell;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 pub use lab::Lab;
+pub use network::Forward;
 pub use rootfs::Rootfs;
 
 /// Where file systems of guests are kept between runs, and what labs need while they run: `PMOVES_CACHE`, else
@@ -30,7 +34,9 @@ pub fn cache() -> PathBuf {
         return "/var/cache/pmoves".into();
     }
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
-    std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("pmoves")
+    std::env::var_os("XDG_CACHE_HOME")
+        .map_or_else(home, PathBuf::from)
+        .join("pmoves")
 }
 
 fn is_root() -> bool {

@@ -18,6 +18,7 @@ use super::disks::{self, Volumes};
 use super::guest::{Guest, Parts};
 use super::network::{Forward, Network};
 use super::registry::{self, Registry};
+use super::requirements;
 use super::rootfs::{self, Rootfs};
 use super::seed;
 use crate::simulator::machine::{BoxFuture, Hypervisor, Machine, Spec};
@@ -51,6 +52,14 @@ struct Inner {
 }
 
 impl Lab {
+    /// Tells whether this machine can run real guests.
+    ///
+    /// # Errors
+    /// The reason why not, in one sentence, with the way to get a missing program.
+    pub fn available() -> Result<(), String> {
+        requirements::check()
+    }
+
     /// Starts a lab whose guests boot from `rootfs`.
     ///
     /// # Errors
@@ -63,7 +72,11 @@ impl Lab {
         let lock = File::create(runs.join("lock")).map_err(failed)?;
         lock.lock().map_err(failed)?;
         sweep(&runs).await.map_err(failed)?;
-        let run = tempfile::Builder::new().prefix("lab-").tempdir_in(&runs).map_err(failed)?.keep();
+        let run = tempfile::Builder::new()
+            .prefix("lab-")
+            .tempdir_in(&runs)
+            .map_err(failed)?
+            .keep();
 
         let names = Names::of(rootfs)?;
         let registry = Registry::write(&run, rootfs).map_err(failed)?;
@@ -71,9 +84,15 @@ impl Lab {
         for (name, text) in SCRIPTS {
             std::fs::write(run.join(name), text).map_err(failed)?;
         }
-        let layered = Command::new("bash").args(["-c", LAYER, "layer.sh"]).arg(run.join("layer")).status().await;
+        let layered = Command::new("bash")
+            .args(["-c", LAYER, "layer.sh"])
+            .arg(run.join("layer"))
+            .status()
+            .await;
         if !layered.map_err(failed)?.success() {
-            return Err("cannot start the lab: the layer of its guests could not be written".to_owned());
+            return Err(
+                "cannot start the lab: the layer of its guests could not be written".to_owned(),
+            );
         }
 
         let mut janitor = Command::new("bash")
@@ -88,17 +107,36 @@ impl Lab {
             .spawn()
             .map_err(failed)?;
         let init = first_number(janitor.stdout.take()).await;
-        let init = init.ok_or_else(|| format!("the lab did not start:\n{}", rootfs::tail(&run.join("lab.log"))))?;
+        let init = init.ok_or_else(|| {
+            format!(
+                "the lab did not start:\n{}",
+                rootfs::tail(&run.join("lab.log"))
+            )
+        })?;
         let network = Network::of_process(init).map_err(failed)?;
         let mut egress = Vec::new();
         for (on, name, port) in names.egress {
-            egress.push(Forward::out(&network, SocketAddr::from((on, port)), (name, port)).await.map_err(failed)?);
+            egress.push(
+                Forward::out(&network, SocketAddr::from((on, port)), (name, port))
+                    .await
+                    .map_err(failed)?,
+            );
         }
         registry.fill(&network, rootfs).await?;
         let volumes = Arc::new(Mutex::new(Volumes::new(run.clone())));
         let rootfs = rootfs.clone();
         let guests = Mutex::default();
-        Ok(Self(Arc::new(Inner { run, rootfs, init, network, registry, volumes, guests, _egress: egress, janitor })))
+        Ok(Self(Arc::new(Inner {
+            run,
+            rootfs,
+            init,
+            network,
+            registry,
+            volumes,
+            guests,
+            _egress: egress,
+            janitor,
+        })))
     }
 
     /// Ends the lab and returns when nothing of it is left.
@@ -132,7 +170,10 @@ impl Lab {
         let lab = &self.0;
         let failed = |error: io::Error| format!("cannot start VM {}: {error}", spec.vmid);
         let mut guests = lab.guests.lock().await;
-        if guests.get(&spec.vmid).is_some_and(|guest| guest.is_running()) {
+        if guests
+            .get(&spec.vmid)
+            .is_some_and(|guest| guest.is_running())
+        {
             return Err(format!("VM {} already running", spec.vmid));
         }
         let directory = lab.run.join("guests").join(spec.vmid.to_string());
@@ -144,7 +185,10 @@ impl Lab {
         let mut with_docker = false;
         for disk in &spec.disks {
             if disks::is_boot_disk(disk, &spec) {
-                with_docker = disk.image.as_deref().is_some_and(|image| image.contains("docker"));
+                with_docker = disk
+                    .image
+                    .as_deref()
+                    .is_some_and(|image| image.contains("docker"));
             } else {
                 lines += &disks::line(&lab.volumes.lock().await.attach(spec.vmid, disk).await?);
                 slots.insert(disk.slot.clone(), disk.volume.clone());
@@ -157,7 +201,11 @@ impl Lab {
         if spec.agent {
             std::fs::create_dir(&channel).map_err(failed)?;
         }
-        let console = File::options().create(true).append(true).open(directory.join("console.log")).map_err(failed)?;
+        let console = File::options()
+            .create(true)
+            .append(true)
+            .open(directory.join("console.log"))
+            .map_err(failed)?;
         let mut lower = vec![lab.run.join("layer")];
         lower.extend(lab.rootfs.layers(with_docker));
         let lower: Vec<&str> = lower.iter().filter_map(|layer| layer.to_str()).collect();
@@ -166,7 +214,11 @@ impl Lab {
             .args(["--mount", "--net", "--pid", "bash"])
             .arg(lab.run.join("guest.sh"))
             .args([&lab.run, &directory])
-            .args([spec.vmid.to_string(), spec.memory_mib.to_string(), lower.join(":")])
+            .args([
+                spec.vmid.to_string(),
+                spec.memory_mib.to_string(),
+                lower.join(":"),
+            ])
             .args(spec.nics.iter().flat_map(|nic| [&nic.mac, &nic.bridge]))
             .current_dir("/")
             .stdin(Stdio::null())
@@ -226,15 +278,22 @@ impl Names {
     fn of(rootfs: &Rootfs) -> Result<Self, String> {
         let mut egress: Vec<(Ipv4Addr, String, u16)> = Vec::new();
         for mirror in rootfs.mirrors() {
-            let url = reqwest::Url::parse(mirror).map_err(|error| format!("apt's mirror {mirror}: {error}"))?;
+            let url = reqwest::Url::parse(mirror)
+                .map_err(|error| format!("apt's mirror {mirror}: {error}"))?;
             let name = url.host_str().unwrap_or_default().to_owned();
             let port = url.port_or_known_default().unwrap_or(80);
-            if !egress.iter().any(|(_, known, at)| *known == name && *at == port) {
+            if !egress
+                .iter()
+                .any(|(_, known, at)| *known == name && *at == port)
+            {
                 let last = u8::try_from(egress.len() + 2).expect("there are two mirrors at most");
                 egress.push((Ipv4Addr::new(198, 51, 100, last), name, port));
             }
         }
-        Ok(Self { registry: registry::HOST, egress })
+        Ok(Self {
+            registry: registry::HOST,
+            egress,
+        })
     }
 
     /// For the lab's own name server, and for the guests that have none: `/etc/hosts`, and what cloud-init makes it of.
@@ -246,7 +305,10 @@ impl Names {
         std::fs::write(run.join("names"), &names)?;
         let etc = run.join("layer/etc");
         std::fs::create_dir_all(etc.join("cloud/templates"))?;
-        std::fs::write(etc.join("hosts"), format!("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n{names}"))?;
+        std::fs::write(
+            etc.join("hosts"),
+            format!("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n{names}"),
+        )?;
         let template = "etc/cloud/templates/hosts.debian.tmpl";
         let text = std::fs::read_to_string(rootfs.file(template))? + &names;
         std::fs::write(run.join("layer").join(template), text)
@@ -257,7 +319,9 @@ impl Names {
 fn insert_cd(guest: &Path, image: Option<&[u8]>) -> Result<(), String> {
     let seeds = guest.join("upper/var/lib/cloud/seed");
     rootfs::remove(&seeds)?;
-    let Some(files) = image.map(seed::files).transpose()?.flatten() else { return Ok(()) };
+    let Some(files) = image.map(seed::files).transpose()?.flatten() else {
+        return Ok(());
+    };
     let failed = |error| format!("cannot write the seed: {error}");
     std::fs::create_dir_all(seeds.join("nocloud")).map_err(failed)?;
     for (name, bytes) in files {
@@ -282,7 +346,12 @@ async fn sweep(runs: &Path) -> io::Result<()> {
             continue;
         }
         let script = SCRIPTS[0].1;
-        Command::new("bash").args(["-c", script, "janitor.sh", "--sweep"]).arg(&run).current_dir("/").status().await?;
+        Command::new("bash")
+            .args(["-c", script, "janitor.sh", "--sweep"])
+            .arg(&run)
+            .current_dir("/")
+            .status()
+            .await?;
     }
     Ok(())
 }
