@@ -10,6 +10,7 @@ mod disks;
 mod guest;
 mod image;
 mod lab;
+mod names;
 mod network;
 mod registry;
 mod requirements;
@@ -37,6 +38,16 @@ pub fn cache() -> PathBuf {
     std::env::var_os("XDG_CACHE_HOME")
         .map_or_else(home, PathBuf::from)
         .join("pmoves")
+}
+
+/// Whether a guest can grow an ext4 file system that is mounted. Linux wants `CAP_SYS_RESOURCE` for it
+/// (fs/ext4/ioctl.c, `ext4_resize_begin`), which root of a container or sandbox may lack; unmounted it always grows.
+pub fn can_grow_mounted_ext4() -> bool {
+    const SYS_RESOURCE: u64 = 1 << 24;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let held = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    held.and_then(|held| u64::from_str_radix(held.trim(), 16).ok())
+        .is_some_and(|held| held & SYS_RESOURCE != 0)
 }
 
 fn is_root() -> bool {

@@ -85,10 +85,8 @@ async fn check(options: Options) -> Result<(), String> {
 
 async fn boot(lab: &Lab, number: u8, started: Instant) -> Result<Arc<dyn Machine>, String> {
     let say = |what: &str| {
-        eprintln!(
-            "{:5.1} s  guest {number}: {what}",
-            started.elapsed().as_secs_f32()
-        )
+        let seconds = started.elapsed().as_secs_f32();
+        eprintln!("{seconds:5.1} s  guest {number}: {what}");
     };
     let machine = lab.start(spec(number)).await?;
     say("started");

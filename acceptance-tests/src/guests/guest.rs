@@ -86,7 +86,7 @@ impl Guest {
 }
 
 /// How a guest ended: reboot(2) in a PID namespace ends it with one of two signals, which its parents pass on
-/// (Linux kernel/pid_namespace.c, reboot_pid_ns), as a signal or as a shell's exit code.
+/// (Linux `kernel/pid_namespace.c`, `reboot_pid_ns`), as a signal or as a shell's exit code.
 fn end_of(status: ExitStatus) -> Exit {
     match status.signal().or(status.code().map(|code| code - 128)) {
         Some(1) => Exit::Reboot,

@@ -197,11 +197,11 @@ mod tests {
                 )
             })
             .collect();
-        expect![[r#"
+        expect![[r"
             demo/web:1 3 blobs sha256:8625f404a2bb82e467565133b5c6ba8679a8d85ba9421ef9e1184e83fdb37aca
             demo/web:2 3 blobs sha256:371ba7713caf82deb0bbdc7f59574275b02e6109606e4cedeb834b05eb5ea7ee
             demo/worker:1 2 blobs sha256:d5cd332cfe8eea55d83b01622ce2f570b620a6d3e7d3e1f7e92613ff96394852
-        "#]]
+        "]]
         .assert_eq(&text.concat());
     }
 }

@@ -84,7 +84,7 @@ impl Rootfs {
         tick.tick().await;
         loop {
             tokio::select! {
-                built = &mut build => return built.map_err(|panic| panic.to_string())?,
+                done = &mut build => return done.map_err(|panic| panic.to_string())?,
                 _ = tick.tick() => eprintln!("  … {} s", started.elapsed().as_secs()),
             }
         }

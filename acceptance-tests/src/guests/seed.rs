@@ -1,4 +1,4 @@
-//! Reads the files of a NoCloud seed out of its ISO 9660 image, since the kernel of the machine may not mount one.
+//! Reads the files of a `NoCloud` seed out of its ISO 9660 image, since the kernel of the machine may not mount one.
 //!
 //! Reads the root directory only, by its Joliet names where it has them. No Rock Ridge, no multi-extent files.
 
@@ -24,17 +24,16 @@ pub(crate) fn files(image: &[u8]) -> Result<Option<BTreeMap<String, Vec<u8>>>, S
             root = Some((&descriptor[156..190], joliet));
         }
         match descriptor[0] {
-            1 => {
-                label = String::from_utf8_lossy(&descriptor[40..72])
-                    .trim_end_matches([' ', '\0'])
-                    .to_owned()
-            }
+            1 => label = String::from_utf8_lossy(&descriptor[40..72]).into_owned(),
             255 => break,
             _ => {}
         }
     }
     let (root, joliet) = root.ok_or("the CD image has no root directory")?;
-    if !label.eq_ignore_ascii_case("cidata") {
+    if !label
+        .trim_end_matches([' ', '\0'])
+        .eq_ignore_ascii_case("cidata")
+    {
         return Ok(None);
     }
     let directory = extent(image, root)?;
