@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 
-use super::containers::{Container, Line, TEMPLATE, digest};
+use super::containers::{Container, SHOW, Seen, TEMPLATE};
 use super::manifest::{self, Manifest};
 use super::shell::{START, decode, decode_text, last_lines, object, objects, unexpected};
 use super::{PRIVATE, Result};
@@ -80,7 +80,7 @@ pub async fn round(guest: &impl Guest, stacks: &[Known]) -> Result<HostRound> {
 
 /// Prints objects only, and names stacks and files by their index: nothing needs escaping.
 fn script(stacks: &[Known]) -> String {
-    let mut script = format!("{START}{FUNCTIONS}");
+    let mut script = format!("{START}{SHOW}{FUNCTIONS}");
     for (index, stack) in stacks.iter().enumerate() {
         let _ = writeln!(script, "stack {index} {} && {{", quote(&stack.directory));
         for (index, (path, sha256)) in stack.files.iter().enumerate() {
@@ -141,10 +141,7 @@ else
   docker version -f '{"is":"version","version":{{json .Server.Version}}}'
   compose=$(docker compose version --short 2>/dev/null | tr -cd '0-9A-Za-z.+~_-')
   printf '{"is":"compose","version":"%s"}\n' "$compose"
-  printf '%s\n' "$containers"
-  images=$(printf '%s\n' "$containers" | sed -n 's/^{"is":"container","image":"\([^"]*\)".*/\1/p' | sort -u)
-  # An image that was removed by force is not found; the others are printed.
-  [ -z "$images" ] || docker image inspect -f '{"is":"image","id":{{json .Id}},"digests":{{json .RepoDigests}}}' $images 2>/dev/null
+  show
 fi
 echo '{"is":"end"}'
 "#;
@@ -175,12 +172,6 @@ struct VersionLine {
     version: String,
 }
 
-#[derive(Deserialize)]
-struct ImageLine {
-    id: String,
-    digests: Option<Vec<String>>,
-}
-
 /// What the lines about one stack say of files that only the guest knows.
 #[derive(Clone, Default)]
 struct Private {
@@ -192,7 +183,7 @@ fn parse(stacks: &[Known], stdout: &str, stderr: &str) -> Result<HostRound> {
     let mut round = HostRound::default();
     let mut facts: Vec<_> = stacks.iter().map(untouched).collect();
     let mut private = vec![Private::default(); stacks.len()];
-    let (mut containers, mut digests) = (Vec::new(), BTreeMap::new());
+    let mut seen = Seen::default();
     let (mut engine, mut compose, mut ended) = (None, None, false);
     for (is, value) in objects(WHAT, stdout)? {
         let outside = || unexpected(WHAT, &is);
@@ -230,12 +221,8 @@ fn parse(stacks: &[Known], stdout: &str, stderr: &str) -> Result<HostRound> {
             }
             "version" => engine = Some(object::<VersionLine>(WHAT, &value)?.version),
             "compose" => compose = Some(object::<VersionLine>(WHAT, &value)?.version),
-            "container" => containers.push(Container::from(object::<Line>(WHAT, &value)?)),
-            "image" => {
-                let line: ImageLine = object(WHAT, &value)?;
-                digests.insert(line.id, line.digests.unwrap_or_default());
-            }
             "end" => ended = true,
+            _ if seen.take(WHAT, &is, &value)? => {}
             _ => return Err(outside().into()),
         }
     }
@@ -250,9 +237,7 @@ fn parse(stacks: &[Known], stdout: &str, stderr: &str) -> Result<HostRound> {
         facts.private_changed = private.changed();
         round.stacks.insert(known.project.clone(), facts);
     }
-    for mut container in containers {
-        let known = digests.get(&container.image_id);
-        container.digest = known.and_then(|known| digest(&container.image_ref, known));
+    for container in seen.finish() {
         let facts = round.stacks.entry(container.project.clone()).or_default();
         facts.containers.push(container);
     }

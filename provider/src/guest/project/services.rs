@@ -65,7 +65,7 @@ pub struct Recorded {
     pub image_label: String,
 }
 
-/// What to record of the containers of a round right after an up that succeeded.
+/// What to record right after an up that succeeded.
 pub fn record(containers: &[Container]) -> BTreeMap<String, Recorded> {
     let label = |service: &str| {
         let mut own = containers

@@ -226,11 +226,14 @@ fn look(status: &str) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn the_wait_ends_when_all_is_up() {
-    let guest = Answers::new([&look("created"), &look("created"), &look("running")]);
+    let image = r#"{"is":"image","id":"i","digests":["r@sha256:d"]}"#;
+    let up = format!("{}{image}", look("running"));
+    let guest = Answers::new([&look("created"), &look("created"), &up]);
     let within = Duration::from_mins(1);
-    wait(&guest, &Sleep, "p", &wanted(&["web"]), within)
+    let containers = wait(&guest, &Sleep, "p", &wanted(&["web"]), within)
         .await
         .unwrap();
+    assert_eq!(containers[0].digest.as_deref(), Some("sha256:d"));
     assert_eq!(guest.asked.lock().unwrap().len(), 3);
 }
 
