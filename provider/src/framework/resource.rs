@@ -38,7 +38,7 @@ pub struct State<M> {
 
 /// One kind of thing that practitioners manage.
 pub trait Resource: Send + Sync + 'static {
-    /// The name of the type without the provider's prefix.
+    /// The name of the type, with the provider's prefix.
     const NAME: &'static str;
     /// What the provider makes of its configuration.
     type Client: Send + Sync;
@@ -145,7 +145,7 @@ pub struct Outcome {
 
 /// A resource whose model is erased: all values are [`Value`]s of its schema.
 pub trait AnyResource<C>: Send + Sync {
-    /// The name of the type without the provider's prefix.
+    /// The name of the type, with the provider's prefix.
     fn name(&self) -> &'static str;
     /// Its schema.
     fn schema(&self) -> &Schema;
@@ -270,7 +270,7 @@ impl<R: Resource> Erased<R> {
             .find_map(|key| subject.get(key).as_str())
             .map(|name| format!(" {name:?}"))
             .unwrap_or_default();
-        let summary = format!("Cannot {verb} pmoves_{}{name}", R::NAME);
+        let summary = format!("Cannot {verb} {}{name}", R::NAME);
         let with_hint = |detail: String| match &failure.hint {
             Some(hint) => format!("{detail}\n\nHint: {hint}"),
             None => detail,
@@ -278,8 +278,8 @@ impl<R: Resource> Erased<R> {
         for (param, why) in &failure.rejected {
             let path = self.schema.path_of_param(param);
             let detail = match &path {
-                Some(_) => format!("Proxmox VE refuses this value: {}", why.trim()),
-                None => format!("Proxmox VE refuses {param}: {}", why.trim()),
+                Some(_) => why.clone(),
+                None => format!("{param}: {why}"),
             };
             found.error(path, summary.clone(), with_hint(detail));
         }

@@ -38,7 +38,7 @@ use crate::{
 pub struct StackResource;
 
 impl Resource for StackResource {
-    const NAME: &'static str = "stack";
+    const NAME: &'static str = "pmoves_stack";
     type Client = Cluster;
     type Model = Stack;
 

@@ -105,7 +105,7 @@ impl Provider for Sample {
 }
 
 impl Resource for ThingResource {
-    const NAME: &'static str = "thing";
+    const NAME: &'static str = "pmoves_thing";
     type Client = String;
     type Model = Thing;
 

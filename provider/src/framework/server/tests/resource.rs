@@ -146,7 +146,7 @@ async fn a_create_that_made_nothing_leaves_nothing() {
     check_apply(config, Json::Null, expect![[r#"
         null
 
-        ERROR /AttributeName("labels") Cannot create pmoves_thing "refused": Proxmox VE refuses this value: bad tag
+        ERROR /AttributeName("labels") Cannot create pmoves_thing "refused": bad tag
     "#]]).await;
 }
 
