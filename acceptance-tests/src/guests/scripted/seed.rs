@@ -13,7 +13,10 @@ const SECTOR: usize = 2048;
 pub(super) fn files(iso: &[u8]) -> Result<HashMap<String, String>, String> {
     let (descriptor, joliet) = descriptor(iso)?;
     let label = name(&descriptor[40..72], joliet);
-    if !label.trim().eq_ignore_ascii_case("cidata") {
+    if !label
+        .trim_matches([' ', '\0'])
+        .eq_ignore_ascii_case("cidata")
+    {
         return Err(format!("the volume is called {label:?}, not cidata"));
     }
     let root = &descriptor[156..190];

@@ -85,6 +85,8 @@ const HIDDEN: &[&str] = &[
     "vzdump",
     "snap",
     "fuser",
+    // Container images of Debian forbid every start with it.
+    "policy-rc.d",
 ];
 
 /// What this machine lacks, in one sentence.

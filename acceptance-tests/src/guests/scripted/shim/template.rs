@@ -28,6 +28,9 @@ pub(super) fn expand(template: &str, data: &Value, strict: bool) -> Result<Strin
     Ok(out)
 }
 
+/// Pointers in the Engine's types, which its JSON leaves out when they are nil.
+const OMITTED: [&str; 2] = ["Health", "Healthcheck"];
+
 struct Scope<'a> {
     root: &'a Value,
     strict: bool,
@@ -123,6 +126,11 @@ impl Scope<'_> {
         for key in path {
             match value.get(key) {
                 Some(inner) => value = inner,
+                None if OMITTED.contains(&key.as_str())
+                    && path.ends_with(std::slice::from_ref(key)) =>
+                {
+                    return Ok(Value::Null);
+                }
                 None if self.strict => {
                     return Err(format!(
                         "executing \"\" at <.{}>: map has no entry for key \"{key}\"",

@@ -115,7 +115,7 @@ fn container(container: &Container, now: u64) -> Value {
         .first()
         .cloned()
         .unwrap_or_else(|| "/entrypoint".to_owned());
-    json!({
+    let mut value = json!({
         "Id": container.id, "Name": format!("/{}", container.name), "Created": rfc3339(container.created),
         "Path": command, "Args": container.command.iter().skip(1).collect::<Vec<_>>(),
         "Image": container.image_id, "Driver": "overlay2", "Platform": "linux",
@@ -123,10 +123,6 @@ fn container(container: &Container, now: u64) -> Value {
         "Config": {
             "Image": container.image, "Labels": container.labels, "Env": container.env, "Cmd": container.command,
             "Hostname": &container.id[..12.min(container.id.len())], "Tty": false,
-            "Healthcheck": container.health.as_ref().map(|health| json!({
-                "Test": health.test, "Interval": health.interval * 1_000_000, "Timeout": health.timeout * 1_000_000,
-                "Retries": health.retries, "StartPeriod": health.start_period * 1_000_000,
-            })),
         },
         "HostConfig": {
             "RestartPolicy": {"Name": container.restart, "MaximumRetryCount": container.max_retries},
@@ -141,7 +137,14 @@ fn container(container: &Container, now: u64) -> Value {
                 "Gateway": "172.18.0.1", "Aliases": [container.labels.get("com.docker.compose.service")],
             }))).collect::<Map<_, _>>(),
         },
-    })
+    });
+    if let Some(health) = &container.health {
+        value["Config"]["Healthcheck"] = json!({
+            "Test": health.test, "Interval": health.interval * 1_000_000, "Timeout": health.timeout * 1_000_000,
+            "Retries": health.retries, "StartPeriod": health.start_period * 1_000_000,
+        });
+    }
+    value
 }
 
 fn state(container: &Container, live: &Live, now: u64) -> Value {
