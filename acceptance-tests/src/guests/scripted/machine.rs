@@ -110,7 +110,7 @@ impl ScriptedMachine {
 
     pub(super) fn set_scenario(&self, scenario: &Scenario) {
         *lock(&self.scenario) = scenario.clone();
-        self.post(json!({"id": 0, "scenario": scenario}));
+        self.post(&json!({"id": 0, "scenario": scenario}));
     }
 
     pub(super) async fn sh(&self, command: &str) -> Result<Output, String> {
@@ -124,7 +124,7 @@ impl ScriptedMachine {
         })
     }
 
-    fn post(&self, line: Value) {
+    fn post(&self, line: &Value) {
         if let Some(lines) = &*lock(&self.lines) {
             // A guest that has ended reads nothing; whoever asked learns it from `ended`.
             let _ = lines.send(format!("{line}\n"));
@@ -136,7 +136,7 @@ impl ScriptedMachine {
         request["id"] = id.into();
         let (answer, answered) = oneshot::channel();
         lock(&self.waiting).insert(id, answer);
-        self.post(request);
+        self.post(&request);
         let mut ended = self.ended.clone();
         tokio::select! {
             answer = answered => answer.ok(),
@@ -185,7 +185,7 @@ impl Machine for ScriptedMachine {
     fn powerdown(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             if !lock(&self.scenario).ignores_powerdown {
-                self.post(json!({"id": 0, "powerdown": true}));
+                self.post(&json!({"id": 0, "powerdown": true}));
             }
         })
     }
@@ -201,12 +201,12 @@ impl Machine for ScriptedMachine {
     }
 
     fn resized(&self, slot: &str, bytes: u64) -> BoxFuture<'_, ()> {
-        self.post(json!({"id": 0, "resized": {"slot": slot, "bytes": bytes}}));
+        self.post(&json!({"id": 0, "resized": {"slot": slot, "bytes": bytes}}));
         Box::pin(std::future::ready(()))
     }
 
     fn attached(&self, disk: Disk) -> BoxFuture<'_, ()> {
-        self.post(json!({"id": 0, "attached": disk_json(&disk)}));
+        self.post(&json!({"id": 0, "attached": disk_json(&disk)}));
         Box::pin(std::future::ready(()))
     }
 }

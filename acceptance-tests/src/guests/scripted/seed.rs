@@ -1,4 +1,4 @@
-//! Reads the files of a NoCloud seed: the root directory of an ISO 9660 image.
+//! Reads the files of a `NoCloud` seed: the root directory of an ISO 9660 image.
 //!
 //! Does not descend into directories and reads no extents beyond the first; a seed has neither.
 
@@ -125,13 +125,13 @@ mod tests {
             record[2..6].copy_from_slice(&extent.to_le_bytes());
             record[10..14].copy_from_slice(&size.to_le_bytes());
             record[25] = flags;
-            record[32] = u8::try_from(name.len()).unwrap();
+            record[32] = u8::try_from(name.len()).expect("it is short");
             record.extend(name);
-            if name.len() % 2 == 0 {
+            if name.len().is_multiple_of(2) {
                 record.push(0);
             }
             record.extend(system_use);
-            record[0] = u8::try_from(record.len()).unwrap();
+            record[0] = u8::try_from(record.len()).expect("it is short");
             record
         };
         let mut iso = vec![0; 21 * SECTOR];

@@ -73,7 +73,7 @@ impl Agent {
 
     fn run(&mut self, root: &Root, command: &str, args: &Value) -> Result<Value, Error> {
         match command {
-            "guest-ping" | "guest-fstrim" => Ok(json!({})),
+            "guest-ping" | "guest-fstrim" | "guest-file-flush" => Ok(json!({})),
             "guest-info" => Ok(info()),
             "guest-sync" | "guest-sync-delimited" => Ok(args["id"].clone()),
             "guest-get-osinfo" => Ok(osinfo(root)),
@@ -94,7 +94,6 @@ impl Agent {
             "guest-file-open" => self.files.open(root, args),
             "guest-file-read" => self.files.read(args),
             "guest-file-write" => self.files.write(args),
-            "guest-file-flush" => Ok(json!({})),
             "guest-file-close" => self.files.close(args),
             "guest-set-user-password" => set_password(root, args),
             "guest-shutdown" => {

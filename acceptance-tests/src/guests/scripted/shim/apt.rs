@@ -39,6 +39,7 @@ pub(super) fn get(root: &Root, args: &[String]) -> Reply {
 }
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 struct Options {
     yes: bool,
     simulate: bool,
@@ -54,7 +55,7 @@ impl Options {
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "-y" | "--yes" | "--assume-yes" | "-qqy" | "-qy" | "-yq" | "-yqq" => {
-                    options.yes = true
+                    options.yes = true;
                 }
                 "-s" | "--simulate" | "--dry-run" => options.simulate = true,
                 "--allow-change-held-packages" => options.allow_held = true,
@@ -236,9 +237,10 @@ pub(super) fn mark(root: &Root, args: &[String]) -> Reply {
                 }
                 Some(package) => {
                     package.hold = hold;
-                    reply.out.push_str(&match hold {
-                        true => format!("{name} set on hold.\n"),
-                        false => format!("Canceled hold on {name}.\n"),
+                    reply.out.push_str(&if hold {
+                        format!("{name} set on hold.\n")
+                    } else {
+                        format!("Canceled hold on {name}.\n")
                     });
                 }
                 None => return Reply::fail(100, format!("E: Unable to locate package {name}")),

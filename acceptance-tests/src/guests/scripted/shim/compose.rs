@@ -1,5 +1,6 @@
 //! The Compose plugin, version 2.26.1, over the stand-in Engine.
 
+mod down;
 mod interpolate;
 mod normal;
 mod project;
@@ -51,14 +52,14 @@ pub(super) fn run(root: &Root, args: &[String]) -> Reply {
         "config" | "convert" => show::config(root, &global, args),
         "up" => with_engine(root, || up::up(root, &global, args, true)),
         "create" => with_engine(root, || up::up(root, &global, args, false)),
-        "down" => with_engine(root, || up::down(root, &global, args)),
-        "pull" => with_engine(root, || up::pull(root, &global, args)),
+        "down" => with_engine(root, || down::down(root, &global, args)),
+        "pull" => with_engine(root, || down::pull(root, &global, args)),
         "ps" => with_engine(root, || show::ps(root, &global, args)),
         "ls" => with_engine(root, || show::ls(root, args)),
         "logs" => with_engine(root, || show::logs(root, &global, args)),
         "images" => with_engine(root, || show::ps(root, &global, args)),
         "stop" | "start" | "restart" | "kill" | "rm" => {
-            with_engine(root, || up::each(root, &global, command, args))
+            with_engine(root, || down::each(root, &global, command, args))
         }
         "build" | "pause" | "unpause" => Reply::default(),
         other => Reply::fail(
@@ -97,9 +98,10 @@ fn global(args: &[String]) -> Result<(Global, &[String]), Reply> {
             None => (arg.as_str(), None),
         };
         rest = &rest[1..];
-        let mut value = || match &joined {
-            Some(value) => value.clone(),
-            None => {
+        let mut value = || {
+            if let Some(value) = &joined {
+                value.clone()
+            } else {
                 let value = rest.first().cloned().unwrap_or_default();
                 rest = rest.get(1..).unwrap_or_default();
                 value

@@ -223,7 +223,7 @@ fn make(root: &Root, name: &str, args: &[String]) -> Reply {
             "-U" => uuid = Some(next()),
             "-F" | "-f" => force = true,
             "-m" | "-E" | "-O" | "-i" | "-N" | "-b" | "-T" | "-n" | "-l" | "-d" | "-I" => {
-                drop(next())
+                drop(next());
             }
             other if other.starts_with('-') => {}
             other => device = Some(other.to_owned()),

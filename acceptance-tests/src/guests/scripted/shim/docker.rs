@@ -27,7 +27,7 @@ pub(super) fn run(root: &Root, args: &[String]) -> Reply {
                 return Reply::ok(format!("Docker version {VERSION}, build a72d7cd\n"));
             }
             "--config" | "-H" | "--host" | "-c" | "--context" | "-l" | "--log-level" => {
-                args = args.get(2..).unwrap_or_default()
+                args = args.get(2..).unwrap_or_default();
             }
             _ => args = &args[1..],
         }

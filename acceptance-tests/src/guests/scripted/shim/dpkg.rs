@@ -184,16 +184,17 @@ fn statuses(root: &Root, names: &[String]) -> Reply {
     let packages = packages(root);
     let mut reply = Reply::default();
     for name in names {
-        match packages.get(name) {
-            Some(package) => reply.out.push_str(&format!(
+        if let Some(package) = packages.get(name) {
+            reply.out.push_str(&format!(
                 "Package: {name}\nStatus: {}\nArchitecture: amd64\nVersion: {}\n\n",
                 package.status(),
                 package.version
-            )),
-            None => {
-                reply.code = 1;
-                reply.err.push_str(&format!("dpkg-query: package '{name}' is not installed and no information is available\n"));
-            }
+            ));
+        } else {
+            reply.code = 1;
+            reply.err.push_str(&format!(
+                "dpkg-query: package '{name}' is not installed and no information is available\n"
+            ));
         }
     }
     reply

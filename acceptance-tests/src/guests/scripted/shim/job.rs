@@ -10,6 +10,7 @@ use super::{Reply, Root, agent, unit};
 const SHIM: &str = "/shim/guest-shim";
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 struct Options {
     unit: Option<String>,
     waits: bool,
@@ -49,7 +50,7 @@ impl Options {
                 "-E" | "--setenv" => options.env.push(next()),
                 "-p" | "--property" => options.properties.push(next()),
                 "--description" | "--service-type" | "--slice" | "--uid" | "--gid" | "--nice" => {
-                    drop(next())
+                    drop(next());
                 }
                 "--no-block"
                 | "--no-ask-password"
@@ -119,8 +120,38 @@ pub(super) fn run(root: &Root, args: &[String]) -> Reply {
         "success".clone_into(&mut unit.result);
         unit.since = super::now();
     });
+    let spawned = watched(root, &name, &options).spawn();
+    let Ok(mut child) = spawned else {
+        return Reply::fail(
+            1,
+            format!(
+                "Failed to start transient service unit: {}",
+                spawned.expect_err("it is an error")
+            ),
+        );
+    };
+    if !options.waits && !options.pipes {
+        let quiet = options.quiet;
+        return Reply {
+            err: if quiet {
+                String::new()
+            } else {
+                format!("Running as unit: {name}\n")
+            },
+            ..Reply::default()
+        };
+    }
+    let status = child.wait().map_or(1, agent::status);
+    Reply {
+        code: u8::try_from(status).unwrap_or(1),
+        ..Reply::default()
+    }
+}
+
+/// The command in the hands of a process that watches it.
+fn watched(root: &Root, name: &str, options: &Options) -> Command {
     let mut command = Command::new(SHIM);
-    command.arg("job").arg(&name);
+    command.arg("job").arg(name);
     for (set, flag) in [
         (options.collects, "collect"),
         (
@@ -163,7 +194,7 @@ pub(super) fn run(root: &Root, args: &[String]) -> Reply {
                     .open(root.path(path))
                     .ok()
             });
-            target.map_or_else(|| journal_sink(root, &name), Stdio::from)
+            target.map_or_else(|| journal_sink(root, name), Stdio::from)
         };
         let input = options
             .property("StandardInput")
@@ -173,41 +204,17 @@ pub(super) fn run(root: &Root, args: &[String]) -> Reply {
             .stdout(sink("StandardOutput"))
             .stderr(sink("StandardError"));
     }
-    let spawned = command.spawn();
-    let Ok(mut child) = spawned else {
-        return Reply::fail(
-            1,
-            format!(
-                "Failed to start transient service unit: {}",
-                spawned.expect_err("it is an error")
-            ),
-        );
-    };
-    if !options.waits && !options.pipes {
-        let quiet = options.quiet;
-        return Reply {
-            err: if quiet {
-                String::new()
-            } else {
-                format!("Running as unit: {name}\n")
-            },
-            ..Reply::default()
-        };
-    }
-    let status = child.wait().map(agent::status).unwrap_or(1);
-    Reply {
-        code: u8::try_from(status).unwrap_or(1),
-        ..Reply::default()
-    }
+    command
 }
 
 fn in_path(root: &Root, program: &str) -> bool {
     let places = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"];
-    match program.starts_with('/') {
-        true => root.path(program).exists(),
-        false => places
+    if program.starts_with('/') {
+        root.path(program).exists()
+    } else {
+        places
             .iter()
-            .any(|dir| root.path(&format!("{dir}/{program}")).exists()),
+            .any(|dir| root.path(&format!("{dir}/{program}")).exists())
     }
 }
 

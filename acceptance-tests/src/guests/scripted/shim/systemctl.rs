@@ -120,13 +120,14 @@ fn is_system_running(root: &Root) -> Reply {
             ..Reply::default()
         };
     }
-    match failed {
-        true => Reply {
+    if failed {
+        Reply {
             code: 1,
             out: "degraded\n".to_owned(),
             ..Reply::default()
-        },
-        false => Reply::ok("running\n"),
+        }
+    } else {
+        Reply::ok("running\n")
     }
 }
 
@@ -262,7 +263,7 @@ fn list(root: &Root, command: &str) -> Reply {
     let rows = unit::touched(root).into_iter().filter_map(|(name, _)| {
         let unit = unit::find(root, &name);
         match command {
-            "list-timers" if !name.ends_with(".timer") => None,
+            "list-timers" if unit::kind(&name) != "timer" => None,
             "list-unit-files" => Some(format!("{name} {}\n", unit.file_state)),
             _ => Some(format!(
                 "{name} {} {} {} {name}\n",

@@ -55,6 +55,11 @@ pub(super) fn full_name(name: &str) -> String {
     }
 }
 
+/// `service`, `mount`, `timer` ..
+pub(super) fn kind(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or_default()
+}
+
 /// The package whose unit file this is, where it is one that is known here.
 fn owner(root: &Root, name: &str) -> bool {
     match name {
@@ -86,30 +91,30 @@ pub(super) fn find(root: &Root, name: &str) -> Unit {
     }
     let masked = std::fs::read_link(root.path(&format!("/etc/systemd/system/{name}")))
         .is_ok_and(|target| target.as_os_str() == "/dev/null");
-    unit.load = match (masked, known || file.is_some() || unit.transient) {
+    let load = match (masked, known || file.is_some() || unit.transient) {
         (true, _) => "masked",
         (false, true) => "loaded",
         (false, false) => "not-found",
-    }
-    .to_owned();
-    let installable = file.as_ref().is_none_or(|file| file.installs());
-    unit.file_state = match root.load::<Settings>(SETTINGS).get(name) {
+    };
+    load.clone_into(&mut unit.load);
+    let installable = file.as_ref().is_none_or(file::UnitFile::installs);
+    let file_state = match root.load::<Settings>(SETTINGS).get(name) {
         _ if masked => "masked",
         _ if unit.transient => "transient",
         _ if unit.load == "not-found" => "",
-        _ if name.ends_with(".target") || !installable => "static",
+        _ if kind(name) == "target" || !installable => "static",
         Some(true) => "enabled",
         // Debian enables what its packages bring.
         None if known => "enabled",
         _ => "disabled",
-    }
-    .to_owned();
+    };
+    file_state.clone_into(&mut unit.file_state);
     unit
 }
 
 pub(super) fn set(root: &Root, name: &str, change: impl FnOnce(&mut Unit)) {
     root.update(RUNTIME, |units: &mut Units| {
-        change(units.entry(name.to_owned()).or_default())
+        change(units.entry(name.to_owned()).or_default());
     });
 }
 
@@ -132,12 +137,12 @@ fn mark(root: &Root, name: &str, active: &str, sub: &str) {
     set(root, name, |unit| {
         active.clone_into(&mut unit.active);
         sub.clone_into(&mut unit.sub);
-        unit.result = if active == "failed" {
+        let result = if active == "failed" {
             "exit-code"
         } else {
             "success"
-        }
-        .to_owned();
+        };
+        result.clone_into(&mut unit.result);
         unit.since = super::now();
     });
 }
@@ -178,8 +183,8 @@ pub(super) fn start(root: &Root, name: &str) -> Reply {
     let started = match name {
         "docker.service" => start_docker(root),
         "docker.socket" | "containerd.service" => Ok(()),
-        _ if name.ends_with(".mount") => disks::mount_unit(root, &file),
-        _ if name.ends_with(".service") => commands(root, name, &file),
+        _ if kind(name) == "mount" => disks::mount_unit(root, &file),
+        _ if kind(name) == "service" => commands(root, name, &file),
         _ => Ok(()),
     };
     match started {
@@ -189,9 +194,9 @@ pub(super) fn start(root: &Root, name: &str) -> Reply {
             let (active, sub) = match name {
                 _ if oneshot && !remains => ("inactive", "dead"),
                 _ if oneshot => ("active", "exited"),
-                _ if name.ends_with(".timer") => ("active", "waiting"),
-                _ if name.ends_with(".mount") => ("active", "mounted"),
-                _ if name.ends_with(".socket") => ("active", "running"),
+                _ if kind(name) == "timer" => ("active", "waiting"),
+                _ if kind(name) == "mount" => ("active", "mounted"),
+                _ if kind(name) == "socket" => ("active", "running"),
                 _ => ("active", "running"),
             };
             mark(root, name, active, sub);
@@ -266,7 +271,7 @@ fn commands(root: &Root, name: &str, file: &UnitFile) -> Result<(), String> {
         job::log(root, name, &String::from_utf8_lossy(&output.stderr));
         if !output.status.success() && !may_fail {
             set(root, name, |unit| {
-                unit.exit_status = super::agent::status(output.status)
+                unit.exit_status = super::agent::status(output.status);
             });
             return Err(format!("{name}: {program} failed: {}", output.status));
         }
@@ -281,7 +286,7 @@ pub(super) fn stop(root: &Root, name: &str) -> Reply {
     }
     match name {
         "docker.service" if unit.active == "active" => docker::daemon::stop(root),
-        _ if name.ends_with(".mount") => {
+        _ if kind(name) == "mount" => {
             if let Some(target) = UnitFile::load(root, name)
                 .and_then(|file| file.value("Mount", "Where").map(str::to_owned))
             {
@@ -330,6 +335,15 @@ pub(super) fn reset_failed(root: &Root, name: &str) {
     }
 }
 
+fn units_of(package: &str) -> &'static [&'static str] {
+    match package {
+        "docker.io" | "docker-ce" => &["docker.service", "docker.socket"],
+        "containerd" | "containerd.io" => &["containerd.service"],
+        "qemu-guest-agent" => &["qemu-guest-agent.service"],
+        _ => &[],
+    }
+}
+
 /// What a package's installation starts, unless policy or a mask forbids it.
 pub(super) fn package_installed(root: &Root, package: &str) {
     let policy = root.path("/usr/sbin/policy-rc.d");
@@ -338,28 +352,15 @@ pub(super) fn package_installed(root: &Root, package: &str) {
             .stdin(Stdio::null())
             .status()
             .is_ok_and(|status| status.code() == Some(101));
-    if forbidden {
-        return;
-    }
-    let units: &[&str] = match package {
-        "docker.io" | "docker-ce" => &["docker.service"],
-        "containerd" | "containerd.io" => &["containerd.service"],
-        "qemu-guest-agent" => &["qemu-guest-agent.service"],
-        _ => &[],
-    };
-    for unit in units {
-        start(root, unit);
+    if !forbidden {
+        for unit in units_of(package) {
+            start(root, unit);
+        }
     }
 }
 
 pub(super) fn package_removed(root: &Root, package: &str) {
-    let units: &[&str] = match package {
-        "docker.io" | "docker-ce" => &["docker.service", "docker.socket"],
-        "containerd" | "containerd.io" => &["containerd.service"],
-        "qemu-guest-agent" => &["qemu-guest-agent.service"],
-        _ => &[],
-    };
-    for unit in units {
+    for unit in units_of(package) {
         stop(root, unit);
     }
 }
@@ -382,7 +383,7 @@ pub(super) fn boot(root: &Root) {
     // Mounts come first, and the Engine's own units keep their order.
     let (mounts, others): (Vec<_>, Vec<_>) = own
         .map(|(name, _)| name)
-        .partition(|name| name.ends_with(".mount"));
+        .partition(|name| kind(name) == "mount");
     names.splice(0..0, mounts);
     names.extend(others);
     for name in names {

@@ -130,19 +130,17 @@ pub(super) fn report(root: &Root) -> Value {
 }
 
 fn link_local(mac: &str) -> String {
-    let bytes: Vec<u16> = mac
+    let mut bytes: Vec<u8> = mac
         .split(':')
-        .filter_map(|byte| u16::from_str_radix(byte, 16).ok())
+        .filter_map(|byte| u8::from_str_radix(byte, 16).ok())
         .collect();
-    let &[a, b, c, d, e, f] = bytes.as_slice() else {
+    if bytes.len() != 6 {
         return "fe80::1".to_owned();
-    };
-    let group = |high: u16, low: u16| format!("{:x}", high << 8 | low);
-    format!(
-        "fe80::{}:{}:{}:{}",
-        group(a ^ 2, b),
-        group(c, 0xff),
-        group(0xfe, d),
-        group(e, f)
-    )
+    }
+    // The modified EUI-64 of RFC 4291.
+    bytes[0] ^= 2;
+    bytes.splice(3..3, [0xff, 0xfe]);
+    bytes.splice(0..0, [0xfe, 0x80, 0, 0, 0, 0, 0, 0]);
+    let address: [u8; 16] = bytes.try_into().expect("8 and 8 bytes");
+    std::net::Ipv6Addr::from(address).to_string()
 }

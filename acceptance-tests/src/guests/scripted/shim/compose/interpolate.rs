@@ -168,37 +168,34 @@ pub(super) fn env_file(text: &str, known: &Variables) -> Result<Variables, Strin
             return Err(format!("line {number}: key cannot contain a space"));
         }
         let quote = value.chars().next().filter(|c| "\"'".contains(*c));
-        let value = match quote {
-            Some(quote) => {
-                let mut body = value[1..].to_owned();
-                while unescaped(&body, quote).is_none() {
-                    let Some((next, tail)) = rest
-                        .split_once('\n')
-                        .or((!rest.is_empty()).then_some((rest, "")))
-                    else {
-                        return Err(format!("line {number}: unterminated quoted value {value}"));
-                    };
-                    number += 1;
-                    body.push('\n');
-                    body.push_str(next);
-                    rest = tail;
-                }
-                let end = unescaped(&body, quote).expect("the loop found it");
-                body.truncate(end);
-                if quote == '"' {
-                    let body = body
-                        .replace("\\n", "\n")
-                        .replace("\\\"", "\"")
-                        .replace("\\\\", "\\");
-                    substitute(&body, &variables, known)
-                } else {
-                    body
-                }
+        let value = if let Some(quote) = quote {
+            let mut body = value[1..].to_owned();
+            while unescaped(&body, quote).is_none() {
+                let Some((next, tail)) = rest
+                    .split_once('\n')
+                    .or((!rest.is_empty()).then_some((rest, "")))
+                else {
+                    return Err(format!("line {number}: unterminated quoted value {value}"));
+                };
+                number += 1;
+                body.push('\n');
+                body.push_str(next);
+                rest = tail;
             }
-            None => {
-                let value = value.find(" #").map_or(value, |at| &value[..at]);
-                substitute(value.trim_end(), &variables, known)
+            let end = unescaped(&body, quote).expect("the loop found it");
+            body.truncate(end);
+            if quote == '"' {
+                let body = body
+                    .replace("\\n", "\n")
+                    .replace("\\\"", "\"")
+                    .replace("\\\\", "\\");
+                substitute(&body, &variables, known)
+            } else {
+                body
             }
+        } else {
+            let value = value.find(" #").map_or(value, |at| &value[..at]);
+            substitute(value.trim_end(), &variables, known)
         };
         variables.insert(key.to_owned(), value);
     }
@@ -256,7 +253,7 @@ mod tests {
     #[test]
     fn env_files_read_as_in_compose() {
         let text = "A=1\nexport F=2\n K = v\nE=a # c\nQ=\"x$F\\n\"\nS='$F'\nD=p$$w\nG=p$w\nM='a\nb'\nB\n# c\n";
-        let read = env_file(text, &variables()).unwrap();
+        let read = env_file(text, &variables()).expect("it is well formed");
         let pairs: Vec<String> = read
             .iter()
             .map(|(key, value)| format!("{key}={value}"))

@@ -1,5 +1,7 @@
 //! A service of a file in the one long form that Compose hashes and prints.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
 use super::interpolate::Variables;
@@ -278,23 +280,23 @@ fn volume(item: &Value, directory: &str) -> Result<Value, String> {
 /// Milliseconds of a Go duration such as `1m30s`.
 pub(super) fn duration(value: &Value) -> Option<u64> {
     let mut rest = value.as_str()?;
-    let mut total = 0.0;
+    let mut total = Duration::ZERO;
     while !rest.is_empty() {
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let number: f64 = rest[..end].parse().ok()?;
         let unit = rest[end..]
             .find(|c: char| c.is_ascii_digit())
             .map_or(rest.len(), |at| end + at);
-        total += number
-            * match &rest[end..unit] {
-                "ms" => 1.0,
-                "s" => 1_000.0,
-                "m" => 60_000.0,
-                "h" => 3_600_000.0,
-                "us" | "µs" => 0.001,
-                _ => return None,
-            };
+        let seconds = match &rest[end..unit] {
+            "us" | "µs" => 0.000_001,
+            "ms" => 0.001,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3_600.0,
+            _ => return None,
+        };
+        total += Duration::try_from_secs_f64(number * seconds).ok()?;
         rest = &rest[unit..];
     }
-    Some(total as u64)
+    u64::try_from(total.as_millis()).ok()
 }

@@ -105,12 +105,13 @@ fn attach_disk(root: &Root, disk: &Disk, target: &str) -> Reply {
 }
 
 fn bind(source: &str, target: &str) -> Reply {
-    match init::real("mount", &["--bind", source, target]) {
-        true => Reply::default(),
-        false => Reply::fail(
+    if init::real("mount", &["--bind", source, target]) {
+        Reply::default()
+    } else {
+        Reply::fail(
             32,
             format!("mount: {target}: special device {source} does not exist."),
-        ),
+        )
     }
 }
 
@@ -185,7 +186,7 @@ pub(in super::super) fn mount_for(root: &Root, path: &str) -> bool {
     let units = std::fs::read_dir(root.path("/etc/systemd/system"));
     for entry in units.into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.ends_with(".mount") {
+        if unit::kind(&name) != "mount" {
             continue;
         }
         let file = UnitFile::load(root, &name).unwrap_or_default();
@@ -220,9 +221,10 @@ pub(in super::super) fn unmount(root: &Root, target: &str) -> Reply {
     if !is_mount_point(root, &target) {
         return Reply::fail(32, format!("umount: {target}: not mounted."));
     }
-    match init::real("umount", &[&target]) {
-        true => Reply::default(),
-        false => Reply::fail(32, format!("umount: {target}: target is busy.")),
+    if init::real("umount", &[&target]) {
+        Reply::default()
+    } else {
+        Reply::fail(32, format!("umount: {target}: target is busy."))
     }
 }
 

@@ -30,12 +30,13 @@ pub(super) fn blkid(root: &Root, args: &[String]) -> Reply {
             other => devices.push(other.to_owned()),
         }
     }
-    let chosen: Vec<Disk> = match devices.is_empty() {
-        true => disks(root),
-        false => devices
+    let chosen: Vec<Disk> = if devices.is_empty() {
+        disks(root)
+    } else {
+        devices
             .iter()
             .filter_map(|device| resolve(root, device))
-            .collect(),
+            .collect()
     };
     let mut out = String::new();
     for disk in chosen {
@@ -118,7 +119,8 @@ impl Options {
                     for flag in short[1..].chars() {
                         match flag {
                             'o' => {
-                                options.columns = next().split(',').map(str::to_uppercase).collect()
+                                options.columns =
+                                    next().split(',').map(str::to_uppercase).collect();
                             }
                             'M' | 'S' => options.by = Some((flag, next())),
                             'J' => options.json = true,
@@ -134,9 +136,10 @@ impl Options {
     }
 
     fn print(&self, name: &str, default: &[&str], rows: &[Map<String, Value>]) -> Reply {
-        let columns: Vec<String> = match self.columns.is_empty() {
-            true => default.iter().map(|column| (*column).to_owned()).collect(),
-            false => self.columns.clone(),
+        let columns: Vec<String> = if self.columns.is_empty() {
+            default.iter().map(|column| (*column).to_owned()).collect()
+        } else {
+            self.columns.clone()
         };
         if self.json {
             let rows: Vec<Value> = rows
@@ -183,13 +186,14 @@ fn row<const N: usize>(cells: [(&str, Value); N]) -> Map<String, Value> {
 pub(super) fn lsblk(root: &Root, args: &[String]) -> Reply {
     let options = Options::parse(args);
     let mounts = mounted(root);
-    let chosen: Vec<Disk> = match options.words.is_empty() {
-        true => disks(root),
-        false => options
+    let chosen: Vec<Disk> = if options.words.is_empty() {
+        disks(root)
+    } else {
+        options
             .words
             .iter()
             .filter_map(|word| resolve(root, word))
-            .collect(),
+            .collect()
     };
     if chosen.is_empty() && !options.words.is_empty() {
         return Reply::fail(
@@ -354,11 +358,12 @@ pub(super) fn df(root: &Root, args: &[String]) -> Reply {
             ])
         })
         .collect();
-    let default: &[&str] = match options.flags.contains('T') {
-        true => &[
+    let default: &[&str] = if options.flags.contains('T') {
+        &[
             "SOURCE", "FSTYPE", "SIZE", "USED", "AVAIL", "PCENT", "TARGET",
-        ],
-        false => &["SOURCE", "SIZE", "USED", "AVAIL", "PCENT", "TARGET"],
+        ]
+    } else {
+        &["SOURCE", "SIZE", "USED", "AVAIL", "PCENT", "TARGET"]
     };
     options.print("filesystems", default, &rows)
 }

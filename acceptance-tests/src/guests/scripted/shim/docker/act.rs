@@ -175,7 +175,7 @@ pub(super) fn containers(root: &Root, verb: &str, args: &[String]) -> Reply {
         Engine::change(root, |engine| {
             engine
                 .containers
-                .retain(|container| container.live(now).status == "running")
+                .retain(|container| container.live(now).status == "running");
         });
         return Reply::ok("Total reclaimed space: 0B\n");
     }
@@ -198,10 +198,6 @@ pub(super) fn containers(root: &Root, verb: &str, args: &[String]) -> Reply {
             match verb {
                 "start" if running => Ok(()),
                 "start" => engine.start(index),
-                "stop" => {
-                    engine.stop(index, 137);
-                    Ok(())
-                }
                 "restart" => {
                     engine.stop(index, 137);
                     engine.start(index)
@@ -210,7 +206,7 @@ pub(super) fn containers(root: &Root, verb: &str, args: &[String]) -> Reply {
                     "Cannot kill container: {name}: container {} is not running",
                     engine.containers[index].id
                 )),
-                "kill" => {
+                "stop" | "kill" => {
                     engine.stop(index, 137);
                     Ok(())
                 }
@@ -328,7 +324,7 @@ fn run(root: &Root, verb: &str, args: &[String]) -> Reply {
     }
     if flags.has(&["rm"]) {
         Engine::change(root, |engine| {
-            engine.containers.retain(|other| other.id != id)
+            engine.containers.retain(|other| other.id != id);
         });
     }
     Reply {

@@ -5,6 +5,7 @@
 //! exit 3, `/crashloop` exit 1 at once, `/unhealthy` fail their check, `/slow` pass it after 5 s.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -153,11 +154,14 @@ impl Container {
         let mut lifetime = 50;
         for part in script.split([';', '\n']).flat_map(|part| part.split("&&")) {
             match part.split_whitespace().collect::<Vec<_>>().as_slice() {
-                ["sleep", seconds] => lifetime += (seconds.parse::<f64>().ok()? * 1000.0) as u64,
+                ["sleep", seconds] => {
+                    let seconds: f64 = seconds.parse().ok()?;
+                    let time = Duration::try_from_secs_f64(seconds).ok()?;
+                    lifetime += u64::try_from(time.as_millis()).ok()?;
+                }
                 ["exit", code] => return Some((lifetime, code.parse().ok()?)),
-                ["exit" | "true"] => {}
                 ["false"] => return Some((lifetime, 1)),
-                ["echo", ..] => {}
+                ["exit" | "true"] | ["echo", ..] => {}
                 _ => return None,
             }
         }
@@ -211,7 +215,7 @@ mod tests {
             restart: restart.to_owned(),
             command: command.iter().map(|word| (*word).to_owned()).collect(),
             started: Some(10_000),
-            health: image.ends_with("y").then(|| Health {
+            health: image.ends_with('y').then(|| Health {
                 test: vec!["CMD".to_owned(), "true".to_owned()],
                 interval: 500,
                 timeout: 0,

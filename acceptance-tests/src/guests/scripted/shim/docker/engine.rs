@@ -125,9 +125,10 @@ pub(in super::super) fn image_name(name: &str) -> String {
     let name = name.strip_prefix("docker.io/").unwrap_or(name);
     let name = name.strip_prefix("library/").unwrap_or(name);
     let last = name.rsplit('/').next().unwrap_or_default();
-    match last.contains([':', '@']) {
-        true => name.to_owned(),
-        false => format!("{name}:latest"),
+    if last.contains([':', '@']) {
+        name.to_owned()
+    } else {
+        format!("{name}:latest")
     }
 }
 

@@ -14,25 +14,24 @@ pub(super) fn run(root: &Root, kind: Option<&str>, args: &[String]) -> Reply {
     let mut found = Vec::new();
     let mut reply = Reply::default();
     for name in &flags.words {
-        match object(root, &engine, kind, name) {
-            Some(value) => found.push(value),
-            None => {
-                reply.code = 1;
-                reply.err.push_str(&match kind {
-                    Some("image") => format!(
-                        "Error response from daemon: No such image: {}\n",
-                        image_name(name)
-                    ),
-                    Some("volume") => {
-                        format!("Error response from daemon: get {name}: no such volume\n")
-                    }
-                    Some("network") => {
-                        format!("Error response from daemon: network {name} not found\n")
-                    }
-                    Some(_) => format!("Error response from daemon: No such container: {name}\n"),
-                    None => format!("Error: No such object: {name}\n"),
-                });
-            }
+        if let Some(value) = object(root, &engine, kind, name) {
+            found.push(value);
+        } else {
+            reply.code = 1;
+            reply.err.push_str(&match kind {
+                Some("image") => format!(
+                    "Error response from daemon: No such image: {}\n",
+                    image_name(name)
+                ),
+                Some("volume") => {
+                    format!("Error response from daemon: get {name}: no such volume\n")
+                }
+                Some("network") => {
+                    format!("Error response from daemon: network {name} not found\n")
+                }
+                Some(_) => format!("Error response from daemon: No such container: {name}\n"),
+                None => format!("Error: No such object: {name}\n"),
+            });
         }
     }
     match flags.value(&["format", "f"]) {
@@ -188,7 +187,7 @@ fn ports(container: &Container, wanted: bool) -> Value {
             .or_insert(json!([]));
         match (port.host, entry) {
             (Some(host), Value::Array(list)) => {
-                list.push(json!({"HostIp": port.ip, "HostPort": host.to_string()}))
+                list.push(json!({"HostIp": port.ip, "HostPort": host.to_string()}));
             }
             (None, entry) => *entry = Value::Null,
             _ => {}

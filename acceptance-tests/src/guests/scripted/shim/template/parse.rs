@@ -186,7 +186,7 @@ fn command(tokens: &mut Vec<String>, piped: Option<Expr>) -> Result<Expr, String
                 });
             }
             _ if name.is_none() && words.is_empty() && is_function(&token, tokens) => {
-                name = Some(token)
+                name = Some(token);
             }
             _ => words.push(operand(&token)?),
         }
