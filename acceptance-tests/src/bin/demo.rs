@@ -63,7 +63,7 @@ async fn cluster() -> Result<(Stage, String, String), String> {
         }
         Err(why) => {
             say(&format!("Its VMs are scripted stand-ins, since real ones are not possible here:\n{why}"));
-            let hypervisor = ScriptedHypervisor::here()?;
+            let hypervisor = ScriptedHypervisor::new(&ScriptedHypervisor::find_shim()?)?;
             let stage = Stage::with(Arc::new(hypervisor), Options::default()).await?;
             Ok((stage, "debian-13.qcow2".to_owned(), "registry.pmoves.test:5000".to_owned()))
         }
