@@ -41,13 +41,13 @@ async fn play() -> Result<(), String> {
     say(&format!("{} with one node, pve1, ready after {:.1} s.", stage.simulator.endpoint(), began.elapsed().as_secs_f64()));
     let mut show = Show::new(&stage, &image, &registry)?;
     let shown = show.acts().await;
-    drop(show.workspace);
+    let Show { scenes, .. } = show;
     let left = nothing_left(&stage);
     stage.stop().await;
     shown?;
     left?;
     heading("In short");
-    show.scenes.summary(began.elapsed());
+    scenes.summary(began.elapsed());
     Ok(())
 }
 
@@ -118,16 +118,6 @@ impl<'a> Show<'a> {
 
     /// Runs a command of the core and shows all it prints, as it prints it.
     async fn tofu(&mut self, title: &'static str, arguments: &[&str]) -> Result<(), String> {
-        self.run(title, arguments, &[0]).await
-    }
-
-    async fn empty(&mut self, title: &'static str) -> Result<(), String> {
-        self.run(title, &["plan", "-detailed-exitcode"], &[0])
-            .await
-            .map_err(|_| "the plan should have been empty".to_owned())
-    }
-
-    async fn run(&mut self, title: &'static str, arguments: &[&str], fine: &[i32]) -> Result<(), String> {
         heading(title);
         command(&format!("tofu {}", arguments.join(" ")));
         let mut all = arguments.to_vec();
@@ -139,10 +129,17 @@ impl<'a> Show<'a> {
         let status = self.workspace.command(&all).status().await;
         let status = status.map_err(|error| format!("tofu does not run: {error}"))?;
         self.scenes.0.push((title, began.elapsed(), self.stage.simulator.journal()));
-        match status.code() {
-            Some(code) if fine.contains(&code) => Ok(()),
-            _ => Err(format!("`tofu {}` ended with {status}", arguments.join(" "))),
+        match status.success() {
+            true => Ok(()),
+            false => Err(format!("`tofu {}` ended with {status}", arguments.join(" "))),
         }
+    }
+
+    /// A plan whose exit status says that it is empty.
+    async fn empty(&mut self, title: &'static str) -> Result<(), String> {
+        self.tofu(title, &["plan", "-detailed-exitcode"])
+            .await
+            .map_err(|_| "the plan should have been empty".to_owned())
     }
 
     async fn by_hand(&mut self, title: &str, line: &str) -> Result<(), String> {
