@@ -25,10 +25,15 @@ enable network-online.target systemd-networkd-wait-online.service
 enable sysinit.target systemd-resolved.service
 ln -s ../run/systemd/resolve/stub-resolv.conf "$1/etc/resolv.conf"
 
+# Like a cloud image: a guest whose seed says nothing of the network asks for an address.
+mkdir -p "$1/etc/systemd/network"
+printf '[Match]\nName=eth*\n[Network]\nDHCP=ipv4\n' > "$1/etc/systemd/network/90-default.network"
+
 # Hardware and kernel belong to the machine; timers only make noise.
 for unit in dev-hugepages.mount sys-kernel-{config,debug,tracing}.mount sys-fs-fuse-connections.mount \
   systemd-{udevd,udev-trigger,udev-settle,logind,modules-load,sysctl,pstore,network-generator}.service modprobe@.service \
   getty@.service console-getty.service getty-static.service \
+  ldconfig.service systemd-journal-catalog-update.service \
   apt-daily.timer apt-daily-upgrade.timer fstrim.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
   cloud-init-hotplugd.socket; do
   ln -s /dev/null "$units/$unit"

@@ -3,3 +3,5 @@
 
 pub mod guests;
 pub mod simulator;
+pub mod stage;
+pub mod tofu;

@@ -15,12 +15,16 @@ pub mod machine;
 mod memory;
 mod network;
 mod params;
+mod pools;
 mod qemu;
+mod random;
 mod reply;
 mod rules;
 mod server;
 mod storage;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod world;
 
 use std::collections::BTreeMap;
@@ -31,13 +35,13 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use access::calls::random_uuid;
 use access::{Access, DOCKER_VM_ROLE, Entry as AclEntry, Token, User, privileges};
 pub use back_door::VmSummary;
 pub use faults::{Effect, Fault};
 pub use journal::{Entry, covers};
 use machine::Hypervisor;
 pub use memory::{MemoryHypervisor, MemoryMachine};
+use random::random_uuid;
 pub use storage::Storage;
 use world::{Node, Settings, State, World};
 
@@ -126,7 +130,7 @@ impl Simulator {
             tasks: Vec::new(),
             last_pid: 1000,
         };
-        let token = add_token(&mut state.access, TOKEN_ID, "DockerVm", DOCKER_VM_ROLE);
+        let token = add_token(&mut state.access, TOKEN_ID, &[("/", DOCKER_VM_ROLE)]);
         let settings = Settings {
             task_time: options.task_time,
             resources_lag: options.resources_lag,
@@ -181,18 +185,19 @@ impl Simulator {
 
     /// A further token that has these privileges on `/`, separated by spaces.
     pub fn token_with(&self, list: &str) -> String {
+        self.token_on(&[("/", list)])
+    }
+
+    /// A further token that has privileges on paths of the access control list.
+    pub fn token_on(&self, grants: &[(&str, &str)]) -> String {
         let mut state = self.world.state();
-        let number = state.access.users.len();
-        let (id, role) = (
-            format!("limited{number}@pve!tf"),
-            format!("Limited{number}"),
-        );
-        add_token(&mut state.access, &id, &role, list)
+        let id = format!("limited{}@pve!tf", state.access.users.len());
+        add_token(&mut state.access, &id, grants)
     }
 }
 
 /// Adds a user with a token that has all of the user's privileges, and tells `ID=SECRET`.
-fn add_token(access: &mut Access, id: &str, role: &str, list: &str) -> String {
+fn add_token(access: &mut Access, id: &str, grants: &[(&str, &str)]) -> String {
     let (user, token) = id.split_once('!').expect("a token id has a user");
     let secret = random_uuid();
     let entry = Token {
@@ -206,12 +211,15 @@ fn add_token(access: &mut Access, id: &str, role: &str, list: &str) -> String {
         ..User::default()
     };
     access.users.insert(user.to_owned(), owner);
-    access.roles.insert(role.to_owned(), privileges(list));
-    access.list.push(AclEntry {
-        path: "/".to_owned(),
-        subject: user.to_owned(),
-        role: role.to_owned(),
-        propagate: true,
-    });
+    for (path, list) in grants {
+        let role = format!("Role{}", access.roles.len());
+        access.roles.insert(role.clone(), privileges(list));
+        access.list.push(AclEntry {
+            path: (*path).to_owned(),
+            subject: user.to_owned(),
+            role,
+            propagate: true,
+        });
+    }
     format!("{id}={secret}")
 }

@@ -4,9 +4,13 @@
 
 use std::future::Future;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+
 pub mod agent;
 pub mod cloud_init;
 pub mod compose;
+pub mod containerd;
 pub mod daemon;
 pub mod detached;
 pub mod disk;
@@ -14,10 +18,10 @@ pub mod docker;
 pub mod facts;
 pub mod iso;
 pub mod look;
-pub mod packages;
 pub mod password;
 pub mod project;
 pub mod seed;
+mod packages;
 #[cfg(test)]
 mod sh;
 
@@ -141,19 +145,36 @@ pub fn quote(text: &str) -> String {
 }
 
 /// Shell commands that make `path` hold `content`, by way of a temporary file beside it, so that no reader ever sees
-/// half of it. `mode` is octal, such as `0600`; the parent directory must exist.
+/// half of it; they exit 1 when they cannot. `mode` is octal, such as `0600`; the parent directory must exist.
 pub fn write_file(path: &str, mode: &str, content: &[u8]) -> String {
-    use base64::{Engine as _, prelude::BASE64_STANDARD};
-    let (path, text) = (quote(path), BASE64_STANDARD.encode(content));
-    let mut lines = String::with_capacity(text.len() + text.len() / 76 + 200);
-    for line in text.as_bytes().chunks(76) {
-        lines.push_str(&String::from_utf8_lossy(line));
-        lines.push('\n');
-    }
+    let (path, lines) = (quote(path), base64_lines(content));
     format!(
-        "(umask 077; base64 -d > {path}.pmoves-new <<'END'\n{lines}END\n) &&\n\
-         chmod {mode} {path}.pmoves-new && mv -f {path}.pmoves-new {path}\n"
+        "{{ (umask 077; base64 -d > {path}.pmoves-new <<'END'\n{lines}END\n) &&\n\
+         chmod {mode} {path}.pmoves-new && mv -f {path}.pmoves-new {path}; }} || exit 1\n"
     )
+}
+
+fn base64_lines(content: &[u8]) -> String {
+    let text = BASE64_STANDARD.encode(content);
+    let mut lines = String::with_capacity(text.len() + text.len() / 76 + 1);
+    for (n, letter) in text.chars().enumerate() {
+        if n > 0 && n % 76 == 0 {
+            lines.push('\n');
+        }
+        lines.push(letter);
+    }
+    lines + "\n"
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}
+
+fn sha256(text: &str) -> String {
+    hex(digest(&SHA256, text.as_bytes()).as_ref())
 }
 
 fn after_colon(text: &str) -> String {
@@ -167,4 +188,76 @@ fn after_colon(text: &str) -> String {
 fn last_lines(text: &str) -> String {
     let lines: Vec<_> = text.trim_end().lines().collect();
     lines[lines.len().saturating_sub(20)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn sh(script: &str) -> String {
+        let output = Command::new("sh").args(["-ec", script]).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn quoted_text_comes_out_of_the_shell_unchanged() {
+        for text in ["", "a", "it's", "a b\n$HOME `x` \\ \"q\" !*?", "-n", "grün"] {
+            assert_eq!(sh(&format!("printf %s {}", quote(text))), text);
+        }
+        assert_eq!(quote("/opt/docker"), "/opt/docker");
+    }
+
+    #[test]
+    fn files_are_written_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("it's a file");
+        let content: Vec<u8> = (0..=255).cycle().take(1000).collect();
+        for content in [&content[..], b""] {
+            sh(&write_file(path.to_str().unwrap(), "0640", content));
+            assert_eq!(std::fs::read(&path).unwrap(), content);
+        }
+        assert_eq!(
+            sh(&format!("stat -c %a {}", quote(path.to_str().unwrap()))),
+            "640\n"
+        );
+        let missing = write_file("/nonexistent/x", "0640", b"x");
+        assert_eq!(
+            sh(&format!("({missing} echo on) 2>&1 || echo stopped"))
+                .lines()
+                .last(),
+            Some("stopped")
+        );
+    }
+
+    #[test]
+    fn a_failure_ends_with_the_last_lines() {
+        let output = Output {
+            code: 3,
+            stdout: "x".into(),
+            stderr: " \n".into(),
+            truncated: false,
+        };
+        assert_eq!(
+            output.clone().ok("trying").unwrap_err().to_string(),
+            "trying failed with exit status 3: x"
+        );
+        assert!(matches!(
+            Output {
+                code: 0,
+                truncated: true,
+                ..output
+            }
+            .ok("x"),
+            Err(Error::Truncated { .. })
+        ));
+        let long: String = (0..50).map(|n| n.to_string() + "\n").collect();
+        assert!(last_lines(&long).starts_with("30\n"));
+    }
 }

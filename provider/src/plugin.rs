@@ -107,24 +107,25 @@ fn started<P: Provider>(provider: P, debug: bool) -> io::Result<()> {
         .enable_all()
         .build()?;
     let end = runtime.block_on(async {
-        let (socket, listener) = Socket::bind(setting("PLUGIN_UNIX_SOCKET_DIR"))?;
-        let identity = match setting("PLUGIN_CLIENT_CERT") {
-            Some(core) if !debug => Some(Identity::trusting(&core)?),
-            _ => None,
-        };
+        // A signal from here on leaves no directory behind; and the parent is core only for as long
+        // as core lives.
         let host = Host {
-            // What dies with core must not outlive it by a race, so this is remembered early.
             parent: parent_id(),
             interrupts: signal(SignalKind::interrupt())?,
             terminations: signal(SignalKind::terminate())?,
             debug,
         };
-        let mut stdout = io::stdout();
-        match debug {
-            true => writeln!(stdout, "{}", reattachment(P::ADDRESS, socket.path()))?,
-            false => writeln!(stdout, "{}", handshake(socket.path(), identity.as_ref()))?,
-        }
-        stdout.flush()?;
+        let (socket, listener) = Socket::bind(setting("PLUGIN_UNIX_SOCKET_DIR"))?;
+        let identity = match setting("PLUGIN_CLIENT_CERT") {
+            Some(core) if !debug => Some(Identity::trusting(&core)?),
+            _ => None,
+        };
+        let line = if debug {
+            reattachment(P::ADDRESS, socket.path())
+        } else {
+            handshake(socket.path(), identity.as_ref())
+        };
+        writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush())?;
         let acceptor = identity.map(|identity| identity.acceptor);
         host.serve(Server::new(provider), listener, acceptor).await;
         Ok(())
@@ -143,7 +144,6 @@ struct Host {
 }
 
 /// Why the process ends.
-#[derive(Clone, Copy, PartialEq)]
 enum End {
     /// Core asked.
     Asked,
@@ -154,6 +154,10 @@ enum End {
 }
 
 impl Host {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "nothing tells a plugin that core is gone: it has to look"
+    )]
     async fn serve<P: Provider>(
         mut self,
         server: Server<P>,
@@ -236,10 +240,10 @@ async fn http<P: Provider>(
         end = serving.as_mut() => end,
         () = shutdown.cancelled() => {
             serving.as_mut().graceful_shutdown();
-            serving.await
+            // Core closes its side without a farewell once it has its answer.
+            return drop(serving.await);
         }
     };
-    // Core closes its side without a farewell, which is no error.
     if let Err(error) = end {
         tracing::debug!("a connection ended: {error}");
     }
@@ -276,6 +280,10 @@ fn file_name<P: Provider>() -> String {
 }
 
 /// A setting of core's; an empty one is none.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the plugin's contract with core is in variables"
+)]
 fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

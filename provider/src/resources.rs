@@ -21,7 +21,10 @@ impl From<pve::Error> for Failure {
         let detail = chain(&error);
         let hint = hint(&error);
         let (detail, rejected) = match error {
-            pve::Error::Rejected { params, .. } => (detail, params.into_iter().collect()),
+            pve::Error::Rejected { params, .. } => {
+                let sentence = |why: String| format!("Proxmox VE refuses this value: {}", why.trim());
+                (detail, params.into_iter().map(|(name, why)| (name, sentence(why))).collect())
+            }
             pve::Error::Task { upid, log, .. } => {
                 let log = match log.is_empty() {
                     true => String::new(),

@@ -5,15 +5,17 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use acceptance_tests::simulator::{Options, Simulator};
+use acceptance_tests::simulator::{Options, Simulator, Storage};
 
 const HELP: &str = "\
-Usage: pve-sim [--nodes NAME,NAME] [--task-time FACTOR]
+Usage: pve-sim [--nodes NAME,NAME] [--task-time FACTOR] [--storage ID=TYPE:CONTENT]…
 
 Starts a simulated Proxmox VE on a free port of 127.0.0.1 and prints endpoint, token and fingerprint.
 
   --nodes NAME,…       the names of the nodes (pve1)
   --task-time FACTOR   how long tasks take, 1 is as on a real node (0.02)
+  --storage ID=TYPE:CONTENT,…
+                       a storage, instead of local and local-lvm; TYPE is dir or lvmthin
   --help               this text
 ";
 
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
 fn arguments() -> Result<Option<Options>, lexopt::Error> {
     use lexopt::prelude::*;
     let mut options = Options::default();
+    let mut storages = Vec::new();
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -54,11 +57,36 @@ fn arguments() -> Result<Option<Options>, lexopt::Error> {
                     .collect();
             }
             Long("task-time") => options.task_time = parser.value()?.parse()?,
+            Long("storage") => {
+                let text = parser.value()?.string()?;
+                let storage =
+                    storage(&text).ok_or_else(|| format!("cannot read storage '{text}'"))?;
+                storages.push(storage);
+            }
             Long("help") | Short('h') => return Ok(None),
             other => return Err(other.unexpected()),
         }
     }
+    if !storages.is_empty() {
+        options.storages = storages;
+    }
     Ok(Some(options))
+}
+
+/// A storage of `ID=TYPE:CONTENT,…`.
+fn storage(text: &str) -> Option<Storage> {
+    let (id, rest) = text.split_once('=')?;
+    let (kind, content) = rest.split_once(':')?;
+    let path = if id == "local" {
+        "/var/lib/vz".to_owned()
+    } else {
+        format!("/mnt/pve/{id}")
+    };
+    match kind {
+        "dir" => Some(Storage::dir(id, &path, content)),
+        "lvmthin" => Some(Storage::lvmthin(id, content)),
+        _ => None,
+    }
 }
 
 async fn run(options: Options) -> std::io::Result<()> {

@@ -28,7 +28,10 @@ pub(crate) struct Agent {
 
 impl Agent {
     pub(crate) fn new(socket: PathBuf) -> Self {
-        Self { socket, connection: Mutex::new(None) }
+        Self {
+            socket,
+            connection: Mutex::new(None),
+        }
     }
 
     /// Sends one command and waits for its `return` value.
@@ -37,7 +40,11 @@ impl Agent {
         // Taken out, so that a call which is given up halfway leaves no connection with a late answer in it.
         let mut connection = match held.take() {
             Some(connection) if is_open(connection.get_ref()) => connection,
-            _ => timeout(SYNC, self.connect()).await.ok().flatten().ok_or(AgentError::Silent)?,
+            _ => timeout(SYNC, self.connect())
+                .await
+                .ok()
+                .flatten()
+                .ok_or(AgentError::Silent)?,
         };
         let answer = timeout(REPLY, exchange(&mut connection, request))
             .await
@@ -59,9 +66,15 @@ impl Agent {
         let mut held = self.connection.lock().await;
         let mut connection = match held.take() {
             Some(connection) if is_open(connection.get_ref()) => connection,
-            _ => timeout(SYNC, self.connect()).await.ok().flatten().ok_or(AgentError::Silent)?,
+            _ => timeout(SYNC, self.connect())
+                .await
+                .ok()
+                .flatten()
+                .ok_or(AgentError::Silent)?,
         };
-        write(&mut connection, request).await.ok_or(AgentError::Silent)?;
+        write(&mut connection, request)
+            .await
+            .ok_or(AgentError::Silent)?;
         *held = Some(connection);
         Ok(())
     }
@@ -73,10 +86,18 @@ impl Agent {
         let mut connection = BufReader::new(UnixStream::connect(&self.socket).await.ok()?);
         // The first byte resets the agent's parser (QEMU guest agent protocol, guest-sync-delimited).
         connection.get_mut().write_all(b"\xff").await.ok()?;
-        write(&mut connection, &json!({"execute": "guest-sync-delimited", "arguments": {"id": id}})).await?;
+        write(
+            &mut connection,
+            &json!({"execute": "guest-sync-delimited", "arguments": {"id": id}}),
+        )
+        .await?;
         loop {
             let mut skipped = Vec::new();
-            connection.read_until(0xff, &mut skipped).await.ok().filter(|&read| read > 0)?;
+            connection
+                .read_until(0xff, &mut skipped)
+                .await
+                .ok()
+                .filter(|&read| read > 0)?;
             if read(&mut connection).await?["return"] == id {
                 return Some(connection);
             }
@@ -95,11 +116,19 @@ async fn exchange(connection: &mut BufReader<UnixStream>, request: &Value) -> Op
 }
 
 async fn write(connection: &mut BufReader<UnixStream>, request: &Value) -> Option<()> {
-    connection.get_mut().write_all(format!("{request}\n").as_bytes()).await.ok()
+    connection
+        .get_mut()
+        .write_all(format!("{request}\n").as_bytes())
+        .await
+        .ok()
 }
 
 async fn read(connection: &mut BufReader<UnixStream>) -> Option<Value> {
     let mut line = Vec::new();
-    connection.read_until(b'\n', &mut line).await.ok().filter(|&read| read > 0)?;
+    connection
+        .read_until(b'\n', &mut line)
+        .await
+        .ok()
+        .filter(|&read| read > 0)?;
     serde_json::from_slice(&line).ok()
 }

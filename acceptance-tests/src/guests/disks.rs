@@ -41,7 +41,11 @@ pub(crate) struct Attached {
 
 impl Volumes {
     pub(crate) fn new(directory: PathBuf) -> Self {
-        Self { directory, made: HashMap::new(), files: 0 }
+        Self {
+            directory,
+            made: HashMap::new(),
+            files: 0,
+        }
     }
 
     /// Makes the disk's volume, or brings the one there is to its size.
@@ -56,13 +60,22 @@ impl Volumes {
         }
         let volume = &self.made[&disk.volume];
         let (node, link) = names(disk);
-        Ok(Attached { node, link, minor: volume.device.trim_start_matches("/dev/loop").to_owned() })
+        Ok(Attached {
+            node,
+            link,
+            minor: volume.device.trim_start_matches("/dev/loop").to_owned(),
+        })
     }
 
     /// Grows a volume, which may be in use.
     pub(crate) async fn resize(&mut self, volume: &str, bytes: u64) -> Result<(), String> {
-        let Some(volume) = self.made.get(volume) else { return Ok(()) };
-        let file = File::options().write(true).open(&volume.file).map_err(|error| error.to_string())?;
+        let Some(volume) = self.made.get(volume) else {
+            return Ok(());
+        };
+        let file = File::options()
+            .write(true)
+            .open(&volume.file)
+            .map_err(|error| error.to_string())?;
         if file.metadata().map_err(|error| error.to_string())?.len() < bytes {
             file.set_len(bytes).map_err(|error| error.to_string())?;
             losetup(&["--set-capacity", &volume.device]).await?;
@@ -81,14 +94,31 @@ impl Volumes {
 
 impl Volume {
     async fn new(owner: u32, file: PathBuf, bytes: u64) -> Result<Self, String> {
-        let failed = |error: std::io::Error| format!("cannot make the disk {}: {error}", file.display());
-        File::create(&file).and_then(|file| file.set_len(bytes)).map_err(failed)?;
-        let path = file.to_str().ok_or("the cache has a path that is no UTF-8")?;
-        let device = losetup(&["--find", "--show", path]).await?.trim().to_owned();
-        let open = File::options().read(true).write(true).open(&device).map_err(failed)?;
+        let failed =
+            |error: std::io::Error| format!("cannot make the disk {}: {error}", file.display());
+        File::create(&file)
+            .and_then(|file| file.set_len(bytes))
+            .map_err(failed)?;
+        let path = file
+            .to_str()
+            .ok_or("the cache has a path that is no UTF-8")?;
+        let device = losetup(&["--find", "--show", path])
+            .await?
+            .trim()
+            .to_owned();
+        let open = File::options()
+            .read(true)
+            .write(true)
+            .open(&device)
+            .map_err(failed)?;
         // It is in use, so this only makes the kernel detach it at the last close: ours, or that of a mount in a guest.
         losetup(&["--detach", &device]).await?;
-        Ok(Self { file, device, _open: open, owner })
+        Ok(Self {
+            file,
+            device,
+            _open: open,
+            owner,
+        })
     }
 }
 
@@ -98,27 +128,41 @@ async fn losetup(arguments: &[&str]) -> Result<String, String> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    Err(format!("losetup {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim()))
+    Err(format!(
+        "losetup {}: {}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr).trim()
+    ))
 }
 
 /// Whether the guest boots from this disk: it came from an image, or is the first of its bus where none did.
 pub(crate) fn is_boot_disk(disk: &Disk, spec: &Spec) -> bool {
     match spec.disks.iter().find(|disk| disk.image.is_some()) {
         Some(boot) => boot.slot == disk.slot,
-        None => disk.slot.ends_with("si0") || disk.slot.ends_with("io0") || disk.slot == "sata0" || disk.slot == "ide0",
+        None => {
+            disk.slot.ends_with("si0")
+                || disk.slot.ends_with("io0")
+                || disk.slot == "sata0"
+                || disk.slot == "ide0"
+        }
     }
 }
 
 /// The name in `/dev` that QEMU's hardware and Linux give to a slot, and udev's name by serial number.
 fn names(disk: &Disk) -> (String, String) {
-    let bus = disk.slot.trim_end_matches(|digit: char| digit.is_ascii_digit());
+    let bus = disk
+        .slot
+        .trim_end_matches(|digit: char| digit.is_ascii_digit());
     let number: u8 = disk.slot[bus.len()..].parse().unwrap_or(0);
     let letter = char::from(b'a' + number.min(25));
     let serial = disk.serial.as_deref();
     match bus {
         // The kernel keeps 20 bytes of a virtio serial, and udev makes no link without one.
         "virtio" => {
-            let serial = serial.map_or_else(|| format!("drive-{}", disk.slot), |serial| serial.chars().take(20).collect());
+            let serial = serial.map_or_else(
+                || format!("drive-{}", disk.slot),
+                |serial| serial.chars().take(20).collect(),
+            );
             (format!("vd{letter}"), format!("virtio-{serial}"))
         }
         "sata" | "ide" => {
@@ -127,7 +171,10 @@ fn names(disk: &Disk) -> (String, String) {
         }
         _ => {
             let serial = serial.map_or_else(|| format!("drive-{}", disk.slot), ToOwned::to_owned);
-            (format!("sd{letter}"), format!("scsi-0QEMU_QEMU_HARDDISK_{serial}"))
+            (
+                format!("sd{letter}"),
+                format!("scsi-0QEMU_QEMU_HARDDISK_{serial}"),
+            )
         }
     }
 }
@@ -146,7 +193,11 @@ pub(crate) async fn plug(run: &Path, init: u32, disk: &Attached) -> Result<(), S
         .status()
         .await
         .map_err(|error| error.to_string())?;
-    if status.success() { Ok(()) } else { Err(format!("disk.sh: {status}")) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("disk.sh: {status}"))
+    }
 }
 
 #[cfg(test)]
@@ -157,15 +208,31 @@ mod tests {
     #[track_caller]
     fn check(slot: &str, serial: Option<&str>, node: &str, link: &str) {
         let serial = serial.map(ToOwned::to_owned);
-        let disk = Disk { slot: slot.to_owned(), volume: String::new(), serial, bytes: 0, image: None };
+        let disk = Disk {
+            slot: slot.to_owned(),
+            volume: String::new(),
+            serial,
+            bytes: 0,
+            image: None,
+        };
         assert_eq!(names(&disk), (node.to_owned(), link.to_owned()));
     }
 
     #[test]
     fn disks_are_named_as_udev_names_them() {
-        check("scsi1", Some("pmoves-data"), "sdb", "scsi-0QEMU_QEMU_HARDDISK_pmoves-data");
+        check(
+            "scsi1",
+            Some("pmoves-data"),
+            "sdb",
+            "scsi-0QEMU_QEMU_HARDDISK_pmoves-data",
+        );
         check("scsi2", None, "sdc", "scsi-0QEMU_QEMU_HARDDISK_drive-scsi2");
-        check("virtio1", Some("a-serial-of-more-than-twenty"), "vdb", "virtio-a-serial-of-more-tha");
+        check(
+            "virtio1",
+            Some("a-serial-of-more-than-twenty"),
+            "vdb",
+            "virtio-a-serial-of-more-tha",
+        );
         check("sata1", None, "sdb", "ata-QEMU_HARDDISK_QM00002");
     }
 }

@@ -78,14 +78,15 @@ impl Guest {
     async fn signal(&self, signal: &str) {
         if self.is_running() {
             let mut kill = Command::new("bash");
-            kill.args(["-c", "kill -\"$1\" \"$2\"", "kill", signal]).arg(self.init.to_string());
+            kill.args(["-c", "kill -\"$1\" \"$2\"", "kill", signal])
+                .arg(self.init.to_string());
             report("cannot signal VM", self.vmid, kill.status().await);
         }
     }
 }
 
 /// How a guest ended: reboot(2) in a PID namespace ends it with one of two signals, which its parents pass on
-/// (Linux kernel/pid_namespace.c, reboot_pid_ns), as a signal or as a shell's exit code.
+/// (Linux `kernel/pid_namespace.c`, `reboot_pid_ns`), as a signal or as a shell's exit code.
 fn end_of(status: ExitStatus) -> Exit {
     match status.signal().or(status.code().map(|code| code - 128)) {
         Some(1) => Exit::Reboot,
@@ -103,7 +104,11 @@ fn report<T, E: std::fmt::Display>(what: &str, vmid: u32, result: Result<T, E>) 
 impl Machine for Guest {
     fn agent(&self, request: Value) -> BoxFuture<'_, Result<Value, AgentError>> {
         Box::pin(async move {
-            let agent = self.agent.as_ref().filter(|_| self.is_running()).ok_or(AgentError::Silent)?;
+            let agent = self
+                .agent
+                .as_ref()
+                .filter(|_| self.is_running())
+                .ok_or(AgentError::Silent)?;
             if request["execute"] == "guest-shutdown" {
                 return agent.send(&request).await.map(|()| json!({}));
             }
@@ -140,10 +145,19 @@ impl Machine for Guest {
     }
 
     fn resized(&self, slot: &str, bytes: u64) -> BoxFuture<'_, ()> {
-        let volume = self.slots.lock().expect("nothing panics while it holds the slots").get(slot).cloned();
+        let volume = self
+            .slots
+            .lock()
+            .expect("nothing panics while it holds the slots")
+            .get(slot)
+            .cloned();
         Box::pin(async move {
             if let Some(volume) = volume {
-                report("cannot grow a disk of VM", self.vmid, self.volumes.lock().await.resize(&volume, bytes).await);
+                report(
+                    "cannot grow a disk of VM",
+                    self.vmid,
+                    self.volumes.lock().await.resize(&volume, bytes).await,
+                );
             }
         })
     }
@@ -151,7 +165,10 @@ impl Machine for Guest {
     fn attached(&self, disk: Disk) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let attached = self.volumes.lock().await.attach(self.vmid, &disk).await;
-            self.slots.lock().expect("nothing panics while it holds the slots").insert(disk.slot, disk.volume);
+            self.slots
+                .lock()
+                .expect("nothing panics while it holds the slots")
+                .insert(disk.slot, disk.volume);
             let plugged = match attached {
                 Ok(attached) => disks::plug(&self.run, self.init, &attached).await,
                 Err(error) => Err(error),

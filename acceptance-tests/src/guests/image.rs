@@ -19,8 +19,10 @@ pub(crate) struct Image {
 
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
-const APPLETS: [&str; 14] =
-    ["cat", "date", "echo", "env", "false", "hostname", "httpd", "ls", "nc", "sh", "sleep", "touch", "true", "wget"];
+const APPLETS: [&str; 14] = [
+    "cat", "date", "echo", "env", "false", "hostname", "httpd", "ls", "nc", "sh", "sleep", "touch",
+    "true", "wget",
+];
 
 /// A web server in two versions that tell themselves apart by their page, and a worker that prints the time.
 pub(crate) fn demo(busybox: &[u8]) -> [Image; 3] {
@@ -29,8 +31,18 @@ pub(crate) fn demo(busybox: &[u8]) -> [Image; 3] {
     let web = "trap 'exit 0' TERM INT; httpd -f -p 8080 -h /www & wait";
     let worker = "trap 'exit 0' TERM INT; while :; do date; sleep 5 & wait $!; done";
     [
-        Image::new("demo/web", "1", vec![base.clone(), page("demo web 1\n")], web),
-        Image::new("demo/web", "2", vec![base.clone(), page("demo web 2\n")], web),
+        Image::new(
+            "demo/web",
+            "1",
+            vec![base.clone(), page("demo web 1\n")],
+            web,
+        ),
+        Image::new(
+            "demo/web",
+            "2",
+            vec![base.clone(), page("demo web 2\n")],
+            web,
+        ),
         Image::new("demo/worker", "1", vec![base], worker),
     ]
 }
@@ -38,7 +50,11 @@ pub(crate) fn demo(busybox: &[u8]) -> [Image; 3] {
 impl Image {
     fn new(name: &'static str, tag: &'static str, layers: Vec<Vec<u8>>, command: &str) -> Self {
         let digests: Vec<String> = layers.iter().map(|layer| digest(layer)).collect();
-        let exposed = if name == "demo/web" { json!({"8080/tcp": {}}) } else { json!({}) };
+        let exposed = if name == "demo/web" {
+            json!({"8080/tcp": {}})
+        } else {
+            json!({})
+        };
         let config = json!({
             "architecture": architecture(),
             "os": "linux",
@@ -55,16 +71,24 @@ impl Image {
             "layers": layers.iter().map(|layer| descriptor("application/vnd.oci.image.layer.v1.tar", layer)).collect::<Vec<_>>(),
         });
         let blobs = [config].into_iter().chain(layers).collect();
-        Self { name, tag, blobs, manifest: manifest.to_string().into_bytes() }
+        Self {
+            name,
+            tag,
+            blobs,
+            manifest: manifest.to_string().into_bytes(),
+        }
     }
 }
 
 /// The content address of a blob: `sha256:…`.
 pub(crate) fn digest(blob: &[u8]) -> String {
-    digest::digest(&digest::SHA256, blob).as_ref().iter().fold("sha256:".to_owned(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes all that is written to it");
-        text
-    })
+    digest::digest(&digest::SHA256, blob).as_ref().iter().fold(
+        "sha256:".to_owned(),
+        |mut text, byte| {
+            write!(text, "{byte:02x}").expect("a String takes all that is written to it");
+            text
+        },
+    )
 }
 
 fn descriptor(media_type: &str, blob: &[u8]) -> Value {
@@ -88,7 +112,11 @@ fn base(busybox: &[u8]) -> Vec<u8> {
         tar.link(&format!("bin/{applet}"), "busybox");
     }
     tar.directory("etc", 0o755);
-    tar.file("etc/passwd", 0o644, b"root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n");
+    tar.file(
+        "etc/passwd",
+        0o644,
+        b"root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n",
+    );
     tar.file("etc/group", 0o644, b"root:x:0:\nnogroup:x:65534:\n");
     tar.directory("tmp", 0o1777);
     tar.finish()
@@ -124,7 +152,8 @@ impl Tar {
 
     fn header(&mut self, path: &str, mode: u32, size: usize, kind: u8, target: &str) {
         let mut header = [0; BLOCK];
-        let mut put = |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
+        let mut put =
+            |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
         put(0, path);
         put(100, &format!("{mode:07o}"));
         put(108, "0000000");
@@ -158,9 +187,20 @@ mod tests {
         let images = demo(b"busybox");
         let text: Vec<String> = images
             .iter()
-            .map(|image| format!("{}:{} {} blobs {}\n", image.name, image.tag, image.blobs.len(), digest(&image.manifest)))
+            .map(|image| {
+                format!(
+                    "{}:{} {} blobs {}\n",
+                    image.name,
+                    image.tag,
+                    image.blobs.len(),
+                    digest(&image.manifest)
+                )
+            })
             .collect();
         expect![[r"
+            demo/web:1 3 blobs sha256:8625f404a2bb82e467565133b5c6ba8679a8d85ba9421ef9e1184e83fdb37aca
+            demo/web:2 3 blobs sha256:371ba7713caf82deb0bbdc7f59574275b02e6109606e4cedeb834b05eb5ea7ee
+            demo/worker:1 2 blobs sha256:d5cd332cfe8eea55d83b01622ce2f570b620a6d3e7d3e1f7e92613ff96394852
         "]]
         .assert_eq(&text.concat());
     }

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -16,8 +16,10 @@ use tokio::sync::Mutex;
 
 use super::disks::{self, Volumes};
 use super::guest::{Guest, Parts};
+use super::names::Names;
 use super::network::{Forward, Network};
-use super::registry::{self, Registry};
+use super::registry::Registry;
+use super::requirements;
 use super::rootfs::{self, Rootfs};
 use super::seed;
 use crate::simulator::machine::{BoxFuture, Hypervisor, Machine, Spec};
@@ -45,12 +47,23 @@ struct Inner {
     network: Network,
     registry: Registry,
     volumes: Arc<Mutex<Volumes>>,
-    guests: Mutex<HashMap<u32, Arc<Guest>>>,
+    guests: std::sync::Mutex<HashMap<u32, Slot>>,
     _egress: Vec<Forward>,
     janitor: Child,
 }
 
+/// The place of a VM, held while it is started or erased; other VMs do not wait for it.
+type Slot = Arc<Mutex<Option<Arc<Guest>>>>;
+
 impl Lab {
+    /// Tells whether this machine can run real guests.
+    ///
+    /// # Errors
+    /// The reason why not, in one sentence, with the way to get a missing program.
+    pub fn available() -> Result<(), String> {
+        requirements::check()
+    }
+
     /// Starts a lab whose guests boot from `rootfs`.
     ///
     /// # Errors
@@ -61,9 +74,16 @@ impl Lab {
         std::fs::create_dir_all(&runs).map_err(failed)?;
         // Held until the new lab holds its own lock, so that no other process takes it for a dead one.
         let lock = File::create(runs.join("lock")).map_err(failed)?;
-        lock.lock().map_err(failed)?;
+        let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock))
+            .await
+            .map_err(|panic| panic.to_string())?;
+        let lock = lock.map_err(failed)?;
         sweep(&runs).await.map_err(failed)?;
-        let run = tempfile::Builder::new().prefix("lab-").tempdir_in(&runs).map_err(failed)?.keep();
+        let run = tempfile::Builder::new()
+            .prefix("lab-")
+            .tempdir_in(&runs)
+            .map_err(failed)?
+            .keep();
 
         let names = Names::of(rootfs)?;
         let registry = Registry::write(&run, rootfs).map_err(failed)?;
@@ -71,9 +91,15 @@ impl Lab {
         for (name, text) in SCRIPTS {
             std::fs::write(run.join(name), text).map_err(failed)?;
         }
-        let layered = Command::new("bash").args(["-c", LAYER, "layer.sh"]).arg(run.join("layer")).status().await;
+        let layered = Command::new("bash")
+            .args(["-c", LAYER, "layer.sh"])
+            .arg(run.join("layer"))
+            .status()
+            .await;
         if !layered.map_err(failed)?.success() {
-            return Err("cannot start the lab: the layer of its guests could not be written".to_owned());
+            return Err(
+                "cannot start the lab: the layer of its guests could not be written".to_owned(),
+            );
         }
 
         let mut janitor = Command::new("bash")
@@ -88,17 +114,37 @@ impl Lab {
             .spawn()
             .map_err(failed)?;
         let init = first_number(janitor.stdout.take()).await;
-        let init = init.ok_or_else(|| format!("the lab did not start:\n{}", rootfs::tail(&run.join("lab.log"))))?;
+        let init = init.ok_or_else(|| {
+            format!(
+                "the lab did not start:\n{}",
+                rootfs::tail(&run.join("lab.log"))
+            )
+        })?;
+        drop(lock);
         let network = Network::of_process(init).map_err(failed)?;
         let mut egress = Vec::new();
         for (on, name, port) in names.egress {
-            egress.push(Forward::out(&network, SocketAddr::from((on, port)), (name, port)).await.map_err(failed)?);
+            egress.push(
+                Forward::out(&network, SocketAddr::from((on, port)), (name, port))
+                    .await
+                    .map_err(failed)?,
+            );
         }
         registry.fill(&network, rootfs).await?;
         let volumes = Arc::new(Mutex::new(Volumes::new(run.clone())));
         let rootfs = rootfs.clone();
-        let guests = Mutex::default();
-        Ok(Self(Arc::new(Inner { run, rootfs, init, network, registry, volumes, guests, _egress: egress, janitor })))
+        let guests = std::sync::Mutex::default();
+        Ok(Self(Arc::new(Inner {
+            run,
+            rootfs,
+            init,
+            network,
+            registry,
+            volumes,
+            guests,
+            _egress: egress,
+            janitor,
+        })))
     }
 
     /// Ends the lab and returns when nothing of it is left.
@@ -131,24 +177,25 @@ impl Lab {
     async fn power_on(&self, spec: Spec) -> Result<Arc<dyn Machine>, String> {
         let lab = &self.0;
         let failed = |error: io::Error| format!("cannot start VM {}: {error}", spec.vmid);
-        let mut guests = lab.guests.lock().await;
-        if guests.get(&spec.vmid).is_some_and(|guest| guest.is_running()) {
+        let slot = self.slot(spec.vmid);
+        let mut slot = slot.lock().await;
+        if slot.as_ref().is_some_and(|guest| guest.is_running()) {
             return Err(format!("VM {} already running", spec.vmid));
         }
         let directory = lab.run.join("guests").join(spec.vmid.to_string());
         std::fs::create_dir_all(&directory).map_err(failed)?;
+        let boots_docker = boots_docker(&directory, &spec).map_err(failed)?;
         insert_cd(&directory, spec.cdrom.as_deref())?;
 
         let mut lines = String::new();
         let mut slots = HashMap::new();
-        let mut with_docker = false;
-        for disk in &spec.disks {
-            if disks::is_boot_disk(disk, &spec) {
-                with_docker = disk.image.as_deref().is_some_and(|image| image.contains("docker"));
-            } else {
-                lines += &disks::line(&lab.volumes.lock().await.attach(spec.vmid, disk).await?);
-                slots.insert(disk.slot.clone(), disk.volume.clone());
-            }
+        for disk in spec
+            .disks
+            .iter()
+            .filter(|disk| !disks::is_boot_disk(disk, &spec))
+        {
+            lines += &disks::line(&lab.volumes.lock().await.attach(spec.vmid, disk).await?);
+            slots.insert(disk.slot.clone(), disk.volume.clone());
         }
         std::fs::write(directory.join("disks"), lines).map_err(failed)?;
 
@@ -157,16 +204,24 @@ impl Lab {
         if spec.agent {
             std::fs::create_dir(&channel).map_err(failed)?;
         }
-        let console = File::options().create(true).append(true).open(directory.join("console.log")).map_err(failed)?;
+        let console = File::options()
+            .create(true)
+            .append(true)
+            .open(directory.join("console.log"))
+            .map_err(failed)?;
         let mut lower = vec![lab.run.join("layer")];
-        lower.extend(lab.rootfs.layers(with_docker));
+        lower.extend(lab.rootfs.layers(boots_docker));
         let lower: Vec<&str> = lower.iter().filter_map(|layer| layer.to_str()).collect();
         let mut process = Command::new("nsenter")
             .arg(format!("--target={}", lab.init))
             .args(["--mount", "--net", "--pid", "bash"])
             .arg(lab.run.join("guest.sh"))
             .args([&lab.run, &directory])
-            .args([spec.vmid.to_string(), spec.memory_mib.to_string(), lower.join(":")])
+            .args([
+                spec.vmid.to_string(),
+                spec.memory_mib.to_string(),
+                lower.join(":"),
+            ])
             .args(spec.nics.iter().flat_map(|nic| [&nic.mac, &nic.bridge]))
             .current_dir("/")
             .stdin(Stdio::null())
@@ -188,13 +243,23 @@ impl Lab {
             slots,
             process,
         }));
-        guests.insert(spec.vmid, Arc::clone(&guest));
+        *slot = Some(Arc::clone(&guest));
         Ok(guest)
     }
 
+    fn slot(&self, vmid: u32) -> Slot {
+        let mut guests = self
+            .0
+            .guests
+            .lock()
+            .expect("nothing panics while it holds the guests");
+        Arc::clone(guests.entry(vmid).or_default())
+    }
+
     async fn erase(&self, vmid: u32) {
-        let guest = self.0.guests.lock().await.remove(&vmid);
-        if let Some(guest) = guest {
+        let slot = self.slot(vmid);
+        let mut slot = slot.lock().await;
+        if let Some(guest) = slot.take() {
             guest.kill().await;
         }
         self.0.volumes.lock().await.discard(vmid);
@@ -215,49 +280,27 @@ impl Hypervisor for Lab {
     }
 }
 
-/// Names that guests can look up, each with an address of the bridge.
-struct Names {
-    registry: &'static str,
-    /// Address in the lab, name and port in the world.
-    egress: Vec<(Ipv4Addr, String, u16)>,
-}
-
-impl Names {
-    fn of(rootfs: &Rootfs) -> Result<Self, String> {
-        let mut egress: Vec<(Ipv4Addr, String, u16)> = Vec::new();
-        for mirror in rootfs.mirrors() {
-            let url = reqwest::Url::parse(mirror).map_err(|error| format!("apt's mirror {mirror}: {error}"))?;
-            let name = url.host_str().unwrap_or_default().to_owned();
-            let port = url.port_or_known_default().unwrap_or(80);
-            if !egress.iter().any(|(_, known, at)| *known == name && *at == port) {
-                let last = u8::try_from(egress.len() + 2).expect("there are two mirrors at most");
-                egress.push((Ipv4Addr::new(198, 51, 100, last), name, port));
-            }
-        }
-        Ok(Self { registry: registry::HOST, egress })
+/// Whether the guest's Debian has Docker, which the image that it was made from decides once and for all.
+fn boots_docker(guest: &Path, spec: &Spec) -> io::Result<bool> {
+    let mark = guest.join("boots-docker");
+    let image = spec
+        .disks
+        .iter()
+        .find(|disk| disks::is_boot_disk(disk, spec))
+        .and_then(|disk| disk.image.as_deref());
+    if !guest.join("upper").exists() && image.is_some_and(|image| image.contains("docker")) {
+        File::create(&mark)?;
     }
-
-    /// For the lab's own name server, and for the guests that have none: `/etc/hosts`, and what cloud-init makes it of.
-    fn write(&self, run: &Path, rootfs: &Rootfs) -> io::Result<()> {
-        let mut names = format!("{} {}\n", registry::ADDRESS, self.registry);
-        for (address, name, _) in &self.egress {
-            names += &format!("{address} {name}\n");
-        }
-        std::fs::write(run.join("names"), &names)?;
-        let etc = run.join("layer/etc");
-        std::fs::create_dir_all(etc.join("cloud/templates"))?;
-        std::fs::write(etc.join("hosts"), format!("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n{names}"))?;
-        let template = "etc/cloud/templates/hosts.debian.tmpl";
-        let text = std::fs::read_to_string(rootfs.file(template))? + &names;
-        std::fs::write(run.join("layer").join(template), text)
-    }
+    Ok(mark.exists())
 }
 
 /// Lays the files of a seed where cloud-init finds them, or takes away those of the last boot.
 fn insert_cd(guest: &Path, image: Option<&[u8]>) -> Result<(), String> {
     let seeds = guest.join("upper/var/lib/cloud/seed");
     rootfs::remove(&seeds)?;
-    let Some(files) = image.map(seed::files).transpose()?.flatten() else { return Ok(()) };
+    let Some(files) = image.map(seed::files).transpose()?.flatten() else {
+        return Ok(());
+    };
     let failed = |error| format!("cannot write the seed: {error}");
     std::fs::create_dir_all(seeds.join("nocloud")).map_err(failed)?;
     for (name, bytes) in files {
@@ -282,7 +325,12 @@ async fn sweep(runs: &Path) -> io::Result<()> {
             continue;
         }
         let script = SCRIPTS[0].1;
-        Command::new("bash").args(["-c", script, "janitor.sh", "--sweep"]).arg(&run).current_dir("/").status().await?;
+        Command::new("bash")
+            .args(["-c", script, "janitor.sh", "--sweep"])
+            .arg(&run)
+            .current_dir("/")
+            .status()
+            .await?;
     }
     Ok(())
 }

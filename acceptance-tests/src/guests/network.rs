@@ -36,11 +36,15 @@ impl Network {
     }
 
     /// Runs something on a thread of its own, since entering a namespace cannot be undone. A socket stays where it was made.
-    async fn inside<T: Send + 'static>(&self, open: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    async fn inside<T: Send + 'static>(
+        &self,
+        open: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let namespace = Arc::clone(&self.0);
         std::thread::spawn(move || {
-            let entered = move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network));
+            let entered =
+                move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network));
             // The receiver is gone where the caller gave up.
             let _ = sender.send(entered.map_err(io::Error::from).and_then(|()| open()));
         });
@@ -64,7 +68,11 @@ impl Drop for Forward {
 
 impl Forward {
     /// Lets guests reach one name of the world by one address of the lab.
-    pub(crate) async fn out(network: &Network, on: SocketAddr, to: impl ToSocketAddrs + Clone + Send + Sync + 'static) -> io::Result<Self> {
+    pub(crate) async fn out(
+        network: &Network,
+        on: SocketAddr,
+        to: impl ToSocketAddrs + Clone + Send + Sync + 'static,
+    ) -> io::Result<Self> {
         let listener = network.listen(on).await?;
         Ok(Self::run(listener, on, move || {
             let to = to.clone();

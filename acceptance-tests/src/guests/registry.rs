@@ -29,10 +29,14 @@ pub(crate) struct Registry {
 impl Registry {
     /// Writes what the registry starts with, and into the guests' layer that they trust it.
     pub(crate) fn write(run: &Path, rootfs: &Rootfs) -> io::Result<Self> {
-        let signed = rcgen::generate_simple_self_signed([HOST.to_owned()]).map_err(io::Error::other)?;
+        let signed =
+            rcgen::generate_simple_self_signed([HOST.to_owned()]).map_err(io::Error::other)?;
         let certificate = pem("CERTIFICATE", signed.cert.der());
         std::fs::write(run.join("registry.crt"), &certificate)?;
-        std::fs::write(run.join("registry.key"), pem("PRIVATE KEY", signed.signing_key.serialized_der()))?;
+        std::fs::write(
+            run.join("registry.key"),
+            pem("PRIVATE KEY", signed.signing_key.serialized_der()),
+        )?;
         let run_path = run.display();
         let config = format!(
             "version: 0.1\n\
@@ -45,22 +49,39 @@ impl Registry {
         let layer = run.join("layer");
         std::fs::create_dir_all(layer.join("etc/ssl/certs"))?;
         std::fs::create_dir_all(layer.join("usr/local/share/ca-certificates"))?;
-        std::fs::write(layer.join(TRUSTED), std::fs::read_to_string(rootfs.file(TRUSTED))? + &certificate)?;
+        std::fs::write(
+            layer.join(TRUSTED),
+            std::fs::read_to_string(rootfs.file(TRUSTED))? + &certificate,
+        )?;
         // An update of the trusted ones starts from this directory.
-        std::fs::write(layer.join("usr/local/share/ca-certificates/registry.crt"), &certificate)?;
+        std::fs::write(
+            layer.join("usr/local/share/ca-certificates/registry.crt"),
+            &certificate,
+        )?;
         Ok(Self { certificate })
     }
 
-    #[expect(clippy::unused_self, reason = "only a registry that was written has a name")]
+    #[expect(
+        clippy::unused_self,
+        reason = "only a registry that was written has a name"
+    )]
     pub(crate) fn name(&self) -> &'static str {
         NAME
     }
 
     /// Pushes the demo images, once the registry answers.
     pub(crate) async fn fill(&self, network: &Network, rootfs: &Rootfs) -> Result<(), String> {
-        let failed = |error: &dyn std::error::Error| format!("cannot fill the lab's registry: {error} {:?}", error.source());
-        let door = Forward::into(network, SocketAddr::from((ADDRESS, 5000))).await.map_err(|error| failed(&error))?;
-        let certificate = Certificate::from_pem(self.certificate.as_bytes()).map_err(|error| failed(&error))?;
+        let failed = |error: &dyn std::error::Error| {
+            format!(
+                "cannot fill the lab's registry: {error} {:?}",
+                error.source()
+            )
+        };
+        let door = Forward::into(network, SocketAddr::from((ADDRESS, 5000)))
+            .await
+            .map_err(|error| failed(&error))?;
+        let certificate =
+            Certificate::from_pem(self.certificate.as_bytes()).map_err(|error| failed(&error))?;
         let client = Client::builder()
             .no_proxy()
             .tls_certs_only([certificate])
@@ -68,10 +89,15 @@ impl Registry {
             .build()
             .map_err(|error| failed(&error))?;
         let base = format!("https://{HOST}:{}/v2/", door.address.port());
-        answering(&client, &base).await.map_err(|error| failed(&error))?;
-        let busybox = std::fs::read(rootfs.file("usr/bin/busybox")).map_err(|error| failed(&error))?;
+        answering(&client, &base)
+            .await
+            .map_err(|error| failed(&error))?;
+        let busybox =
+            std::fs::read(rootfs.file("usr/bin/busybox")).map_err(|error| failed(&error))?;
         for image in image::demo(&busybox) {
-            push(&client, &base, &image).await.map_err(|error| failed(&error))?;
+            push(&client, &base, &image)
+                .await
+                .map_err(|error| failed(&error))?;
         }
         Ok(())
     }
@@ -95,19 +121,44 @@ async fn push(client: &Client, base: &str, image: &Image) -> reqwest::Result<()>
     let repository = format!("{base}{}", image.name);
     for blob in &image.blobs {
         let digest = image::digest(blob);
-        let known = client.head(format!("{repository}/blobs/{digest}")).send().await?;
+        let known = client
+            .head(format!("{repository}/blobs/{digest}"))
+            .send()
+            .await?;
         if known.status() != StatusCode::NOT_FOUND {
             known.error_for_status()?;
             continue;
         }
-        let upload = client.post(format!("{repository}/blobs/uploads/")).send().await?.error_for_status()?;
-        let location = upload.headers().get(LOCATION).and_then(|location| location.to_str().ok()).unwrap_or_default();
-        let mut target = upload.url().join(location).unwrap_or_else(|_| upload.url().clone());
+        let upload = client
+            .post(format!("{repository}/blobs/uploads/"))
+            .send()
+            .await?
+            .error_for_status()?;
+        let location = upload
+            .headers()
+            .get(LOCATION)
+            .and_then(|location| location.to_str().ok())
+            .unwrap_or_default();
+        let mut target = upload
+            .url()
+            .join(location)
+            .unwrap_or_else(|_| upload.url().clone());
         target.query_pairs_mut().append_pair("digest", &digest);
-        client.put(target).body(blob.clone()).send().await?.error_for_status()?;
+        client
+            .put(target)
+            .body(blob.clone())
+            .send()
+            .await?
+            .error_for_status()?;
     }
-    let manifest = client.put(format!("{repository}/manifests/{}", image.tag)).header(CONTENT_TYPE, image::MANIFEST);
-    manifest.body(image.manifest.clone()).send().await?.error_for_status()?;
+    let manifest = client
+        .put(format!("{repository}/manifests/{}", image.tag))
+        .header(CONTENT_TYPE, image::MANIFEST);
+    manifest
+        .body(image.manifest.clone())
+        .send()
+        .await?
+        .error_for_status()?;
     Ok(())
 }
 

@@ -41,14 +41,16 @@ impl Rootfs {
     pub async fn ready() -> Result<Self, String> {
         let mirrors = Mirrors::of_machine();
         let recipe = format!("{SUITE} {PACKAGES} {DOCKER_PACKAGES} {mirrors:?} {SCRIPT}");
-        let name = digest::digest(&digest::SHA256, recipe.as_bytes()).as_ref()[..6].iter().fold(
-            "rootfs-".to_owned(),
-            |mut name, byte| {
+        let name = digest::digest(&digest::SHA256, recipe.as_bytes()).as_ref()[..6]
+            .iter()
+            .fold("rootfs-".to_owned(), |mut name, byte| {
                 write!(name, "{byte:02x}").expect("a String takes all that is written to it");
                 name
-            },
-        );
-        let rootfs = Self { directory: super::cache().join(name), mirrors };
+            });
+        let rootfs = Self {
+            directory: super::cache().join(name),
+            mirrors,
+        };
         if !rootfs.directory.exists() {
             rootfs.build().await?;
         }
@@ -58,7 +60,10 @@ impl Rootfs {
     /// The overlay layers of a guest, topmost first.
     pub(crate) fn layers(&self, with_docker: bool) -> Vec<PathBuf> {
         let docker = with_docker.then(|| self.directory.join("docker"));
-        docker.into_iter().chain([self.directory.join("base")]).collect()
+        docker
+            .into_iter()
+            .chain([self.directory.join("base")])
+            .collect()
     }
 
     /// A file that every guest has.
@@ -79,7 +84,7 @@ impl Rootfs {
         tick.tick().await;
         loop {
             tokio::select! {
-                built = &mut build => return built.map_err(|panic| panic.to_string())?,
+                done = &mut build => return done.map_err(|panic| panic.to_string())?,
                 _ = tick.tick() => eprintln!("  … {} s", started.elapsed().as_secs()),
             }
         }
@@ -87,7 +92,12 @@ impl Rootfs {
 
     fn build_locked(&self) -> Result<(), String> {
         let cache = super::cache();
-        let failed = |error| format!("cannot build the guests' file system in {}: {error}", cache.display());
+        let failed = |error| {
+            format!(
+                "cannot build the guests' file system in {}: {error}",
+                cache.display()
+            )
+        };
         std::fs::create_dir_all(&cache).map_err(failed)?;
         let lock = File::create(cache.join("rootfs.lock")).map_err(failed)?;
         lock.lock().map_err(failed)?;
@@ -107,17 +117,34 @@ impl Rootfs {
         let log = File::create(&path).map_err(failed)?;
         // The thread that waits here outlives the build, so the build dies with this process and not before.
         let built = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"])
+            .args([
+                "--pdeathsig",
+                "KILL",
+                "unshare",
+                "--mount",
+                "--pid",
+                "--fork",
+                "--kill-child",
+            ])
             .args(["bash", "-c", SCRIPT, "rootfs.sh"])
             .arg(&part)
-            .args([SUITE, &self.mirrors.main, &self.mirrors.security, PACKAGES, DOCKER_PACKAGES])
+            .args([
+                SUITE,
+                &self.mirrors.main,
+                &self.mirrors.security,
+                PACKAGES,
+                DOCKER_PACKAGES,
+            ])
             .stdin(Stdio::null())
             .stdout(log.try_clone().map_err(failed)?)
             .stderr(log)
             .status()
             .map_err(failed)?;
         if !built.success() {
-            return Err(format!("the build of the guests' file system failed:\n{}", tail(&path)));
+            return Err(format!(
+                "the build of the guests' file system failed:\n{}",
+                tail(&path)
+            ));
         }
         std::fs::rename(&part, &self.directory).map_err(failed)
     }
@@ -125,15 +152,28 @@ impl Rootfs {
 
 impl Mirrors {
     fn of_machine() -> Self {
-        let asked = Command::new("apt-get").args(["indextargets", "--format", "$(SITE)"]).output();
-        Self::of_sites(&asked.map_or_else(|_| String::new(), |asked| String::from_utf8_lossy(&asked.stdout).into_owned()))
+        let asked = Command::new("apt-get")
+            .args(["indextargets", "--format", "$(SITE)"])
+            .output();
+        Self::of_sites(&asked.map_or_else(
+            |_| String::new(),
+            |asked| String::from_utf8_lossy(&asked.stdout).into_owned(),
+        ))
     }
 
     /// Picks Debian's from the lines of `apt-get indextargets`; a machine without them gets Debian's own.
     fn of_sites(sites: &str) -> Self {
-        let site = |end: &str| sites.lines().map(|site| site.trim_end_matches('/')).find(|site| site.ends_with(end));
-        let main = site("/debian").unwrap_or("http://deb.debian.org/debian").to_owned();
-        let security = site("/debian-security").map_or_else(|| format!("{main}-security"), ToOwned::to_owned);
+        let site = |end: &str| {
+            sites
+                .lines()
+                .map(|site| site.trim_end_matches('/'))
+                .find(|site| site.ends_with(end))
+        };
+        let main = site("/debian")
+            .unwrap_or("http://deb.debian.org/debian")
+            .to_owned();
+        let security =
+            site("/debian-security").map_or_else(|| format!("{main}-security"), ToOwned::to_owned);
         Self { main, security }
     }
 }
@@ -168,8 +208,20 @@ mod tests {
 
     #[test]
     fn the_mirror_of_the_machine_is_the_mirror_of_the_guests() {
-        check("", ["http://deb.debian.org/debian", "http://deb.debian.org/debian-security"]);
-        check("https://x.test\nhttp://m.test/debian/\n", ["http://m.test/debian", "http://m.test/debian-security"]);
-        check("http://s.test/debian-security\nhttp://m.test/debian", ["http://m.test/debian", "http://s.test/debian-security"]);
+        check(
+            "",
+            [
+                "http://deb.debian.org/debian",
+                "http://deb.debian.org/debian-security",
+            ],
+        );
+        check(
+            "https://x.test\nhttp://m.test/debian/\n",
+            ["http://m.test/debian", "http://m.test/debian-security"],
+        );
+        check(
+            "http://s.test/debian-security\nhttp://m.test/debian",
+            ["http://m.test/debian", "http://s.test/debian-security"],
+        );
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! Directory servers, groups of a directory and second factors do not exist here.
 
-pub(crate) mod calls;
 pub(crate) mod login;
+pub(crate) mod roles;
+pub(crate) mod tickets;
+pub(crate) mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,20 +31,32 @@ pub(crate) const DOCKER_VM_ROLE: &str = "Datastore.Allocate Datastore.AllocateSp
 /// Roles that every installation has, beside `Administrator` and `NoAccess`.
 const BUILT_IN: &[(&str, &str)] = &[
     (
+        "PVEAdmin",
+        "Datastore.* Group.Allocate Mapping.Audit Mapping.Use Pool.* Realm.AllocateUser SDN.* \
+         Sys.Audit Sys.Console Sys.Syslog User.Modify VM.*",
+    ),
+    (
         "PVEAuditor",
         "Datastore.Audit Mapping.Audit Pool.Audit SDN.Audit Sys.Audit VM.Audit VM.GuestAgent.Audit",
     ),
-    (
-        "PVEDatastoreAdmin",
-        "Datastore.Allocate Datastore.AllocateSpace Datastore.AllocateTemplate Datastore.Audit",
-    ),
+    ("PVEDatastoreAdmin", "Datastore.*"),
     (
         "PVEDatastoreUser",
         "Datastore.AllocateSpace Datastore.Audit",
     ),
+    ("PVEMappingAdmin", "Mapping.*"),
+    ("PVEMappingUser", "Mapping.Audit Mapping.Use"),
+    ("PVEPoolAdmin", "Pool.*"),
     ("PVEPoolUser", "Pool.Audit"),
+    ("PVESDNAdmin", "SDN.*"),
     ("PVESDNUser", "SDN.Audit SDN.Use"),
+    ("PVESysAdmin", "Sys.Audit Sys.Console Sys.Syslog"),
     ("PVETemplateUser", "VM.Audit VM.Clone"),
+    (
+        "PVEUserAdmin",
+        "Group.Allocate Realm.AllocateUser User.Modify",
+    ),
+    ("PVEVMAdmin", "VM.*"),
     (
         "PVEVMUser",
         "VM.Audit VM.Backup VM.Config.CDROM VM.Config.Cloudinit VM.Console VM.GuestAgent.Audit \
@@ -60,11 +74,17 @@ pub(crate) fn is_privilege(name: &str) -> bool {
 /// A set of privileges.
 pub(crate) type Privileges = BTreeSet<String>;
 
+/// The privileges of a list; `VM.*` stands for all that begin so.
 pub(crate) fn privileges(list: &str) -> Privileges {
-    list.split([' ', ',', ';'])
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-        .collect()
+    let names = list.split([' ', ',', ';']).filter(|name| !name.is_empty());
+    let all = names.flat_map(|name| match name.strip_suffix('*') {
+        Some(start) => PRIVILEGES
+            .split_whitespace()
+            .filter(|name| name.starts_with(start))
+            .collect(),
+        None => vec![name],
+    });
+    all.map(str::to_owned).collect()
 }
 
 /// A user.

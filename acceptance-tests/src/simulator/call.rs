@@ -10,8 +10,9 @@ use super::params::Params;
 use super::reply::{Fail, Outcome};
 use super::rules::RuleSet;
 use super::storage::upload::Upload;
+use super::tasks::TaskOrder;
 use super::world::World;
-use super::{access, cluster, network, qemu, storage, tasks};
+use super::{access, cluster, network, pools, qemu, storage, tasks};
 
 /// A call whose sender is known.
 pub(crate) struct Call {
@@ -19,8 +20,8 @@ pub(crate) struct Call {
     pub(crate) who: Who,
     pub(crate) params: Params,
     pub(crate) upload: Option<Upload>,
-    /// The task that this call starts is to fail with this text.
-    pub(crate) task_fails: Option<String>,
+    /// What the task that this call starts is to do instead.
+    pub(crate) task_order: Option<TaskOrder>,
     /// The agent is not to answer.
     pub(crate) agent_silent: bool,
 }
@@ -128,13 +129,19 @@ macro_rules! now {
         |call| Box::pin(std::future::ready($handler(&call)))
     };
 }
+/// A handler that answers at once and cannot fail.
+macro_rules! tell {
+    ($handler:path) => {
+        |call| Box::pin(std::future::ready(Ok($handler(&call).into())))
+    };
+}
 /// A handler that waits for something.
 macro_rules! later {
     ($handler:path) => {
         |call| Box::pin($handler(call))
     };
 }
-pub(crate) use {later, now};
+pub(crate) use {later, now, tell};
 
 /// A route with its rules parsed.
 pub(crate) struct Parsed {
@@ -144,9 +151,12 @@ pub(crate) struct Parsed {
 
 static ROUTES: LazyLock<Vec<Parsed>> = LazyLock::new(|| {
     let families: &[&'static [Route]] = &[
-        access::calls::ROUTES,
+        access::roles::ROUTES,
+        access::tickets::ROUTES,
+        access::users::ROUTES,
         cluster::ROUTES,
         network::ROUTES,
+        pools::ROUTES,
         qemu::agent::ROUTES,
         qemu::clone::ROUTES,
         qemu::create::ROUTES,
@@ -156,6 +166,7 @@ static ROUTES: LazyLock<Vec<Parsed>> = LazyLock::new(|| {
         qemu::resize::ROUTES,
         qemu::update::ROUTES,
         storage::calls::ROUTES,
+        storage::config::ROUTES,
         storage::download::ROUTES,
         storage::upload::ROUTES,
         tasks::calls::ROUTES,
@@ -211,6 +222,7 @@ fn fit(template: &'static str, path: &[&str]) -> Option<Vec<(&'static str, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulator::rules::{Format, formats};
 
     #[track_caller]
     fn check(method: &str, path: &str, expected: Option<&str>) {
@@ -236,6 +248,16 @@ mod tests {
             Some("DELETE /nodes/{node}/storage/{storage}/content/{volume}"),
         );
         check("GET", "/nodes/a/qemu/100/agent/ping", None);
+    }
+
+    #[test]
+    fn every_format_that_a_rule_names_is_known() {
+        for rule in ROUTES.iter().flat_map(|parsed| parsed.rules.iter()) {
+            if let Some(Format::Named(name)) = &rule.format {
+                // Whether the value fits does not matter; an unknown format panics.
+                formats::check(name, "value").ok();
+            }
+        }
     }
 
     #[test]

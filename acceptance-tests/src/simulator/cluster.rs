@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::call::{Allow, Call, Route, now};
+use super::call::{Allow, Call, Route, now, tell};
 use super::qemu::Vm;
 use super::reply::{Fail, Outcome};
 use super::world::{Node, State};
@@ -18,13 +18,13 @@ pub(crate) const ROUTES: &[Route] = &[
         call: "GET /",
         allow: Allow::Anyone,
         rules: "",
-        handler: now!(index),
+        handler: tell!(index),
     },
     Route {
         call: "GET /version",
         allow: Allow::Anyone,
         rules: "",
-        handler: now!(version),
+        handler: tell!(version),
     },
     Route {
         call: "GET /cluster/nextid",
@@ -36,37 +36,37 @@ pub(crate) const ROUTES: &[Route] = &[
         call: "GET /cluster/resources",
         allow: Allow::Anyone,
         rules: "type? string enum=vm|storage|node|sdn",
-        handler: now!(resources),
+        handler: tell!(resources),
     },
     Route {
         call: "GET /cluster/status",
         allow: Allow::All("/", &["Sys.Audit"]),
         rules: "",
-        handler: now!(status),
+        handler: tell!(status),
     },
     Route {
         call: "GET /nodes",
         allow: Allow::Anyone,
         rules: "",
-        handler: now!(nodes),
+        handler: tell!(nodes),
     },
     Route {
         call: "GET /nodes/{node}/version",
         allow: Allow::Anyone,
         rules: "+node",
-        handler: now!(version),
+        handler: tell!(version),
     },
     Route {
         call: "GET /nodes/{node}/status",
         allow: SEES_NODE,
         rules: "+node",
-        handler: now!(node),
+        handler: tell!(node),
     },
     Route {
         call: "GET /nodes/{node}/apt/versions",
         allow: SEES_NODE,
         rules: "+node",
-        handler: now!(packages),
+        handler: tell!(packages),
     },
 ];
 
@@ -83,20 +83,19 @@ const PACKAGES: &[(&str, &str)] = &[
 ];
 
 const NODE_MEMORY: u64 = 64 << 30;
-const NODE_CORES: u32 = 16;
+pub(crate) const NODE_CORES: u32 = 16;
 
-fn index(_: &Call) -> Outcome {
+fn index(_: &Call) -> Json {
     let names = ["version", "cluster", "nodes", "storage", "access", "pools"];
-    Ok(names
+    names
         .map(|name| json!({"subdir": name}))
         .to_vec()
         .into_iter()
         .collect::<Json>()
-        .into())
 }
 
-fn version(_: &Call) -> Outcome {
-    Ok(json!({"version": "9.2.11", "release": "9.2", "repoid": "unknown"}).into())
+fn version(_: &Call) -> Json {
+    json!({"version": "9.2.11", "release": "9.2", "repoid": "unknown"})
 }
 
 fn next_id(call: &Call) -> Outcome {
@@ -136,18 +135,18 @@ fn node_entry(call: &Call, state: &State, node: &Node) -> Json {
     entry
 }
 
-fn nodes(call: &Call) -> Outcome {
+fn nodes(call: &Call) -> Json {
     let state = call.world.state();
     let entry = |node: &Node| {
         let mut entry = node_entry(call, &state, node);
         entry["ssl_fingerprint"] = json!(call.world.settings.fingerprint);
         entry
     };
-    Ok(state.nodes.iter().map(entry).collect::<Json>().into())
+    state.nodes.iter().map(entry).collect::<Json>()
 }
 
-fn node(call: &Call) -> Outcome {
-    Ok(json!({
+fn node(call: &Call) -> Json {
+    json!({
         "uptime": call.world.begun.elapsed().as_secs() + 86_400,
         "pveversion": "pve-manager/9.2.11/unknown",
         "loadavg": ["0.02", "0.03", "0.00"], "cpu": 0.02, "wait": 0, "idle": 0,
@@ -168,20 +167,19 @@ fn node(call: &Call) -> Outcome {
         },
         "ksm": {"shared": 0},
     })
-    .into())
 }
 
-fn packages(_: &Call) -> Outcome {
+fn packages(_: &Call) -> Json {
     let entry = |(name, version): &(&str, &str)| {
         json!({
             "Package": name, "Version": version, "OldVersion": version,
             "CurrentState": "Installed", "Arch": "all", "Origin": "Proxmox", "Title": name,
         })
     };
-    Ok(PACKAGES.iter().map(entry).collect::<Json>().into())
+    PACKAGES.iter().map(entry).collect::<Json>()
 }
 
-fn status(call: &Call) -> Outcome {
+fn status(call: &Call) -> Json {
     let state = call.world.state();
     let many = state.nodes.len() > 1;
     let cluster = json!({
@@ -196,10 +194,10 @@ fn status(call: &Call) -> Outcome {
         })
     });
     let all: Json = many.then_some(cluster).into_iter().chain(entries).collect();
-    Ok(all.into())
+    all
 }
 
-fn resources(call: &Call) -> Outcome {
+fn resources(call: &Call) -> Json {
     let state = call.world.state();
     let kind = call.params.text_opt("type");
     let wanted = |name: &str| kind.is_none_or(|kind| kind == name);
@@ -256,11 +254,11 @@ fn resources(call: &Call) -> Outcome {
             })
         }));
     }
-    Ok(Json::Array(found).into())
+    Json::Array(found)
 }
 
 /// A guest as the cluster broadcast knows it: what comes from the node's statistics is late.
-fn guest(state: &State, vm: &Vm, lag: Duration) -> Json {
+pub(crate) fn guest(state: &State, vm: &Vm, lag: Duration) -> Json {
     let mut entry = json!({
         "id": format!("qemu/{}", vm.vmid), "type": "qemu", "vmid": vm.vmid, "node": vm.node,
         "status": "unknown",

@@ -45,6 +45,8 @@ pub enum Effect {
     Delay(Duration),
     /// The task that the call starts does nothing and fails with this text.
     TaskFails(String),
+    /// The task that the call starts ends with this warning.
+    TaskWarns(String),
     /// The guest agent does not answer this call.
     AgentSilent,
 }

@@ -75,7 +75,7 @@ impl MemoryMachine {
         };
         let path = || arguments["path"].as_str().unwrap_or_default().to_owned();
         match request["execute"].as_str().unwrap_or_default() {
-            "guest-ping" => Ok(json!({})),
+            "guest-ping" | "guest-file-close" => Ok(json!({})),
             "guest-get-host-name" => Ok(json!({"host-name": self.spec.name})),
             "guest-shutdown" => {
                 self.end(Exit::PowerOff);
@@ -134,7 +134,6 @@ impl MemoryMachine {
                 let bytes = data.trim_end_matches('=').len() * 3 / 4;
                 Ok(json!({"count": bytes, "buf-b64": data, "eof": true}))
             }
-            "guest-file-close" => Ok(json!({})),
             other => Err(AgentError::Refused {
                 class: "CommandNotFound".to_owned(),
                 desc: format!("The command {other} has not been found"),

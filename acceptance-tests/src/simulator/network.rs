@@ -4,7 +4,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::call::{Allow, Call, Route, now};
+use super::call::{Allow, Call, Route, now, tell};
 use super::reply::{Fail, Outcome};
 
 pub(crate) const ROUTES: &[Route] = &[
@@ -12,7 +12,7 @@ pub(crate) const ROUTES: &[Route] = &[
         call: "GET /nodes/{node}/network",
         allow: Allow::Anyone,
         rules: "+node; type? string enum=bridge|bond|eth|alias|vlan|fabric|OVSBridge|OVSBond|OVSPort|OVSIntPort|vnet|any_bridge|any_local_bridge|include_sdn",
-        handler: now!(list),
+        handler: tell!(list),
     },
     Route {
         call: "GET /nodes/{node}/network/{iface}",
@@ -52,7 +52,7 @@ fn interfaces(call: &Call) -> Vec<Json> {
     all
 }
 
-fn list(call: &Call) -> Outcome {
+fn list(call: &Call) -> Json {
     let wanted = call.params.text_opt("type");
     let visible = |entry: &Json| {
         let kind = entry["type"].as_str().unwrap_or_default();
@@ -65,11 +65,10 @@ fn list(call: &Call) -> Outcome {
         let path = format!("/sdn/zones/localnetwork/{name}");
         fits && (kind != "bridge" || call.can(&path, "SDN.Audit") || call.can(&path, "SDN.Use"))
     };
-    Ok(interfaces(call)
+    interfaces(call)
         .into_iter()
         .filter(visible)
         .collect::<Json>()
-        .into())
 }
 
 fn one(call: &Call) -> Outcome {

@@ -155,7 +155,10 @@ mod tests {
 
     #[test]
     fn an_unescaped_equals_or_semicolon_cuts_a_value() {
-        check("agent=enabled=1&tags=a;b", &[("agent", "enabled"), ("tags", "a")]);
+        check(
+            "agent=enabled=1&tags=a;b",
+            &[("agent", "enabled"), ("tags", "a")],
+        );
         check(
             "agent=enabled%3D1&tags=a%3Bb",
             &[("agent", "enabled=1"), ("tags", "a;b")],

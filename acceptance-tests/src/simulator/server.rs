@@ -4,14 +4,16 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
+use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use percent_encoding::percent_decode_str;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -25,13 +27,17 @@ use super::params::{Params, Raw, Value, masked, read_form, read_json};
 use super::reply::{Fail, OtherBody, Outcome, respond};
 use super::rules::check;
 use super::storage::upload;
+use super::tasks::TaskOrder;
 use super::world::World;
 
-/// The largest body that is no upload.
-const MAX_BODY: u64 = 512 << 10;
+/// How long a connection stays open without a request.
+const IDLE: Duration = Duration::from_secs(5);
 
-/// The largest upload.
-const MAX_UPLOAD: usize = 1 << 30;
+/// After so many requests a connection ends.
+const REQUESTS_PER_CONNECTION: u32 = 100;
+
+/// The largest body that is no upload.
+const MAX_BODY: usize = 512 << 10;
 
 /// Serves until it is dropped, and all connections with it.
 pub(crate) async fn serve(listener: TcpListener, tls: TlsAcceptor, world: Arc<World>) {
@@ -46,8 +52,13 @@ pub(crate) async fn serve(listener: TcpListener, tls: TlsAcceptor, world: Arc<Wo
             let Ok(stream) = tls.accept(stream).await else {
                 return;
             };
-            let service = service_fn(move |request| answer(Arc::clone(&world), request));
-            let http = hyper::server::conn::http1::Builder::new();
+            let answered = AtomicU32::new(0);
+            let service = service_fn(move |request| {
+                let last = answered.fetch_add(1, Ordering::Relaxed) + 1 >= REQUESTS_PER_CONNECTION;
+                answer(Arc::clone(&world), request, last)
+            });
+            let mut http = hyper::server::conn::http1::Builder::new();
+            http.timer(TokioTimer::new()).header_read_timeout(IDLE);
             // A connection that ends early is the client's choice or an ordered fault.
             http.serve_connection(TokioIo::new(stream), service)
                 .await
@@ -59,10 +70,16 @@ pub(crate) async fn serve(listener: TcpListener, tls: TlsAcceptor, world: Arc<Wo
 async fn answer(
     world: Arc<World>,
     request: Request<Incoming>,
+    last: bool,
 ) -> Result<Response<Body>, io::Error> {
     // The work goes on when the client hangs up.
     let work = tokio::spawn(Exchange::new(world, &request).run(request.map(Body::new)));
-    let response = work.await.map_err(io::Error::other)?;
+    let mut response = work.await.map_err(io::Error::other)?;
+    if let Some(response) = response.as_mut().filter(|_| last) {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response.ok_or_else(|| io::Error::new(io::ErrorKind::ConnectionAborted, "dropped on order"))
 }
 
@@ -76,7 +93,7 @@ struct Exchange {
     raw: Raw,
     who: Option<Who>,
     faulted: bool,
-    task_fails: Option<String>,
+    task_order: Option<TaskOrder>,
     agent_silent: bool,
 }
 
@@ -94,13 +111,18 @@ impl Exchange {
             raw: Raw::new(),
             who: None,
             faulted: false,
-            task_fails: None,
+            task_order: None,
             agent_silent: false,
         }
     }
 
     async fn run(mut self, request: Request<Body>) -> Option<Response<Body>> {
-        let outcome = self.with_faults(request).await;
+        let (parts, body) = request.into_parts();
+        // A refusal that left the body unread would reach the client as a broken connection.
+        let outcome = match to_bytes(body, usize::MAX).await {
+            Ok(body) => self.with_faults(parts, body).await,
+            Err(_) => Err(Fail::Dropped),
+        };
         if matches!(&outcome, Err(Fail::Other { status: 401, .. })) {
             tokio::time::sleep(self.world.settings.login_delay).await;
         }
@@ -128,7 +150,7 @@ impl Exchange {
     }
 
     /// Does what faults order around the work.
-    async fn with_faults(&mut self, request: Request<Body>) -> Outcome {
+    async fn with_faults(&mut self, parts: Parts, body: Bytes) -> Outcome {
         let mut path = self.path.clone();
         let rest = path
             .strip_prefix("/api2/")
@@ -165,16 +187,16 @@ impl Exchange {
                 Effect::DoThenAnswer { status, text } => instead = Some(Fail::bare(status, &text)),
                 Effect::DoThenDrop => instead = Some(Fail::Dropped),
                 Effect::Delay(time) => tokio::time::sleep(time).await,
-                Effect::TaskFails(text) => self.task_fails = Some(text),
+                Effect::TaskFails(text) => self.task_order = Some(TaskOrder::Fail(text)),
+                Effect::TaskWarns(text) => self.task_order = Some(TaskOrder::Warn(text)),
                 Effect::AgentSilent => self.agent_silent = true,
             }
         }
-        let outcome = self.work(request).await;
+        let outcome = self.work(parts, body).await;
         instead.map_or(outcome, Err)
     }
 
-    async fn work(&mut self, request: Request<Body>) -> Outcome {
-        let (parts, body) = request.into_parts();
+    async fn work(&mut self, parts: Parts, body: Bytes) -> Outcome {
         if !matches!(self.method.as_str(), "GET" | "POST" | "PUT" | "DELETE") {
             return Err(Fail::plain(
                 501,
@@ -217,8 +239,7 @@ impl Exchange {
             )?
         };
         self.who = (!open).then(|| who.clone());
-        let length = content_length(&parts.headers);
-        if length > 0 && !matches!(self.method.as_str(), "PUT" | "POST") {
+        if !body.is_empty() && !matches!(self.method.as_str(), "PUT" | "POST") {
             return Err(Fail::plain(
                 501,
                 &format!("Unexpected content for method '{}'", self.method),
@@ -244,26 +265,18 @@ impl Exchange {
                     .collect(),
             ),
             upload: None,
-            task_fails: self.task_fails.take(),
+            task_order: self.task_order.take(),
             agent_silent: self.agent_silent,
         };
         if is_upload {
             // The right to upload is asked before the file is read, and refused without a body.
             call.passes(&parsed.route.allow)
                 .map_err(|fail| Fail::bare(403, &fail.text()))?;
-            let request = Request::from_parts(
-                parts,
-                Body::new(axum::body::Body::from(
-                    to_bytes(body, MAX_UPLOAD)
-                        .await
-                        .map_err(|_| Fail::bare(400, "Bad Request"))?,
-                )),
-            );
-            let (fields, file) = upload::read(request).await?;
+            let (fields, file) = upload::read(Request::from_parts(parts, Body::from(body))).await?;
             self.raw = fields;
             call.upload = Some(file);
         } else {
-            self.raw = read_body(&parts.headers, length, body).await?;
+            self.raw = read_body(&parts.headers, &body)?;
         }
         self.raw.extend(read_form(&query));
         self.raw.remove("_dc");
@@ -271,34 +284,24 @@ impl Exchange {
     }
 }
 
-fn content_length(headers: &HeaderMap) -> u64 {
-    let value = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok());
-    value.and_then(|text| text.parse().ok()).unwrap_or(0)
-}
-
-async fn read_body(headers: &HeaderMap, length: u64, body: Body) -> Result<Raw, Fail> {
-    if length > MAX_BODY {
+fn read_body(headers: &HeaderMap, body: &Bytes) -> Result<Raw, Fail> {
+    if body.len() > MAX_BODY {
         return Err(Fail::plain(501, "for data too large"));
+    }
+    if body.is_empty() {
+        return Ok(Raw::new());
     }
     let kind = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let broken = |_| Fail::bare(400, "Bad Request");
-    let limit = usize::try_from(MAX_BODY).expect("it fits");
-    let bytes = to_bytes(body, limit).await.map_err(broken)?;
-    if bytes.is_empty() {
-        return Ok(Raw::new());
-    }
     match kind.split(';').next().unwrap_or_default().trim() {
-        "" | "application/x-www-form-urlencoded" => Ok(read_form(&String::from_utf8_lossy(&bytes))),
-        "application/json" => read_json(&bytes),
-        other => Err(Fail::plain(
-            506,
-            &format!("upload 'Content-Type '{other}' not implemented"),
-        )),
+        "" | "application/x-www-form-urlencoded" => Ok(read_form(&String::from_utf8_lossy(body))),
+        "application/json" => read_json(body),
+        other => {
+            let text = format!("upload 'Content-Type '{other}' not implemented");
+            Err(Fail::plain(506, &text))
+        }
     }
 }
 

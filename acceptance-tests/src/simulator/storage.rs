@@ -4,6 +4,7 @@
 
 pub(crate) mod calls;
 pub(crate) mod checksum;
+pub(crate) mod config;
 pub(crate) mod download;
 pub(crate) mod upload;
 
@@ -306,9 +307,9 @@ impl State {
                     && name.and_then(|name| name.split('.').next()) == Some(&stem)
             })
         };
-        let number = (0..)
+        let number = (0..u32::MAX)
             .find(|number| !taken(*number))
-            .expect("numbers do not end");
+            .unwrap_or(u32::MAX);
         let name = format!("vm-{owner}-disk-{number}");
         if is_dir {
             format!("{storage}:{owner}/{name}.{format}")

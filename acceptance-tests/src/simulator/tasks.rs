@@ -31,12 +31,21 @@ pub(crate) struct Task {
     pub(crate) abort: Option<tokio::task::AbortHandle>,
 }
 
+/// What a test wants a task to do.
+#[derive(Clone, Debug)]
+pub(crate) enum TaskOrder {
+    /// Do nothing and fail so.
+    Fail(String),
+    /// Warn of this and go on.
+    Warn(String),
+}
+
 /// A task's own view of itself.
 #[derive(Clone)]
 pub(crate) struct Worker {
     pub(crate) world: Arc<World>,
     pub(crate) upid: String,
-    fails: Option<String>,
+    order: Option<TaskOrder>,
 }
 
 impl Worker {
@@ -47,8 +56,14 @@ impl Worker {
             .change_task(&self.upid, |task| task.log.push(line));
     }
 
+    /// Adds many lines.
+    pub(crate) fn log_all(&self, lines: Vec<String>) {
+        self.world
+            .change_task(&self.upid, |task| task.log.extend(lines));
+    }
+
     /// Adds a warning, which shows in the exit status.
-    pub(crate) fn warn(&self, line: &str) {
+    fn warn(&self, line: &str) {
         let line = format!("WARN: {line}");
         self.world.change_task(&self.upid, |task| {
             task.warnings += 1;
@@ -60,7 +75,14 @@ impl Worker {
     /// so that a test can make it fail.
     pub(crate) async fn takes(&self, on_a_node: Duration) -> Result<(), String> {
         tokio::time::sleep(on_a_node.mul_f64(self.world.settings.task_time)).await;
-        self.fails.clone().map_or(Ok(()), Err)
+        match &self.order {
+            Some(TaskOrder::Fail(text)) => Err(text.clone()),
+            Some(TaskOrder::Warn(text)) => {
+                self.warn(text);
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -78,7 +100,7 @@ impl Call {
         let upid = Task::spawn(
             &self.world,
             (self.node(), kind, id, &self.who.id),
-            self.task_fails.clone(),
+            self.task_order.clone(),
             work,
         );
         Json::String(upid).into()
@@ -90,7 +112,7 @@ impl Task {
     pub(crate) fn spawn<F>(
         world: &Arc<World>,
         (node, kind, id, user): (&str, &'static str, &str, &str),
-        fails: Option<String>,
+        order: Option<TaskOrder>,
         work: impl FnOnce(Worker) -> F,
     ) -> String
     where
@@ -123,7 +145,7 @@ impl Task {
         let work = work(Worker {
             world: Arc::clone(world),
             upid: upid.clone(),
-            fails,
+            order,
         });
         let running = tokio::spawn({
             let (world, upid) = (Arc::clone(world), upid.clone());

@@ -80,3 +80,23 @@ fn said(payload: &(dyn Any + Send)) -> &str {
         .or_else(|| payload.downcast_ref::<&str>().copied())
         .unwrap_or("no message")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_says_where_it_was() {
+        let quiet = std::panic::take_hook();
+        std::panic::set_hook(Box::new(report));
+        let panic = guarded(async { panic!("no {}", "way") }).await;
+        std::panic::set_hook(quiet);
+        let text = match panic {
+            Ok(never) => never,
+            Err(panic) => Failure::from(panic).detail,
+        };
+        let place = "the provider panicked: no way (provider/src/framework/panic.rs:";
+        assert!(text.starts_with(place), "{text}");
+        assert_eq!(guarded(async { 1 }).await.unwrap(), 1);
+    }
+}

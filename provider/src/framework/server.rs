@@ -52,14 +52,13 @@ struct Running(watch::Sender<usize>);
 impl<P: Provider> Server<P> {
     /// A service that is not configured yet.
     pub fn new(provider: P) -> Self {
-        let prefix = P::ADDRESS.rsplit('/').next().unwrap_or_default();
         let resources = provider.resources().into_iter();
         let functions = provider.functions().into_iter();
         Self {
             inner: Arc::new(Inner {
                 config: P::Config::schema(),
                 resources: resources
-                    .map(|resource| (format!("{prefix}_{}", resource.name()), resource))
+                    .map(|resource| (resource.name().to_owned(), resource))
                     .collect(),
                 functions: functions
                     .map(|function| (function.name, function))
@@ -114,8 +113,7 @@ impl<P: Provider> Server<P> {
                     fallback
                 }
             };
-            let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-            tracing::debug!(micros, "answered");
+            tracing::debug!(duration = ?start.elapsed(), "answered");
             reply
         };
         tokio::spawn(task.instrument(span))

@@ -55,13 +55,13 @@ impl AgentGuest {
             return self
                 .command(&["/bin/sh", "-c", r#"eval "$(cat)""#], script.as_bytes())
                 .await
-                .map(output);
+                .map(|exec| output(&exec));
         }
         let path = self.ship(&script).await?;
         let run = r#"script=$(cat "$0"); rm -f "$0"; eval "$script""#;
         self.command(&["/bin/sh", "-c", run, &path], b"")
             .await
-            .map(output)
+            .map(|exec| output(&exec))
     }
 
     /// Puts a long script into a file that only root can read.
@@ -69,7 +69,7 @@ impl AgentGuest {
         let made = self
             .command(&["/bin/mktemp", "/run/pmoves.XXXXXXXX"], b"")
             .await?;
-        let path = output(made).stdout.trim().to_owned();
+        let path = output(&made).stdout.trim().to_owned();
         for chunk in script.as_bytes().chunks(MAX_INPUT) {
             self.command(&["/bin/sh", "-c", r#"cat >> "$0""#, &path], chunk)
                 .await?;
@@ -116,7 +116,7 @@ fn passes(error: &pve::Error) -> bool {
     }
 }
 
-fn output(exec: ExecOutput) -> Output {
+fn output(exec: &ExecOutput) -> Output {
     let code = exec
         .code
         .or_else(|| exec.signal.map(|signal| 128 + signal))
@@ -140,10 +140,10 @@ mod tests {
             stderr: b"caf\xe9".to_vec(),
             ..ExecOutput::default()
         };
-        let read = output(killed);
+        let read = output(&killed);
         assert_eq!((read.code, read.stderr.as_str()), (137, "caf\u{fffd}"));
         assert_eq!(
-            output(ExecOutput {
+            output(&ExecOutput {
                 code: Some(3),
                 ..ExecOutput::default()
             })
@@ -157,7 +157,7 @@ mod tests {
         let rejected = |message: &str| pve::Error::Rejected {
             status: 500,
             message: message.to_owned(),
-            params: Default::default(),
+            params: std::collections::BTreeMap::new(),
         };
         assert!(passes(&pve::Error::AgentSilent));
         assert!(passes(&rejected(

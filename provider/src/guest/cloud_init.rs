@@ -1,13 +1,12 @@
-//! The texts of a NoCloud seed, and the wait for cloud-init to be done with them.
+//! The texts of a `NoCloud` seed, and the wait for cloud-init to be done with them.
 //!
 //! Does not pack them; [`super::seed`] does. JSON is what they are written in: all of it is YAML too.
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Error, Guest, Result,
+    Error, Guest, Result, base64_lines,
     seed::{Address, Seed, SeedNic},
 };
 
@@ -97,12 +96,14 @@ fn ethernet(nic: &SeedNic, seed: &Seed) -> Value {
     set("mtu", nic.mtu.into(), nic.mtu.is_some());
     set("routes", routes.into(), !addresses.is_empty());
     set("addresses", addresses.into(), true);
-    let names = json!({ "addresses": seed.dns_servers, "search": seed.dns_domain.as_slice() });
-    set(
-        "nameservers",
-        names,
-        !seed.dns_servers.is_empty() || seed.dns_domain.is_some(),
-    );
+    let mut names = Map::new();
+    if !seed.dns_servers.is_empty() {
+        names.insert("addresses".to_owned(), json!(seed.dns_servers));
+    }
+    if let Some(domain) = &seed.dns_domain {
+        names.insert("search".to_owned(), json!([domain]));
+    }
+    set("nameservers", names.clone().into(), !names.is_empty());
     ethernet
 }
 
@@ -131,12 +132,7 @@ fn user_data(seed: &Seed) -> String {
 
 /// Scripts run in the order of their file names.
 fn part(name: &str, kind: &str, header: &str, content: &str) -> String {
-    let encoded = BASE64_STANDARD.encode(content);
-    let lines: String = encoded
-        .as_bytes()
-        .chunks(76)
-        .flat_map(|line| [String::from_utf8_lossy(line), "\n".into()])
-        .collect();
+    let lines = base64_lines(content.as_bytes());
     format!(
         "--==pmoves==\nContent-Type: {kind}; charset=\"utf-8\"\nContent-Transfer-Encoding: base64\n\
          Content-Disposition: attachment; filename=\"{name}\"\n{header}\n{lines}"

@@ -42,6 +42,8 @@ pub struct Inputs<'a> {
     /// Compose texts in merge order.
     pub sources: Vec<Source<'a>>,
     /// Variables for `${...}`, as the stack's `.env` holds them.
+    ///
+    /// A value that is not known here stands as any text that changes whenever the value does.
     pub env: BTreeMap<String, String>,
     /// Files shipped into the project directory: relative path → content.
     pub files: BTreeMap<String, &'a [u8]>,

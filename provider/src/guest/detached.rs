@@ -3,7 +3,7 @@
 //! A transport may vanish under a long script (apt restarts the guest agent), so the script becomes a transient
 //! systemd unit and its end is asked for. Does not interpret what the script says.
 
-use super::{Error, Guest, Output, Result, quote, write_file};
+use super::{Error, Guest, Output, Result, quote, sha256, write_file};
 
 const START: &str = include_str!("detached/start.sh");
 const POLL: &str = include_str!("detached/poll.sh");
@@ -39,12 +39,7 @@ pub async fn run(guest: &impl Guest, name: &str, script: &str) -> Result<Output>
 
 /// `prefix` with a hash of `text`, as a unit name.
 pub fn name(prefix: &str, text: &str) -> String {
-    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-    let hex: String = hash.as_ref()[..6]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("{prefix}-{hex}")
+    format!("{prefix}-{}", &sha256(text)[..12])
 }
 
 fn start(name: &str, script: &str) -> String {

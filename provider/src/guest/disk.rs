@@ -51,13 +51,10 @@ pub async fn prepare(guest: &impl Guest, disk: &DataDisk) -> Result<Disk> {
     let script = script(disk)?;
     let mut output = guest.run(&script).await?;
     if output.code == TOOLS_MISSING {
-        let tools = match disk.filesystem {
-            Filesystem::Ext4 => "e2fsprogs",
-            Filesystem::Xfs => "xfsprogs",
-        };
-        detached::run(guest, "pmoves-disk-tools", &packages::install(&[tools]))
-            .await?
-            .ok(&format!("installing {tools}"))?;
+        let package = output.stdout.trim().to_owned();
+        let install = packages::install(&[&package]);
+        let log = detached::run(guest, &format!("pmoves-{package}"), &install).await?;
+        log.ok(&format!("installing {package}"))?;
         output = guest.run(&script).await?;
     }
     let answer = output.ok(WHAT)?;

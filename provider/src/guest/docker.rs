@@ -4,9 +4,20 @@
 
 use std::collections::BTreeSet;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use ipnet::IpNet;
 
-use super::{Guest, Result, facts::Facts};
+use super::{
+    Error, Guest, Result, containerd, daemon, detached,
+    facts::{self, Facts},
+    packages::{self, Repository},
+    quote,
+};
+
+mod key;
+mod plan;
+mod script;
+mod units;
 
 /// Docker as it should be. `None` leaves a setting alone; one that we made before goes back to Docker's default.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -87,7 +98,127 @@ pub struct Prune {
 }
 
 /// Makes Docker on the guest as `wish` says, and returns what is there then. Safe to repeat.
+///
+/// # Errors
+/// [`Error::Guard`] before anything is touched on a machine that Docker must not run on; [`Error::Refused`] for what
+/// would lose data; [`Error::Failed`] with the last lines of the log.
 pub async fn apply(guest: &impl Guest, wish: &DockerWish) -> Result<Facts> {
-    let _ = wish;
-    super::facts::read(guest).await
+    let facts = facts::read(guest).await?;
+    facts::guard(&facts)?;
+    let plan = plan::plan(wish, &facts)?;
+    if plan.is_empty(&facts) {
+        plan::verify(wish, &facts)?;
+        return Ok(facts);
+    }
+    let install = match wish.source {
+        _ if !plan.install => None,
+        Source::Docker => Some(packages::docker(
+            wish.version.as_deref(),
+            &repository(guest, wish, &facts).await?,
+        )),
+        Source::Distro => Some(packages::distro(wish.version.as_deref())),
+        Source::Preinstalled => None,
+    };
+    let script = script::script(&plan, install.as_deref());
+    detached::run(guest, &detached::name("pmoves-docker", &script), &script)
+        .await?
+        .ok("setting up Docker")?;
+    let facts = facts::read(guest).await?;
+    plan::verify(wish, &facts)?;
+    Ok(facts)
+}
+
+/// Docker as it is, in the words of a wish: what import and refresh compare with. `users` and `prune` are ours alone,
+/// so they are left empty.
+pub fn observed(facts: &Facts) -> DockerWish {
+    let text = facts.daemon_json.as_deref().unwrap_or("{}");
+    let keys: serde_json::Map<_, _> = serde_json::from_str(text).unwrap_or_default();
+    daemon::observed(
+        &keys,
+        DockerWish {
+            source: match () {
+                () if facts.packages.contains_key("docker-ce") => Source::Docker,
+                () if facts.packages.contains_key("docker.io") => Source::Distro,
+                () => Source::Preinstalled,
+            },
+            data_root: facts.docker.as_ref().map(|docker| docker.root.clone()),
+            containerd_root: facts.containerd_toml.as_deref().and_then(containerd::root),
+            ..DockerWish::default()
+        },
+    )
+}
+
+async fn repository(guest: &impl Guest, wish: &DockerWish, facts: &Facts) -> Result<Repository> {
+    let refused = || {
+        Error::Refused(
+            "Docker's repository is for Debian and Ubuntu, and the guest is neither".to_owned(),
+        )
+    };
+    let suite = facts.os_codename.clone().ok_or_else(refused)?;
+    let url = match (&wish.repository_url, facts.os_id.as_deref()) {
+        (Some(url), _) => url.clone(),
+        (None, Some(os @ ("debian" | "ubuntu"))) => {
+            format!("https://download.docker.com/linux/{os}")
+        }
+        _ => return Err(refused()),
+    };
+    let url = url.trim_end_matches('/').to_owned();
+    let what = format!("fetching {url}/gpg");
+    let answer = guest
+        .run(&format!("url={}\n{FETCH}", quote(&url)))
+        .await?
+        .ok(&what)?;
+    let file = BASE64_STANDARD
+        .decode(answer.trim())
+        .map_err(|error| Error::Unexpected {
+            what,
+            answer: error.to_string(),
+        })?;
+    let key = key::verified(&file, wish.repository_key.as_deref().unwrap_or(key::DOCKER))?;
+    Ok(Repository { url, suite, key })
+}
+
+/// apt's own downloader is there wherever apt is.
+const FETCH: &str = r#"file=$(mktemp /run/pmoves-key.XXXXXX) || exit 1
+/usr/lib/apt/apt-helper download-file "$url/gpg" "$file" >&2 && base64 -w0 < "$file"
+status=$?
+rm -f "$file"
+exit $status
+"#;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::guest::Output;
+
+    /// Answers every script with the same text and remembers them.
+    struct Fixed(&'static str, Mutex<Vec<String>>);
+
+    impl Guest for Fixed {
+        async fn run(&self, script: &str) -> Result<Output> {
+            self.1
+                .lock()
+                .expect("nobody panics")
+                .push(script.to_owned());
+            Ok(Output {
+                stdout: self.0.to_owned(),
+                ..Output::default()
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_proxmox_host_is_only_looked_at() {
+        let answer = r#"{"os_id":"debian","kernel":"6.14.8-2-pve","arch":"x86_64","hostname":"pve1","boot_id":"b","proxmox":["proxmox-ve"],
+            "daemon_json":null,"containerd_toml":null,"manifest":null,"units":{},"nics":[]}"#;
+        let guest = Fixed(answer, Mutex::default());
+        let wish = DockerWish::default();
+        // The futures are spawned by the gRPC server, so they must be Send.
+        let applied: std::pin::Pin<Box<dyn Future<Output = _> + Send>> =
+            Box::pin(apply(&guest, &wish));
+        assert!(matches!(applied.await, Err(Error::Guard(_))));
+        assert_eq!(guest.1.lock().unwrap().len(), 1);
+    }
 }

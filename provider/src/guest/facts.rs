@@ -49,6 +49,8 @@ pub struct Facts {
     pub containerd_toml: Option<String>,
     /// What we noted about our own settings, `/etc/pmoves/docker.json`.
     pub manifest: Option<String>,
+    /// SHA-256 of units and drop-ins that may be ours, by path.
+    pub files: BTreeMap<String, String>,
     /// systemd's `ActiveState` of docker.service, docker.socket and containerd.service, where they exist.
     pub units: BTreeMap<String, String>,
     /// NICs by MAC address in lower case. Docker's own interfaces are left out.

@@ -25,7 +25,8 @@ pub mod up;
 #[cfg(test)]
 mod fake;
 
-/// Directory of ours inside a project directory, mode 0700: override, manifest, key, secrets, log of the last up.
+/// Directory of ours inside a project directory, mode 0700: override, manifest, key, secrets, log
+/// of the last up.
 pub(crate) const PRIVATE: &str = ".pmoves";
 
 /// One Compose project as it shall be on a guest.
@@ -129,7 +130,11 @@ pub enum Error {
     #[error(transparent)]
     Guest(#[from] guest::Error),
     /// `docker compose up` failed.
-    #[error("docker compose up failed with exit status {code}:\n{log}{}", of(service.as_deref(), output))]
+    #[error(
+        "docker compose up failed with exit status {code}{}:\n{log}{}",
+        of(service.as_deref()),
+        said(output)
+    )]
     Up {
         /// Exit status.
         code: i64,
@@ -171,12 +176,17 @@ pub enum Error {
 /// Answer of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-fn of(service: Option<&str>, output: &str) -> String {
-    match service {
-        Some(service) if !output.is_empty() => {
-            format!("\nlast output of service {service:?}:\n{output}")
-        }
-        _ => String::new(),
+fn of(service: Option<&str>) -> String {
+    service
+        .map(|name| format!(" (service {name:?})"))
+        .unwrap_or_default()
+}
+
+fn said(output: &str) -> String {
+    if output.is_empty() {
+        String::new()
+    } else {
+        format!("\nlast output of its containers:\n{output}")
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a VM's first boot is told: a NoCloud seed.
+//! What a VM's first boot is told: a `NoCloud` seed.
 //!
 //! Does not put it on a storage or into a VM; the texts are in [`super::cloud_init`], the image format in [`super::iso`].
 

@@ -34,7 +34,7 @@ pub(super) fn install(name: &str, setting: impl Fn(&str) -> Option<String>) {
     };
     let subscriber = tracing_subscriber::registry().with(Hclog {
         level,
-        write: Box::new(|line: &[u8]| {
+        write: Box::new(|line| {
             // A log that cannot be written stops nothing.
             let _ = io::stderr().lock().write_all(line);
         }),
@@ -60,9 +60,12 @@ fn level(name: &str, setting: impl Fn(&str) -> Option<String>) -> Option<Level> 
     }
 }
 
+/// Where a line goes.
+type Write = Box<dyn Fn(&[u8]) + Send + Sync>;
+
 struct Hclog {
     level: Level,
-    write: Box<dyn Fn(&[u8]) + Send + Sync>,
+    write: Write,
 }
 
 /// The fields of a span, kept for the events inside it.

@@ -22,7 +22,7 @@ impl Socket {
     /// Listens in a fresh directory below `parent`, or the temporary one, or `/tmp` if that is too long.
     pub(super) fn bind(parent: Option<String>) -> io::Result<(Self, UnixListener)> {
         let parent = parent.map_or_else(std::env::temp_dir, PathBuf::from);
-        let name = format!("pmoves-{:016x}", random()?);
+        let name = format!("plugin-{:016x}", random()?);
         let fits = |parent: &Path| {
             let path = parent.join(&name).join("rpc").into_os_string();
             path.into_string().ok().filter(|path| path.len() <= LONGEST)

@@ -91,10 +91,10 @@ impl ClientCertVerifier for Pinned {
         _intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        match *end_entity == self.core {
-            true => Ok(ClientCertVerified::assertion()),
-            false => Err(CertificateError::ApplicationVerificationFailure.into()),
+        if *end_entity != self.core {
+            return Err(CertificateError::ApplicationVerificationFailure.into());
         }
+        Ok(ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

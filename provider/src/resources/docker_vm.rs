@@ -26,7 +26,7 @@ use crate::{
 pub struct DockerVmResource;
 
 impl Resource for DockerVmResource {
-    const NAME: &'static str = "docker_vm";
+    const NAME: &'static str = "pmoves_docker_vm";
     type Client = Cluster;
     type Model = DockerVm;
 

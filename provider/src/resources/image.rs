@@ -55,7 +55,7 @@ pub struct Image {
 pub struct ImageResource;
 
 impl Resource for ImageResource {
-    const NAME: &'static str = "image";
+    const NAME: &'static str = "pmoves_image";
     type Client = Cluster;
     type Model = Image;
 

@@ -38,7 +38,7 @@ use crate::{
 pub struct StackResource;
 
 impl Resource for StackResource {
-    const NAME: &'static str = "stack";
+    const NAME: &'static str = "pmoves_stack";
     type Client = Cluster;
     type Model = Stack;
 
@@ -295,20 +295,17 @@ impl Host {
             .await
             .map_err(explain)?;
         let wanted = wanted(&project);
-        let patience = match plan.wait {
-            Some(false) => Duration::ZERO,
-            _ => plan
-                .wait_timeout
-                .as_deref()
-                .and_then(|text| duration::parse(text).ok())
-                .unwrap_or(Duration::from_secs(300)),
-        };
-        let containers = match plan.wait {
-            Some(false) => self.containers(&plan).await?,
-            _ => health::wait(&self.guest, &pause, &plan.name, &wanted, patience)
+        let patience = plan
+            .wait_timeout
+            .as_deref()
+            .and_then(|text| duration::parse(text).ok())
+            .unwrap_or(Duration::from_secs(300));
+        if plan.wait != Some(false) {
+            health::wait(&self.guest, &pause, &plan.name, &wanted, patience)
                 .await
-                .map_err(explain)?,
-        };
+                .map_err(explain)?;
+        }
+        let containers = self.containers(&plan).await?;
         let mut done = plan;
         note_services(&mut done, &containers, &BTreeMap::new());
         done.id = Some(format!("{}/{}", done.host_id, done.name));
@@ -342,9 +339,10 @@ fn uses(project: &Project) -> BTreeMap<String, inputs::Uses> {
         .services
         .iter()
         .map(|(name, service)| {
+            let content = Some(service.content()).filter(|content| !content.is_empty());
             let uses = inputs::Uses {
-                files: service.inputs.clone(),
                 secrets: service.secrets.clone(),
+                texts: content.map(|content| ("content".to_owned(), content)).into_iter().collect(),
                 ..inputs::Uses::default()
             };
             (name.clone(), uses)

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 
-use crate::simulator::call::{Allow, Call, Route, later, now};
+use crate::simulator::call::{Allow, Call, Route, later, tell};
 use crate::simulator::machine::{AgentError, Machine};
 use crate::simulator::reply::{Fail, Outcome, Reply};
 
@@ -52,7 +52,7 @@ pub(crate) const ROUTES: &[Route] = &[
         call: "GET /nodes/{node}/qemu/{vmid}/agent",
         allow: Allow::Anyone,
         rules: "+vm",
-        handler: now!(index),
+        handler: tell!(index),
     },
     Route {
         call: "POST /nodes/{node}/qemu/{vmid}/agent",
@@ -151,12 +151,11 @@ const COMMANDS: &[&str] = &[
     "suspend-ram",
 ];
 
-fn index(_: &Call) -> Outcome {
-    Ok(COMMANDS
+fn index(_: &Call) -> Json {
+    COMMANDS
         .iter()
         .map(|name| json!({"name": name}))
         .collect::<Json>()
-        .into())
 }
 
 /// The time that the agent has for a ping.

@@ -39,7 +39,7 @@ const GENERAL: &[&str] = &[
     "template",
 ];
 const DISK: &[&str] = &["boot", "bootdisk", "vmstatestorage"];
-const CLOUD_INIT: &[&str] = &[
+pub(crate) const CLOUD_INIT: &[&str] = &[
     "cicustom",
     "cipassword",
     "citype",
@@ -196,7 +196,7 @@ impl Call {
             match drives::source(&drive, default_storage) {
                 Source::Nothing => {}
                 Source::New { storage, .. } | Source::CloudInit { storage } => {
-                    self.may_allocate(&storage)?
+                    self.may_allocate(&storage)?;
                 }
                 Source::Import { storage, from } => {
                     self.may_allocate(&storage)?;

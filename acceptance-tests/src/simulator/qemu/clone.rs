@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use super::{Config, Vm, drives, texts};
-use crate::simulator::access::calls::random_uuid;
+use super::{Config, Vm, drives};
 use crate::simulator::call::{Allow, Call, Route, now};
+use crate::simulator::random::{random_mac, random_uuid};
 use crate::simulator::reply::{Fail, Outcome};
 use crate::simulator::rules::{property, set};
 use crate::simulator::storage::{Storage, Volume};
@@ -93,8 +93,13 @@ fn clone(call: &Call) -> Outcome {
         &node,
         &target,
         params.text_opt("storage"),
-        vmid,
     )?;
+    for (_, drive) in disks(&config) {
+        let own = drive.get("file").and_then(|file| file.split(':').next());
+        if let Some(storage) = own.filter(|_| params.text_opt("storage").is_none()) {
+            call.need(&format!("/storage/{storage}"), &["Datastore.AllocateSpace"])?;
+        }
+    }
     call.may_use_bridges(&config)?;
     {
         let mut state = call.world.state();
@@ -157,7 +162,6 @@ fn check_target(
     node: &str,
     target: &str,
     storage: Option<&str>,
-    vmid: u32,
 ) -> Result<(), Fail> {
     if target == node {
         return Ok(());
@@ -173,7 +177,6 @@ fn check_target(
             .is_some_and(|id| !shared(id))
     });
     if local {
-        let _ = vmid;
         return Err(Fail::died(format!(
             "can't clone VM to node '{target}' (VM uses local storage)"
         )));
@@ -202,7 +205,7 @@ impl Job {
         for (key, value) in &mut config {
             if key.starts_with("net") && key[3..].parse::<u32>().is_ok() {
                 let mut card = property::parse(set("net"), value).unwrap_or_default();
-                card.insert("macaddr".to_owned(), texts::random_mac());
+                card.insert("macaddr".to_owned(), random_mac());
                 *value = property::print(set("net"), &card);
             }
         }
@@ -243,7 +246,7 @@ impl Job {
             }
             log
         };
-        log.into_iter().for_each(|line| worker.log(line));
+        worker.log_all(log);
         Ok(())
     }
 
@@ -295,6 +298,10 @@ impl Job {
             id
         };
         state.log_allocation(&id, &copy, log);
+        if !linked {
+            log.push(format!("allocated target volume '{id}'"));
+            log.extend(drives::transferred(copy.bytes));
+        }
         state.put_volume(&self.target, &id, copy);
         drive.insert("file".to_owned(), id.clone());
         Ok(id)

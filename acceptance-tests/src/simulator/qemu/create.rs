@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use super::{Config, Vm, drives, power, texts};
-use crate::simulator::access::calls::random_uuid;
+use super::{Config, Vm, drives, start, texts};
 use crate::simulator::call::{Allow, Call, Route, now};
 use crate::simulator::params::Value;
+use crate::simulator::random::random_uuid;
 use crate::simulator::reply::{Fail, Outcome};
 use crate::simulator::tasks::{Task, Worker};
 use crate::simulator::world::World;
@@ -102,12 +102,6 @@ fn create(call: &Call) -> Outcome {
         return Err(Fail::died("the simulator does not restore archives"));
     }
     let mut values = values(call);
-    if values.get("name").is_some_and(String::is_empty) {
-        return Err(Fail::param(
-            "name",
-            "invalid format - value does not look like a valid DNS name\n",
-        ));
-    }
     let storage = params.text_opt("storage").map(str::to_owned);
     let wanted = drives_of(&values);
     call.may_use_storages(vmid, &wanted, storage.as_deref())?;
@@ -122,7 +116,7 @@ fn create(call: &Call) -> Outcome {
     }
     texts::settle(&mut values);
     reserve(call, vmid, &node, pool)?;
-    let start = params.is_set("start").then(|| call.who.id.clone());
+    let starter = params.is_set("start").then(|| call.who.id.clone());
     Ok(
         call.start_task("qmcreate", &vmid.to_string(), |worker| async move {
             let result = build(&worker, &node, vmid, values, wanted, storage).await;
@@ -130,14 +124,14 @@ fn create(call: &Call) -> Outcome {
                 worker.world.state().vms.remove(&vmid);
                 return Err(format!("unable to create VM {vmid} - {why}"));
             }
-            if let Some(user) = start {
+            if let Some(user) = starter {
                 worker.log("Execute autostart");
                 let world = &worker.world;
                 Task::spawn(
                     world,
                     (&node, "qmstart", &vmid.to_string(), &user),
                     None,
-                    |worker| power::start(worker, node.clone(), vmid),
+                    |worker| start::run(worker, node.clone(), vmid),
                 );
             }
             Ok(())
@@ -195,6 +189,6 @@ async fn build(
         vm.config = config;
         made.log
     };
-    log.into_iter().for_each(|line| worker.log(line));
+    worker.log_all(log);
     Ok(())
 }

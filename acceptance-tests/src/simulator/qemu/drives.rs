@@ -4,7 +4,7 @@
 
 use crate::simulator::rules::property::{self, Properties};
 use crate::simulator::rules::{RuleSet, set};
-use crate::simulator::storage::{Volume, format_size, gib_fraction, parse_size};
+use crate::simulator::storage::{Storage, Volume, format_size, gib_fraction, parse_size};
 use crate::simulator::world::State;
 
 use super::Config;
@@ -186,9 +186,7 @@ impl State {
                 let image = self.volume(node, &from).ok_or(missing)?;
                 let (bytes, of_image) = (image.virtual_bytes, image.format.clone());
                 let wanted = drive.get("format").cloned().or(Some(of_image));
-                let can = self
-                    .storage(&storage)
-                    .is_ok_and(|storage| storage.is_file_based());
+                let can = self.storage(&storage).is_ok_and(Storage::is_file_based);
                 let format = self.format_on(&storage, wanted.as_deref().filter(|_| can))?;
                 let id = self.free_disk_name(node, &storage, vmid, &format);
                 made.log
@@ -203,9 +201,7 @@ impl State {
             }
             Source::CloudInit { storage } => {
                 self.usable(&storage)?;
-                let is_dir = self
-                    .storage(&storage)
-                    .is_ok_and(|storage| storage.is_file_based());
+                let is_dir = self.storage(&storage).is_ok_and(Storage::is_file_based);
                 let (name, format) = if is_dir {
                     (format!("{vmid}/vm-{vmid}-cloudinit.qcow2"), "qcow2")
                 } else {
@@ -221,6 +217,7 @@ impl State {
         self.log_allocation(&id, &volume, &mut made.log);
         if volume.image.is_some() {
             made.log.push(format!("allocated target volume '{id}'"));
+            made.log.extend(transferred(volume.bytes));
         }
         drive.insert("file".to_owned(), id.clone());
         if is_cloudinit(drive) {
@@ -269,9 +266,7 @@ impl State {
     /// The format of a new volume there: `wanted`, if the storage can.
     pub(crate) fn format_on(&self, storage: &str, wanted: Option<&str>) -> Result<String, String> {
         self.usable(storage)?;
-        let is_dir = self
-            .storage(storage)
-            .is_ok_and(|storage| storage.is_file_based());
+        let is_dir = self.storage(storage).is_ok_and(Storage::is_file_based);
         match wanted.unwrap_or("raw") {
             format if is_dir || format == "raw" => Ok(format.to_owned()),
             format => Err(format!("unsupported format '{format}'")),
@@ -302,6 +297,19 @@ pub(crate) fn default_boot(config: &Config) -> String {
     }
 }
 
+/// What a copy of so many bytes says.
+pub(crate) fn transferred(bytes: u64) -> [String; 2] {
+    let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let unit = units.into_iter().find(|(_, shift)| bytes >> shift > 0);
+    let (unit, shift) = unit.unwrap_or(("B", 0));
+    let tenths = (bytes * 10) >> shift;
+    let size = format!("{}.{} {unit}", tenths / 10, tenths % 10);
+    [
+        format!("transferred 0.0 B of {size} (0.00%)"),
+        format!("transferred {size} of {size} (100.00%)"),
+    ]
+}
+
 /// The bytes that the text of a drive tells.
 pub(crate) fn bytes(drive: &Properties) -> u64 {
     drive
@@ -315,38 +323,38 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn asks(text: &str, expected: Source) {
-        assert_eq!(source(&parse("scsi0", text), Some("fallback")), expected);
+    fn asks(text: &str, expected: &Source) {
+        assert_eq!(source(&parse("scsi0", text), Some("fallback")), *expected);
     }
 
     #[test]
     fn the_file_of_a_drive_tells_what_is_wanted() {
-        asks("none,media=cdrom", Source::Nothing);
+        asks("none,media=cdrom", &Source::Nothing);
         asks(
             "a:1.5,ssd=1",
-            Source::New {
+            &Source::New {
                 storage: "a".to_owned(),
                 size: "1.5".to_owned(),
             },
         );
         asks(
             "a:cloudinit",
-            Source::CloudInit {
+            &Source::CloudInit {
                 storage: "a".to_owned(),
             },
         );
         asks(
             "a:0,import-from=b:import/x.qcow2",
-            Source::Import {
+            &Source::Import {
                 storage: "a".to_owned(),
                 from: "b:import/x.qcow2".to_owned(),
             },
         );
         asks(
             "a:vm-100-disk-0",
-            Source::Volume("a:vm-100-disk-0".to_owned()),
+            &Source::Volume("a:vm-100-disk-0".to_owned()),
         );
-        asks("/etc/passwd", Source::Path);
+        asks("/etc/passwd", &Source::Path);
     }
 
     #[test]

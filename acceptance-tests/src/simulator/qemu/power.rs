@@ -3,13 +3,13 @@
 //! The guest itself is the hypervisor's; here is who may ask, in which order, and what waits for what.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Running, Vm, hotplug, spec};
+use super::{OnEnd, Vm, spec, start};
 use crate::simulator::call::{Allow, Call, Route, now};
-use crate::simulator::machine::{BoxFuture, Exit, Machine};
+use crate::simulator::machine::Machine;
 use crate::simulator::reply::{Fail, Outcome};
 use crate::simulator::tasks::{Task, Worker};
 use crate::simulator::world::{LOCK_PATIENCE, World};
@@ -106,89 +106,8 @@ fn post_start(call: &Call) -> Outcome {
     )?;
     let (node, vmid) = (call.node().to_owned(), call.params.vmid());
     Ok(call.start_task("qmstart", &vmid.to_string(), |worker| {
-        start(worker, node, vmid)
+        start::run(worker, node, vmid)
     }))
-}
-
-/// The work of a start task.
-pub(crate) async fn start(worker: Worker, node: String, vmid: u32) -> Result<(), String> {
-    let world = Arc::clone(&worker.world);
-    let text = |fail: Fail| fail.text();
-    let _lock = world.lock_guest(vmid, LOCK_PATIENCE).await.map_err(text)?;
-    {
-        let state = world.state();
-        let vm = state.vm(&node, vmid).map_err(text)?;
-        if vm.is_template() {
-            return Err("you can't start a vm if it's a template".to_owned());
-        }
-        if vm.config.get("lock").is_none_or(|lock| lock != "suspended") {
-            vm.check_lock().map_err(text)?;
-        }
-        if vm.running.is_some() {
-            return Err(format!("VM {vmid} already running"));
-        }
-    }
-    worker.takes(Duration::from_secs(1)).await?;
-    power_on(&world, &node, vmid).await
-}
-
-/// Applies what is pending and powers the VM on.
-async fn power_on(world: &Arc<World>, node: &str, vmid: u32) -> Result<(), String> {
-    let spec = {
-        let mut state = world.state();
-        hotplug::apply_all(&mut state, vmid);
-        let vm = state.vm(node, vmid).map_err(|fail| fail.text())?;
-        spec::spec(&state, vm).map_err(|fail| fail.text())?
-    };
-    let agent = spec.agent;
-    let machine = world.hypervisor.start(spec).await?;
-    let mut state = world.state();
-    state.last_pid += 1;
-    let pid = state.last_pid;
-    let Some(vm) = state.vms.get_mut(&vmid) else {
-        return Ok(());
-    };
-    vm.config.remove("lock");
-    vm.switched = Instant::now();
-    vm.running = Some(Running {
-        machine: Arc::clone(&machine),
-        pid,
-        begun: Instant::now(),
-        agent,
-        paused: false,
-        reboot: false,
-    });
-    drop(state);
-    tokio::spawn(watch(Arc::clone(world), node.to_owned(), vmid, machine));
-    Ok(())
-}
-
-/// Notes the end of a machine; one that asked for a reboot is powered on again.
-fn watch(
-    world: Arc<World>,
-    node: String,
-    vmid: u32,
-    machine: Arc<dyn Machine>,
-) -> BoxFuture<'static, ()> {
-    Box::pin(async move {
-        let exit = machine.ended().await;
-        let again = {
-            let mut state = world.state();
-            let Some(vm) = state.vms.get_mut(&vmid) else {
-                return;
-            };
-            let ended = vm
-                .running
-                .take_if(|running| Arc::ptr_eq(&running.machine, &machine));
-            let Some(running) = ended else { return };
-            vm.switched = Instant::now();
-            running.reboot || exit == Exit::Reboot
-        };
-        if again {
-            // Nobody waits for this start: its failure only shows in a VM that does not run.
-            power_on(&world, &node, vmid).await.ok();
-        }
-    })
 }
 
 /// The machine of the VM, if it runs.
@@ -251,13 +170,16 @@ fn post_stop(call: &Call) -> Outcome {
     Ok(
         call.start_task("qmstop", &vmid.to_string(), |worker| async move {
             let _lock = lock(&worker, vmid).await?;
-            let Some(machine) = machine(&worker.world, &node, vmid)? else {
+            if machine(&worker.world, &node, vmid)?.is_none() {
                 return Ok(());
-            };
+            }
             unlocked(&worker.world, &node, vmid, skip)?;
             worker.takes(Duration::from_secs(1)).await?;
-            machine.kill().await;
-            until_off(&worker.world, vmid, &machine).await;
+            // A guest that reboots meanwhile comes back with another machine.
+            while let Some(machine) = machine(&worker.world, &node, vmid)? {
+                machine.kill().await;
+                until_off(&worker.world, vmid, &machine).await;
+            }
             Ok(())
         }),
     )
@@ -358,19 +280,19 @@ fn post_reboot(call: &Call) -> Outcome {
             };
             unlocked(&worker.world, &node, vmid, false)?;
             worker.takes(Duration::from_secs(1)).await?;
-            let mark = |reboot: bool| {
+            let mark = |on_end: OnEnd| {
                 let mut state = worker.world.state();
                 if let Some(running) = state.vms.get_mut(&vmid).and_then(|vm| vm.running.as_mut()) {
-                    running.reboot = reboot;
+                    running.on_end = on_end;
                 }
             };
-            mark(true);
+            mark(OnEnd::Restart);
             let down = async {
                 ask(&worker, &node, vmid, &machine).await;
                 until_off(&worker.world, vmid, &machine).await;
             };
             if tokio::time::timeout(patience, down).await.is_err() {
-                mark(false);
+                mark(OnEnd::Off);
                 return Err("VM quit/powerdown failed - got timeout".to_owned());
             }
             Ok(())
@@ -396,7 +318,7 @@ fn post_reset(call: &Call) -> Outcome {
                 .get_mut(&vmid)
                 .and_then(|vm| vm.running.as_mut())
             {
-                running.reboot = true;
+                running.on_end = OnEnd::Reset;
             }
             machine.kill().await;
             until_off(&worker.world, vmid, &machine).await;

@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value as Json, json};
 
+use super::allow::CLOUD_INIT;
 use super::{Config, Pending, Vm, shown, spec};
-use crate::simulator::call::{Allow, Call, Route, now};
+use crate::simulator::call::{Allow, Call, Route, now, tell};
+use crate::simulator::cluster::NODE_CORES;
 use crate::simulator::reply::{Fail, Outcome, Reply};
 
 const AUDIT: Allow = Allow::All("/vms/{vmid}", &["VM.Audit"]);
@@ -17,13 +19,13 @@ pub(crate) const ROUTES: &[Route] = &[
         call: "GET /nodes/{node}/qemu",
         allow: Allow::Anyone,
         rules: "+node; full? boolean",
-        handler: now!(list),
+        handler: tell!(list),
     },
     Route {
         call: "GET /nodes/{node}/qemu/{vmid}",
         allow: Allow::Anyone,
         rules: "+vm",
-        handler: now!(index),
+        handler: tell!(index),
     },
     Route {
         call: "GET /nodes/{node}/qemu/{vmid}/config",
@@ -41,7 +43,7 @@ pub(crate) const ROUTES: &[Route] = &[
         call: "GET /nodes/{node}/qemu/{vmid}/status",
         allow: Allow::Anyone,
         rules: "+vm",
-        handler: now!(statuses),
+        handler: tell!(statuses),
     },
     Route {
         call: "GET /nodes/{node}/qemu/{vmid}/status/current",
@@ -63,15 +65,14 @@ pub(crate) const ROUTES: &[Route] = &[
     },
 ];
 
-fn subdirs(names: &[&str]) -> Outcome {
-    Ok(names
+fn subdirs(names: &[&str]) -> Json {
+    names
         .iter()
         .map(|name| json!({"subdir": name}))
         .collect::<Json>()
-        .into())
 }
 
-fn index(_: &Call) -> Outcome {
+fn index(_: &Call) -> Json {
     subdirs(&[
         "config",
         "cloudinit",
@@ -96,13 +97,13 @@ fn index(_: &Call) -> Outcome {
     ])
 }
 
-fn statuses(_: &Call) -> Outcome {
+fn statuses(_: &Call) -> Json {
     subdirs(&[
         "current", "start", "stop", "reset", "shutdown", "suspend", "reboot",
     ])
 }
 
-fn list(call: &Call) -> Outcome {
+fn list(call: &Call) -> Json {
     let state = call.world.state();
     let sees = |vm: &&Vm| {
         vm.node == call.node()
@@ -110,20 +111,19 @@ fn list(call: &Call) -> Outcome {
                 .allowed(&call.who.id, &format!("/vms/{}", vm.vmid))
                 .contains("VM.Audit")
     };
-    Ok(state
+    state
         .vms
         .values()
         .filter(sees)
         .map(summary)
         .collect::<Json>()
-        .into())
 }
 
 /// What list and status have in common.
 fn summary(vm: &Vm) -> Json {
     let mut data = json!({
         "vmid": vm.vmid, "name": vm.name(), "status": if vm.running.is_some() { "running" } else { "stopped" },
-        "cpus": vm.cores(), "maxmem": vm.memory_mib() << 20, "maxdisk": vm.boot_disk_bytes(),
+        "cpus": vm.cores().min(NODE_CORES), "maxmem": vm.memory_mib() << 20, "maxdisk": vm.boot_disk_bytes(),
         "uptime": vm.uptime(), "cpu": 0, "mem": 0, "memhost": 0, "disk": 0, "netin": 0, "netout": 0,
     });
     for key in ["lock", "tags"] {
@@ -245,7 +245,7 @@ fn cloud_init(call: &Call) -> Outcome {
     let own = vm
         .config
         .iter()
-        .filter(|(key, _)| super::allow::is_cloud_init(key));
+        .filter(|(key, _)| CLOUD_INIT.contains(&key.as_str()));
     Ok(own
         .map(|(key, value)| json!({"key": key, "value": shown(key, value)}))
         .collect::<Json>()

@@ -31,7 +31,7 @@ fn resize(call: &Call) -> Outcome {
     );
     let digest = params.text_opt("digest").map(str::to_owned);
     let skip = params.is_set("skiplock");
-    let storages = storages_without_space(call, &disk)?;
+    let refused = storage_without_space(call, &disk);
     Ok(
         call.start_task("resize", &vmid.to_string(), |worker| async move {
             let work = Resize {
@@ -41,7 +41,7 @@ fn resize(call: &Call) -> Outcome {
                 size,
                 digest,
                 skip,
-                refused: storages,
+                refused,
             };
             work.run(worker).await.map_err(|fail| fail.text())
         }),
@@ -49,17 +49,15 @@ fn resize(call: &Call) -> Outcome {
 }
 
 /// The storage of the disk, if the sender may not allocate on it.
-fn storages_without_space(call: &Call, disk: &str) -> Result<Option<String>, Fail> {
+fn storage_without_space(call: &Call, disk: &str) -> Option<String> {
     let storage = {
         let state = call.world.state();
-        let Ok(vm) = state.vm(call.node(), call.params.vmid()) else {
-            return Ok(None);
-        };
-        let drive = vm.config.get(disk).map(|text| drives::parse(disk, text));
-        drive.and_then(|drive| Some(drive.get("file")?.split(':').next()?.to_owned()))
+        let vm = state.vm(call.node(), call.params.vmid()).ok()?;
+        let drive = drives::parse(disk, vm.config.get(disk)?);
+        drive.get("file")?.split(':').next()?.to_owned()
     };
-    Ok(storage
-        .filter(|storage| !call.can(&format!("/storage/{storage}"), "Datastore.AllocateSpace")))
+    let path = format!("/storage/{storage}");
+    (!call.can(&path, "Datastore.AllocateSpace")).then_some(storage)
 }
 
 struct Resize {

@@ -2,24 +2,10 @@
 //!
 //! Only network cards, tags and a few texts are; drives are printed where they are made.
 
-use aws_lc_rs::rand;
-
 use super::Config;
+use crate::simulator::random::random_mac;
 use crate::simulator::reply::Fail;
 use crate::simulator::rules::{property, set};
-
-/// The prefix of generated MAC addresses.
-const MAC_PREFIX: &str = "BC:24:11";
-
-/// A MAC address that nothing else has.
-pub(crate) fn random_mac() -> String {
-    let mut tail = [0; 3];
-    rand::fill(&mut tail).expect("the system has randomness");
-    format!(
-        "{MAC_PREFIX}:{:02X}:{:02X}:{:02X}",
-        tail[0], tail[1], tail[2]
-    )
-}
 
 /// A network card as it is stored: with a MAC address, its keys sorted.
 pub(crate) fn network_card(text: &str) -> String {
@@ -56,7 +42,7 @@ pub(crate) fn settle(values: &mut Config) {
                 *value = units.clamp(1, 10_000).to_string();
             }
             key if key.starts_with("net") && key[3..].parse::<u32>().is_ok() => {
-                *value = network_card(value)
+                *value = network_card(value);
             }
             _ if value.is_empty() => " ".clone_into(value),
             _ => {}

@@ -12,7 +12,8 @@ use crate::simulator::machine::BoxFuture;
 use crate::simulator::reply::{Fail, Outcome, Reply};
 use crate::simulator::rules::formats::split_list;
 use crate::simulator::rules::set;
-use crate::simulator::world::{LOCK_PATIENCE, State};
+use crate::simulator::storage::checksum::sha1;
+use crate::simulator::world::{LOCK_PATIENCE, State, World};
 
 const SETS: Allow = Allow::Any(
     "/vms/{vmid}",
@@ -180,25 +181,27 @@ impl Change {
         {
             return Err(Fail::died("checksum mismatch (file change by other user?)"));
         }
-        let unlocks = self.delete.iter().any(|key| key == "lock");
-        if !self.skip_lock && !unlocks {
+        if !self.skip_lock {
             vm.check_lock()?;
         }
-        for key in self
+        let holds_volume = |key: &&String| {
+            let value = vm.config.get(*key);
+            value.is_some_and(|value| volume_of(key, value).is_some())
+        };
+        if let Some(key) = self
             .delete
             .iter()
-            .filter(|key| volume_of(key, vm.config.get(*key).map_or("", |v| v)).is_some())
+            .find(holds_volume)
+            .filter(|_| vm.is_protected())
         {
-            if vm.is_protected() && vm.config.contains_key(key) {
-                let what = if key.starts_with("unused") {
-                    "unused disk"
-                } else {
-                    "drive"
-                };
-                return Err(Fail::died(format!(
-                    "can't remove {what} '{key}' - protection mode enabled"
-                )));
-            }
+            let what = if key.starts_with("unused") {
+                "unused disk"
+            } else {
+                "drive"
+            };
+            return Err(Fail::died(format!(
+                "can't remove {what} '{key}' - protection mode enabled"
+            )));
         }
         let mut after = vm.with_pending();
         after.extend(self.values.clone());
@@ -242,11 +245,11 @@ impl Change {
     }
 
     /// Does it, under the lock file. What the log says comes back.
-    fn apply<'a>(&'a self, call: &'a Context) -> BoxFuture<'a, Result<Vec<String>, Fail>> {
+    fn apply<'a>(&'a self, world: &'a World) -> BoxFuture<'a, Result<Vec<String>, Fail>> {
         Box::pin(async move {
-            let _lock = call.world.lock_guest(self.vmid, LOCK_PATIENCE).await?;
+            let _lock = world.lock_guest(self.vmid, LOCK_PATIENCE).await?;
             let (log, attached) = {
-                let mut state = call.world.state();
+                let mut state = world.state();
                 self.check(&state)?;
                 let log = self.store(&mut state)?;
                 let runs = state
@@ -334,52 +337,36 @@ fn crypted(password: &str) -> String {
     if is_hash {
         password.to_owned()
     } else {
-        format!("$5$simulated${}", password.len())
+        format!("$5$simulated${}", sha1(password))
     }
-}
-
-/// What the change needs of its call.
-struct Context {
-    world: std::sync::Arc<crate::simulator::world::World>,
 }
 
 async fn put(call: Call) -> Outcome {
     let change = checked(&call)?;
-    change
-        .apply(&Context {
-            world: call.world.clone(),
-        })
-        .await?;
+    change.apply(&call.world).await?;
     Ok(Reply::null())
 }
 
 async fn post(call: Call) -> Outcome {
     let change = checked(&call)?;
     let vmid = change.vmid;
-    let settings: Vec<String> = change
-        .values
-        .iter()
-        .map(|(key, value)| {
-            let original = call
-                .params
-                .text_opt(key)
-                .filter(|_| drives::is_drive(key))
-                .unwrap_or(value);
-            format!("-{key} {original}")
-        })
-        .collect();
-    let mut settings = settings;
+    let setting = |(key, value): (&String, &String)| match call.params.text_opt(key) {
+        Some(_) if key == "cipassword" => format!("-{key} <hidden>"),
+        Some(given) if drives::is_drive(key) => format!("-{key} {given}"),
+        _ => format!("-{key} {value}"),
+    };
+    let mut settings: Vec<String> = change.values.iter().map(setting).collect();
     if !change.delete.is_empty() {
         settings.push(format!("-delete {}", change.delete.join(",")));
     }
     let reply = call.start_task("qmconfig", &vmid.to_string(), |worker| async move {
         worker.log(format!("update VM {vmid}: {}", settings.join(" ")));
         worker.takes(Duration::from_millis(500)).await?;
-        let context = Context {
-            world: worker.world.clone(),
-        };
-        let log = change.apply(&context).await.map_err(|fail| fail.text())?;
-        log.into_iter().for_each(|line| worker.log(line));
+        let log = change
+            .apply(&worker.world)
+            .await
+            .map_err(|fail| fail.text())?;
+        worker.log_all(log);
         Ok(())
     });
     let Some(delay) = call.params.number_opt("background_delay") else {

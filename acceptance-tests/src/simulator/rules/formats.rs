@@ -19,133 +19,173 @@ pub(crate) fn check(name: &str, value: &str) -> Result<(), String> {
             check(one, value)
         };
     }
-    let good = |is: bool, text: String| if is { Ok(()) } else { Err(text) };
-    let like = |what: &str| format!("value does not look like a valid {what}");
+    let (good, text) = names(name, value)
+        .or_else(|| addresses(name, value))
+        .or_else(|| devices(name, value))
+        .or_else(|| people(name, value))
+        .unwrap_or_else(|| panic!("no format is called {name}"));
+    if good { Ok(()) } else { Err(text) }
+}
+
+/// Whether a value is good, and the text if it is not; nothing for a format of another kind.
+type Judgement = Option<(bool, String)>;
+
+fn like(what: &str) -> String {
+    format!("value does not look like a valid {what}")
+}
+
+/// Ids and names of things.
+fn names(name: &str, value: &str) -> Judgement {
+    let judged = |is: bool, text: String| Some((is, text));
     match name {
-        "pve-vmid" => good(fits("[1-9][0-9]{2,8}", value), like("VM ID")),
-        "pve-node" => good(fits(LABEL, value), like("node name")),
-        "pve-storage-id" => good(
+        "pve-vmid" => judged(fits("[1-9][0-9]{2,8}", value), like("VM ID")),
+        "pve-node" => judged(fits(LABEL, value), like("node name")),
+        "pve-storage-id" => judged(
             fits(r"[a-zA-Z][a-zA-Z0-9\-_.]*[a-zA-Z0-9]", value),
             format!("storage ID '{value}' contains illegal characters"),
         ),
-        "pve-iface" => good(
+        "pve-iface" => judged(
             fits(r"[a-zA-Z][a-zA-Z0-9_]{1,20}([:.]\d+)?", value),
             format!("invalid network interface name '{value}'"),
         ),
-        "pve-bridge-id" => good(
+        "pve-bridge-id" => judged(
             fits(r"[-_.\w\d]+", value),
             format!("invalid bridge ID '{value}'"),
         ),
-        "pve-configid" => good(
+        "pve-configid" => judged(
             fits(r"[a-zA-Z][a-zA-Z0-9_\-]+", value),
             format!("invalid configuration ID '{value}'"),
         ),
-        "dns-name" => good(
-            value.split('.').all(|part| fits(LABEL, part)),
-            like("DNS name"),
-        ),
-        "mac-addr" => good(
-            fits("[a-fA-F0-9][02468aceACE](:[a-fA-F0-9]{2}){5}", value),
-            like("unicast MAC address"),
-        ),
-        "ipv4" => good(is_ipv4(value), like("IPv4 address")),
-        "ipv6" => good(is_ipv6(value), like("IPv6 address")),
-        "ip" => good(is_ipv4(value) || is_ipv6(value), like("IP address")),
-        "address" => good(
-            is_ipv4(value) || is_ipv6(value) || value.split('.').all(|part| fits(LABEL, part)),
-            like("IP address or DNS name"),
-        ),
-        "CIDRv4" => good(is_cidr4(value), like("IPv4 CIDR network")),
-        "CIDRv6" => good(is_cidr6(value), like("IPv6 CIDR network")),
-        "pve-ipv4-config" => good(
-            matches!(value, "dhcp" | "manual") || is_cidr4(value),
-            like("ipv4 network configuration"),
-        ),
-        "pve-ipv6-config" => good(
-            matches!(value, "auto" | "dhcp" | "manual") || is_cidr6(value),
-            like("ipv6 network configuration"),
-        ),
-        "pve-tag" => good(
+        "pve-tag" => judged(
             fits(r"[a-zA-Z0-9_][a-zA-Z0-9_\-+.]*", value),
             "invalid characters in tag".to_owned(),
         ),
-        "urlencoded" => good(
-            fits(r"[-%a-zA-Z0-9_.!~*'()]*", value),
-            format!("invalid urlencoded string: {value}"),
-        ),
-        "disk-size" => good(
-            fits(r"\d+(\.\d+)?([KMGT](iB)?)?", value),
-            format!("value does not look like a valid disk size: {value}"),
-        ),
-        "pve-startup-order" => good(
-            fits(r"((order=)?\d+)?,?(up=\d+)?,?(down=\d+)?", value),
-            "unable to parse startup options".to_owned(),
-        ),
-        "pve-poolid" => good(
+        "pve-poolid" => judged(
             fits(r"[A-Za-z0-9.\-_]+(/[A-Za-z0-9.\-_]+){,2}", value),
             format!("invalid pool ID '{value}'"),
         ),
-        "pve-qm-boot" => good(
+        _ => None,
+    }
+}
+
+/// Addresses and host names.
+fn addresses(name: &str, value: &str) -> Judgement {
+    let judged = |is: bool, text: String| Some((is, text));
+    match name {
+        "dns-name" => judged(
+            value.split('.').all(|part| fits(LABEL, part)),
+            like("DNS name"),
+        ),
+        "mac-addr" => judged(
+            fits("[a-fA-F0-9][02468aceACE](:[a-fA-F0-9]{2}){5}", value),
+            like("unicast MAC address"),
+        ),
+        "ipv4" => judged(is_ipv4(value), like("IPv4 address")),
+        "ipv6" => judged(is_ipv6(value), like("IPv6 address")),
+        "ip" => judged(is_ipv4(value) || is_ipv6(value), like("IP address")),
+        "address" => judged(
+            is_ipv4(value) || is_ipv6(value) || value.split('.').all(|part| fits(LABEL, part)),
+            like("IP address or DNS name"),
+        ),
+        "CIDRv4" => judged(is_cidr4(value), like("IPv4 CIDR network")),
+        "CIDRv6" => judged(is_cidr6(value), like("IPv6 CIDR network")),
+        "pve-ipv4-config" => judged(
+            matches!(value, "dhcp" | "manual") || is_cidr4(value),
+            like("ipv4 network configuration"),
+        ),
+        "pve-ipv6-config" => judged(
+            matches!(value, "auto" | "dhcp" | "manual") || is_cidr6(value),
+            like("ipv6 network configuration"),
+        ),
+        _ => None,
+    }
+}
+
+/// Sizes, volumes and options of guests.
+fn devices(name: &str, value: &str) -> Judgement {
+    let judged = |is: bool, text: String| Some((is, text));
+    match name {
+        "urlencoded" => judged(
+            fits(r"[-%a-zA-Z0-9_.!~*'()]*", value),
+            format!("invalid urlencoded string: {value}"),
+        ),
+        "disk-size" => judged(
+            fits(r"\d+(\.\d+)?([KMGT](iB)?)?", value),
+            format!("value does not look like a valid disk size: {value}"),
+        ),
+        "pve-startup-order" => judged(
+            fits(r"((order=)?\d+)?,?(up=\d+)?,?(down=\d+)?", value),
+            "unable to parse startup options".to_owned(),
+        ),
+        "pve-qm-boot" => judged(
             fits(
                 r"[acdn]{1,4}|legacy=[acdn]{1,4}|order=[a-z]+\d+(;[a-z]+\d+)*|order=",
                 value,
             ),
             "invalid boot order".to_owned(),
         ),
-        "pve-hotplug-feature" => good(
+        "pve-hotplug-feature" => judged(
             matches!(
                 value,
                 "0" | "1" | "network" | "disk" | "cpu" | "memory" | "usb" | "cloudinit"
             ),
             format!("invalid hotplug feature '{value}'"),
         ),
-        "pve-volume-id" => good(
+        "pve-volume-id" => judged(
             is_volume_id(value),
             format!("unable to parse volume ID '{value}'"),
         ),
-        "pve-volume-id-or-qm-path" => good(
+        "pve-volume-id-or-qm-path" => judged(
             matches!(value, "none" | "cdrom") || value.starts_with('/') || is_volume_id(value),
             format!("unable to parse volume ID '{value}'"),
         ),
-        "pve-volume-id-or-absolute-path" => good(
+        "pve-volume-id-or-absolute-path" => judged(
             value.starts_with('/') || is_volume_id(value),
             format!("unable to parse volume ID '{value}'"),
         ),
-        "pve-storage-content" => good(
+        "pve-storage-content" => judged(
             matches!(
                 value,
                 "images" | "rootdir" | "vztmpl" | "iso" | "backup" | "snippets" | "import" | "none"
             ),
             format!("invalid content type '{value}'"),
         ),
-        "pve-userid" => good(
+        _ => None,
+    }
+}
+
+/// Users, tokens, roles.
+fn people(name: &str, value: &str) -> Judgement {
+    let judged = |is: bool, text: String| Some((is, text));
+    match name {
+        "pve-userid" => judged(
             fits(r"[^\s:/]+@[A-Za-z][A-Za-z0-9.\-_]+", value) && value.len() <= 64,
             format!("value '{value}' does not look like a valid user name"),
         ),
-        "pve-tokenid" => good(
+        "pve-tokenid" => judged(
             fits(
                 r"[^\s:/]+@[A-Za-z][A-Za-z0-9.\-_]+![A-Za-z][A-Za-z0-9.\-_]+",
                 value,
             ),
             format!("value '{value}' does not look like a valid token ID"),
         ),
-        "pve-groupid" | "pve-roleid" => good(
+        "pve-groupid" | "pve-roleid" => judged(
             fits(r"[A-Za-z0-9.\-_]+", value),
             format!(
                 "{} name '{value}' contains invalid characters",
                 &name[4..name.len() - 2]
             ),
         ),
-        "pve-realm" => good(
+        "pve-realm" => judged(
             fits(r"[A-Za-z][A-Za-z0-9.\-_]+", value),
             "value does not look like a valid realm".to_owned(),
         ),
-        "pve-priv" => good(
+        "pve-priv" => judged(
             crate::simulator::access::is_privilege(value),
             format!("invalid privilege '{value}'"),
         ),
-        "email" => good(value.contains('@'), like("email address")),
-        other => panic!("no format is called {other}"),
+        "email" => judged(value.contains('@'), like("email address")),
+        _ => None,
     }
 }
 

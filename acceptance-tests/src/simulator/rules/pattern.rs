@@ -150,14 +150,11 @@ impl Parser {
                     .expect("a } ends {");
                 let inside: String = self.rest[self.at + 1..self.at + close].iter().collect();
                 self.at += close;
-                match inside.split_once(',') {
-                    Some((from, to)) => {
-                        (from.parse().unwrap_or(0), to.parse().unwrap_or(usize::MAX))
-                    }
-                    None => {
-                        let n = inside.parse().expect("a repetition is a number");
-                        (n, n)
-                    }
+                if let Some((from, to)) = inside.split_once(',') {
+                    (from.parse().unwrap_or(0), to.parse().unwrap_or(usize::MAX))
+                } else {
+                    let n = inside.parse().expect("a repetition is a number");
+                    (n, n)
                 }
             }
             _ => return (1, 1),

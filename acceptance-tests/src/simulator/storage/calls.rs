@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::{Storage, Volume};
-use crate::simulator::call::{Allow, Call, Route, later, now};
+use crate::simulator::call::{Allow, Call, Route, later, now, tell};
 use crate::simulator::reply::{Fail, Outcome, Reply};
+use crate::simulator::world::State;
 
 const SEES: Allow = Allow::Any(
     "/storage/{storage}",
@@ -21,14 +22,14 @@ pub(crate) const ROUTES: &[Route] = &[
         call: "GET /storage",
         allow: Allow::Anyone,
         rules: "type? string",
-        handler: now!(configured),
+        handler: tell!(configured),
     },
     Route {
         call: "GET /nodes/{node}/storage",
         allow: Allow::Anyone,
         rules: "+node; content? string pve-storage-content-list; enabled? boolean; format? boolean
             storage? string pve-storage-id; target? string pve-node",
-        handler: now!(list),
+        handler: tell!(list),
     },
     Route {
         call: "GET /nodes/{node}/storage/{storage}/status",
@@ -57,34 +58,40 @@ pub(crate) const ROUTES: &[Route] = &[
     },
 ];
 
-fn configured(call: &Call) -> Outcome {
+fn configured(call: &Call) -> Json {
     let state = call.world.state();
     let visible = state
         .storages
         .iter()
         .filter(|storage| sees(call, &state, &storage.id));
-    let entry = |storage: &Storage| {
-        let mut entry = json!({
-            "storage": storage.id, "type": storage.kind, "content": storage.content,
-            "digest": "da39a3ee5e6b4b0d3255bfef95601890afd80709",
-        });
-        if storage.is_file_based() {
-            entry["path"] = json!(storage.path);
-        } else {
-            entry["vgname"] = json!("pve");
-            entry["thinpool"] = json!("data");
-        }
-        for (key, is) in [("shared", storage.shared), ("disable", storage.disabled)] {
-            if is {
-                entry[key] = json!(1);
-            }
-        }
-        entry
-    };
-    Ok(Json::Array(visible.map(entry).collect()).into())
+    let entry = |storage| configured_entry(&state, storage);
+    Json::Array(visible.map(entry).collect())
 }
 
-fn sees(call: &Call, state: &crate::simulator::world::State, storage: &str) -> bool {
+/// A storage as it is configured.
+pub(crate) fn configured_entry(state: &State, storage: &Storage) -> Json {
+    let mut entry = json!({
+        "storage": storage.id, "type": storage.kind, "content": storage.content,
+        "digest": super::config::digest(state),
+    });
+    if storage.is_file_based() {
+        entry["path"] = json!(storage.path);
+    } else {
+        entry["vgname"] = json!("pve");
+        entry["thinpool"] = json!("data");
+    }
+    if storage.id == "local" {
+        entry["prune-backups"] = json!("keep-all=1");
+    }
+    for (key, is) in [("shared", storage.shared), ("disable", storage.disabled)] {
+        if is {
+            entry[key] = json!(1);
+        }
+    }
+    entry
+}
+
+fn sees(call: &Call, state: &State, storage: &str) -> bool {
     let allowed = state.allowed(&call.who.id, &format!("/storage/{storage}"));
     allowed.contains("Datastore.Audit") || allowed.contains("Datastore.AllocateSpace")
 }
@@ -109,7 +116,7 @@ fn facts(storage: &Storage, volumes: &BTreeMap<(String, String), Volume>, node: 
     })
 }
 
-fn list(call: &Call) -> Outcome {
+fn list(call: &Call) -> Json {
     let params = &call.params;
     let state = call.world.state();
     let wanted: Vec<&str> = params
@@ -120,7 +127,7 @@ fn list(call: &Call) -> Outcome {
         sees(call, &state, &storage.id)
             && params.text_opt("storage").is_none_or(|id| id == storage.id)
             && (wanted.is_empty() || wanted.iter().any(|one| storage.has(one)))
-            && (!storage.disabled || !(params.is_set("enabled") || !wanted.is_empty()))
+            && (!storage.disabled || (!params.is_set("enabled") && wanted.is_empty()))
     });
     let entry = |storage: &Storage| {
         let mut entry = facts(storage, &state.volumes, call.node());
@@ -131,7 +138,7 @@ fn list(call: &Call) -> Outcome {
         }
         entry
     };
-    Ok(Json::Array(found.map(entry).collect()).into())
+    Json::Array(found.map(entry).collect())
 }
 
 fn status(call: &Call) -> Outcome {

@@ -34,7 +34,10 @@ impl Checksum {
 
 /// `data` in lower-case hexadecimal.
 pub(crate) fn hex(data: &[u8]) -> String {
-    data.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).expect("a nibble is below 16");
+    data.iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 /// SHA-1 of a text, which configuration digests are.

@@ -269,11 +269,12 @@ async fn metadata(call: Call) -> Outcome {
         .map_err(|_| unreachable())?;
     if !answer.status().is_success() {
         let status = answer.status();
-        let text = format!(
-            "{} {}",
-            status.as_u16(),
-            status.canonical_reason().unwrap_or_default()
+        let given = answer.extensions().get::<hyper::ext::ReasonPhrase>();
+        let reason = given.map_or_else(
+            || status.canonical_reason().unwrap_or_default().into(),
+            |given| String::from_utf8_lossy(given.as_bytes()),
         );
+        let text = format!("{} {reason}", status.as_u16());
         return Err(Fail::died(format!("invalid server response: '{text}'")));
     }
     let header = |name: &str| {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, Multipart};
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart};
 use hyper::Request;
 
 use super::Volume;
@@ -34,8 +34,10 @@ pub(crate) struct Upload {
 }
 
 /// Reads the form: its fields, and the file.
-pub(crate) async fn read(request: Request<Body>) -> Result<(Raw, Upload), Fail> {
+pub(crate) async fn read(mut request: Request<Body>) -> Result<(Raw, Upload), Fail> {
     let bad = || Fail::bare(400, "Bad Request");
+    // An upload has no limit; axum's own would be 2 MiB.
+    DefaultBodyLimit::disable().apply(&mut request);
     let mut form = Multipart::from_request(request, &())
         .await
         .map_err(|_| bad())?;

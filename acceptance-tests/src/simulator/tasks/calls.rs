@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::Task;
-use crate::simulator::call::{Allow, Call, Route, now};
+use crate::simulator::call::{Allow, Call, Route, now, tell};
 use crate::simulator::reply::{Fail, Outcome, Reply};
 use crate::simulator::rules::pattern::Pattern;
 
@@ -15,13 +15,13 @@ pub(crate) const ROUTES: &[Route] = &[
             source? string enum=archive|active|all; start? integer min=0
             statusfilter? string; typefilter? string; until? integer; userfilter? string
             vmid? integer pve-vmid min=100 max=999999999",
-        handler: now!(list),
+        handler: tell!(list),
     },
     Route {
         call: "GET /cluster/tasks",
         allow: Allow::Anyone,
         rules: "",
-        handler: now!(cluster),
+        handler: tell!(cluster),
     },
     Route {
         call: "GET /nodes/{node}/tasks/{upid}",
@@ -137,7 +137,7 @@ fn log(call: &Call) -> Outcome {
     })
 }
 
-fn list(call: &Call) -> Outcome {
+fn list(call: &Call) -> Reply {
     let params = &call.params;
     let sees_all = call.can(&format!("/nodes/{}", call.node()), "Sys.Audit");
     let source = params.text_opt("source").unwrap_or("archive");
@@ -171,7 +171,7 @@ fn list(call: &Call) -> Outcome {
     let limit = usize::try_from(params.number_opt("limit").unwrap_or(50)).unwrap_or(50);
     let total = found.len();
     let page = found.into_iter().skip(start).take(limit).collect();
-    Ok(Reply::from(Json::Array(page)).with("total", total))
+    Reply::from(Json::Array(page)).with("total", total)
 }
 
 fn entry(task: &Task) -> Json {
@@ -183,7 +183,7 @@ fn entry(task: &Task) -> Json {
     data
 }
 
-fn cluster(call: &Call) -> Outcome {
+fn cluster(call: &Call) -> Json {
     let sees_all = call.can("/", "Sys.Audit");
     let state = call.world.state();
     let visible = state
@@ -191,5 +191,5 @@ fn cluster(call: &Call) -> Outcome {
         .iter()
         .rev()
         .filter(|task| sees_all || task.belongs_to(&call.who.id));
-    Ok(Json::Array(visible.take(25).map(entry).collect()).into())
+    Json::Array(visible.take(25).map(entry).collect())
 }

@@ -12,9 +12,10 @@ impl From<Diagnostics> for Vec<pb::Diagnostic> {
 
 impl From<Diagnostic> for pb::Diagnostic {
     fn from(diagnostic: Diagnostic) -> Self {
-        let severity = match diagnostic.error {
-            true => pb::diagnostic::Severity::Error,
-            false => pb::diagnostic::Severity::Warning,
+        let severity = if diagnostic.error {
+            pb::diagnostic::Severity::Error
+        } else {
+            pb::diagnostic::Severity::Warning
         };
         Self {
             severity: severity.into(),

@@ -35,7 +35,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn value(&mut self, shape: Shape<'_>) -> Result<Value, Malformed> {
-        let marker = Marker::from_u8(self.uint(1)? as u8);
+        let marker = self.marker()?;
         if marker == Marker::Null {
             return Ok(Value::Null);
         }
@@ -71,8 +71,8 @@ impl<'a> Reader<'a> {
     fn items(&mut self, marker: Marker, item: Shape<'_>) -> Result<Vec<Value>, Malformed> {
         let count = match marker {
             Marker::FixArray(count) => u64::from(count),
-            Marker::Array16 => self.uint(2)?,
-            Marker::Array32 => self.uint(4)?,
+            Marker::Array16 => u16::from_be_bytes(self.bytes()?).into(),
+            Marker::Array32 => u32::from_be_bytes(self.bytes()?).into(),
             other => return Err(unexpected("a list", other)),
         };
         (0..count)
@@ -91,13 +91,13 @@ impl<'a> Reader<'a> {
     ) -> Result<Value, Malformed> {
         let count = match marker {
             Marker::FixMap(count) => u64::from(count),
-            Marker::Map16 => self.uint(2)?,
-            Marker::Map32 => self.uint(4)?,
+            Marker::Map16 => u16::from_be_bytes(self.bytes()?).into(),
+            Marker::Map32 => u32::from_be_bytes(self.bytes()?).into(),
             other => return Err(unexpected("a map", other)),
         };
         let mut entries = BTreeMap::new();
         for _ in 0..count {
-            let marker = Marker::from_u8(self.uint(1)? as u8);
+            let marker = self.marker()?;
             let name = self.text(marker)?.to_owned();
             let value = match shape(&name) {
                 Some(shape) => self.value(shape),
@@ -115,16 +115,16 @@ impl<'a> Reader<'a> {
         match marker {
             Marker::FixPos(number) => whole(number.into()),
             Marker::FixNeg(number) => whole(number.into()),
-            Marker::U8 => self.uint(1).map(Number::from),
-            Marker::U16 => self.uint(2).map(Number::from),
-            Marker::U32 => self.uint(4).map(Number::from),
-            Marker::U64 => self.uint(8).map(Number::from),
-            Marker::I8 => whole((self.uint(1)? as u8).cast_signed().into()),
-            Marker::I16 => whole((self.uint(2)? as u16).cast_signed().into()),
-            Marker::I32 => whole((self.uint(4)? as u32).cast_signed().into()),
-            Marker::I64 => whole(self.uint(8)?.cast_signed()),
-            Marker::F32 => exact(f32::from_bits(self.uint(4)? as u32).into()),
-            Marker::F64 => exact(f64::from_bits(self.uint(8)?)),
+            Marker::U8 => whole(u8::from_be_bytes(self.bytes()?).into()),
+            Marker::U16 => whole(u16::from_be_bytes(self.bytes()?).into()),
+            Marker::U32 => whole(u32::from_be_bytes(self.bytes()?).into()),
+            Marker::U64 => Ok(u64::from_be_bytes(self.bytes()?).into()),
+            Marker::I8 => whole(i8::from_be_bytes(self.bytes()?).into()),
+            Marker::I16 => whole(i16::from_be_bytes(self.bytes()?).into()),
+            Marker::I32 => whole(i32::from_be_bytes(self.bytes()?).into()),
+            Marker::I64 => whole(i64::from_be_bytes(self.bytes()?)),
+            Marker::F32 => exact(f32::from_be_bytes(self.bytes()?).into()),
+            Marker::F64 => exact(f64::from_be_bytes(self.bytes()?)),
             marker => self
                 .text(marker)
                 .map_err(|_| unexpected("a number", marker))?
@@ -136,9 +136,9 @@ impl<'a> Reader<'a> {
     fn text(&mut self, marker: Marker) -> Result<&'a str, Malformed> {
         let length = match marker {
             Marker::FixStr(length) => length.into(),
-            Marker::Str8 => self.uint(1)?,
-            Marker::Str16 => self.uint(2)?,
-            Marker::Str32 => self.uint(4)?,
+            Marker::Str8 => u8::from_be_bytes(self.bytes()?).into(),
+            Marker::Str16 => u16::from_be_bytes(self.bytes()?).into(),
+            Marker::Str32 => u32::from_be_bytes(self.bytes()?).into(),
             other => return Err(unexpected("a string", other)),
         };
         std::str::from_utf8(self.take(length)?).map_err(|_| malformed("not UTF-8".to_owned()))
@@ -152,19 +152,23 @@ impl<'a> Reader<'a> {
             Marker::FixExt4 => 4,
             Marker::FixExt8 => 8,
             Marker::FixExt16 => 16,
-            Marker::Ext8 => self.uint(1)?,
-            Marker::Ext16 => self.uint(2)?,
-            Marker::Ext32 => self.uint(4)?,
+            Marker::Ext8 => u8::from_be_bytes(self.bytes()?).into(),
+            Marker::Ext16 => u16::from_be_bytes(self.bytes()?).into(),
+            Marker::Ext32 => u32::from_be_bytes(self.bytes()?).into(),
             _ => return Ok(None),
         }))
     }
 
-    /// A big-endian number of so many bytes.
-    fn uint(&mut self, width: u64) -> Result<u64, Malformed> {
-        let bytes = self.take(width)?;
-        Ok(bytes
-            .iter()
-            .fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
+    fn marker(&mut self) -> Result<Marker, Malformed> {
+        Ok(Marker::from_u8(u8::from_be_bytes(self.bytes()?)))
+    }
+
+    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let Some((bytes, rest)) = self.rest.split_first_chunk() else {
+            return Err(malformed("it ends too early".to_owned()));
+        };
+        self.rest = rest;
+        Ok(*bytes)
     }
 
     fn take(&mut self, length: u64) -> Result<&'a [u8], Malformed> {

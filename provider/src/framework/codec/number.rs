@@ -19,10 +19,10 @@ pub fn exact(float: f64) -> Option<Number> {
 /// Appends a number in the first form that holds it exactly.
 pub fn encode(number: &Number, out: &mut Vec<u8>) {
     let text = number.as_str();
-    let written = if let Ok(whole) = text.parse() {
-        encode::write_sint(out, whole).map(drop)
+    let written = if let Some(whole) = number.as_i64() {
+        encode::write_sint(out, whole).map(|_| ())
     } else if let Ok(whole) = text.parse() {
-        encode::write_uint(out, whole).map(drop)
+        encode::write_u64(out, whole)
     } else if let Some(float) = float(number) {
         encode::write_f64(out, float)
     } else {

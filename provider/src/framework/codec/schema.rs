@@ -1,5 +1,6 @@
 //! Schemas and functions as protobuf, and types as core's JSON.
 
+use prost::bytes::Bytes;
 use proto::tfplugin6 as pb;
 use serde_json::{Value as Json, json};
 
@@ -86,7 +87,7 @@ pub fn type_json(ty: &Type) -> Json {
     }
 }
 
-fn type_bytes(ty: &Type) -> prost::bytes::Bytes {
+fn type_bytes(ty: &Type) -> Bytes {
     type_json(ty).to_string().into()
 }
 
@@ -101,7 +102,7 @@ fn attribute(name: &str, row: &Attribute) -> pb::schema::Attribute {
         name: name.to_owned(),
         r#type: match nested_type {
             None => type_bytes(&row.ty),
-            Some(_) => Default::default(),
+            Some(_) => Bytes::new(),
         },
         nested_type,
         description: row.doc.clone(),
@@ -140,5 +141,85 @@ fn object(ty: &Type) -> Option<&Schema> {
     match ty {
         Type::Object(schema) => Some(schema),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Schema {
+        let row = |ty| Attribute {
+            ty,
+            optional: true,
+            doc: "A row.".to_owned(),
+            ..<Attribute as Default>::default()
+        };
+        let slot = Schema::new("").attribute("bridge", row(Type::String));
+        let object = || Type::Object(Box::new(slot.clone()));
+        Schema::new("A thing.")
+            .attribute("required", Attribute::of::<String>("").sticky())
+            .attribute("secret", row(Type::String).write_only().open())
+            .attribute("one", row(object()))
+            .attribute("many", row(Type::List(Box::new(object()))))
+            .attribute("slots", row(Type::Slots(Box::new(slot.clone()))))
+            .attribute("seen", row(Type::Slots(Box::new(slot.clone()))).computed())
+    }
+
+    #[test]
+    fn attributes_are_described_as_core_accepts_them() {
+        let block = pb::Schema::from(&sample()).block.unwrap();
+        let lines: Vec<String> = block
+            .attributes
+            .iter()
+            .map(|row| {
+                let flags = [
+                    (row.required, " required"),
+                    (row.optional, " optional"),
+                    (row.computed, " computed"),
+                    (row.sensitive, " sensitive"),
+                    (row.write_only, " write_only"),
+                ];
+                let flags: String = flags
+                    .iter()
+                    .filter_map(|(set, word)| set.then_some(*word))
+                    .collect();
+                let nested = row.nested_type.as_ref().map(|nested| {
+                    let inner: Vec<&str> = nested
+                        .attributes
+                        .iter()
+                        .map(|row| row.name.as_str())
+                        .collect();
+                    format!(" {:?} of {inner:?}", nested.nesting())
+                });
+                let plain = String::from_utf8_lossy(&row.r#type);
+                format!(
+                    "{}:{flags}{} {plain}\n",
+                    row.name,
+                    nested.unwrap_or_default()
+                )
+            })
+            .collect();
+        expect_test::expect![[r#"
+            many: optional List of ["bridge"] 
+            one: optional Single of ["bridge"] 
+            required: required "string"
+            secret: optional sensitive write_only "string"
+            seen: computed ["map",["object",{"bridge":"string"}]]
+            slots: optional Map of ["bridge"] 
+        "#]]
+        .assert_eq(&lines.concat());
+    }
+
+    #[test]
+    fn types_are_written_as_core_reads_them() {
+        let record = Type::Record(vec![
+            ("numbers", Type::Set(Box::new(Type::Number))),
+            ("flag", Type::Bool),
+        ]);
+        assert_eq!(
+            type_json(&Type::List(Box::new(record))).to_string(),
+            r#"["list",["object",{"flag":"bool","numbers":["set","number"]}]]"#
+        );
     }
 }

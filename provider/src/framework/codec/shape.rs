@@ -25,7 +25,7 @@ pub enum Shape<'a> {
     Record(&'a [(&'static str, Type)]),
 }
 
-impl<'a> Shape<'a> {
+impl Shape<'_> {
     /// The shape of an attribute, if the object has it.
     pub(super) fn attribute(self, name: &str) -> Option<Self> {
         match self {

@@ -11,15 +11,11 @@ pub(super) trait Call: Send + 'static {
     /// Its reply.
     type Reply: Reply;
 
-    /// The resource type or function that it is about, if any.
-    fn subject(&self) -> &str {
-        ""
-    }
+    /// The resource type or function that it is about.
+    fn subject(&self) -> Option<&str>;
 
     /// The reply of a request that fails: it loses nothing that core holds.
-    fn fallback(&self) -> Self::Reply {
-        Self::Reply::default()
-    }
+    fn fallback(&self) -> Self::Reply;
 }
 
 /// A reply.
@@ -28,14 +24,49 @@ pub(super) trait Reply: Default + Send + 'static {
     fn fail(&mut self, found: Diagnostics);
 }
 
+/// `of` names the field with the subject, `keeps` what a failure's reply takes from the request.
 macro_rules! calls {
-    ($($name:literal $module:ident { $($body:tt)* })*) => {
+    ($($name:literal $module:ident
+        $(of $subject:ident)? $(keeps { $($reply:ident: $request:ident),* })?
+    )*) => {
         $(impl Call for pb::$module::Request {
             const NAME: &'static str = $name;
             type Reply = pb::$module::Response;
-            $($body)*
+
+            fn subject(&self) -> Option<&str> {
+                None$(.or(Some(self.$subject.as_str())))?
+            }
+
+            fn fallback(&self) -> Self::Reply {
+                Self::Reply {
+                    $($($reply: self.$request.clone(),)*)?
+                    ..Self::Reply::default()
+                }
+            }
         })*
     };
+}
+
+calls! {
+    "GetMetadata" get_metadata
+    "GetProviderSchema" get_provider_schema
+    "GetResourceIdentitySchemas" get_resource_identity_schemas
+    "ValidateProviderConfig" validate_provider_config
+    "ConfigureProvider" configure_provider
+    "StopProvider" stop_provider
+    "GetFunctions" get_functions
+    "CallFunction" call_function of name
+    "ValidateDataResourceConfig" validate_data_resource_config of type_name
+    "ReadDataSource" read_data_source of type_name
+    "ValidateResourceConfig" validate_resource_config of type_name
+    "UpgradeResourceState" upgrade_resource_state of type_name
+    "MoveResourceState" move_resource_state of target_type_name
+    "ImportResourceState" import_resource_state of type_name
+    "ReadResource" read_resource of type_name
+        keeps { new_state: current_state, private: private }
+    "PlanResourceChange" plan_resource_change of type_name
+    "ApplyResourceChange" apply_resource_change of type_name
+        keeps { new_state: prior_state, private: planned_private }
 }
 
 macro_rules! replies {
@@ -46,80 +77,6 @@ macro_rules! replies {
             }
         })*
     };
-}
-
-calls! {
-    "GetMetadata" get_metadata {}
-    "GetProviderSchema" get_provider_schema {}
-    "GetResourceIdentitySchemas" get_resource_identity_schemas {}
-    "ValidateProviderConfig" validate_provider_config {}
-    "ConfigureProvider" configure_provider {}
-    "StopProvider" stop_provider {}
-    "GetFunctions" get_functions {}
-    "CallFunction" call_function {
-        fn subject(&self) -> &str {
-            &self.name
-        }
-    }
-    "ValidateDataResourceConfig" validate_data_resource_config {
-        fn subject(&self) -> &str {
-            &self.type_name
-        }
-    }
-    "ReadDataSource" read_data_source {
-        fn subject(&self) -> &str {
-            &self.type_name
-        }
-    }
-    "ValidateResourceConfig" validate_resource_config {
-        fn subject(&self) -> &str {
-            &self.type_name
-        }
-    }
-    "UpgradeResourceState" upgrade_resource_state {
-        fn subject(&self) -> &str {
-            &self.type_name
-        }
-    }
-    "MoveResourceState" move_resource_state {
-        fn subject(&self) -> &str {
-            &self.target_type_name
-        }
-    }
-    "ImportResourceState" import_resource_state {
-        fn subject(&self) -> &str {
-            &self.type_name
-        }
-    }
-    "ReadResource" read_resource {
-        fn subject(&self) -> &str {
-            &self.type_name
-        }
-        fn fallback(&self) -> Self::Reply {
-            Self::Reply {
-                new_state: self.current_state.clone(),
-                private: self.private.clone(),
-                ..Self::Reply::default()
-            }
-        }
-    }
-    "PlanResourceChange" plan_resource_change {
-        fn subject(&self) -> &str {
-            &self.type_name
-        }
-    }
-    "ApplyResourceChange" apply_resource_change {
-        fn subject(&self) -> &str {
-            &self.type_name
-        }
-        fn fallback(&self) -> Self::Reply {
-            Self::Reply {
-                new_state: self.prior_state.clone(),
-                private: self.planned_private.clone(),
-                ..Self::Reply::default()
-            }
-        }
-    }
 }
 
 replies! {

@@ -55,7 +55,7 @@ pub(super) async fn identities<P: Provider>(
     _: Job<P>,
     _: pb::get_resource_identity_schemas::Request,
 ) -> Answer<pb::get_resource_identity_schemas::Response> {
-    Ok(Default::default())
+    Ok(pb::get_resource_identity_schemas::Response::default())
 }
 
 pub(super) async fn validate<P: Provider>(
@@ -96,7 +96,7 @@ pub(super) async fn configure<P: Provider>(
             found.diagnostics
         })?;
     *locked(&job.server.client) = Some(Arc::new(client));
-    Ok(Default::default())
+    Ok(pb::configure_provider::Response::default())
 }
 
 pub(super) async fn stop<P: Provider>(
@@ -104,7 +104,7 @@ pub(super) async fn stop<P: Provider>(
     _: pb::stop_provider::Request,
 ) -> Answer<pb::stop_provider::Response> {
     job.server.stop();
-    Ok(Default::default())
+    Ok(pb::stop_provider::Response::default())
 }
 
 pub(super) async fn functions<P: Provider>(
@@ -144,13 +144,13 @@ pub(super) async fn call_function<P: Provider>(
     };
     let mut found = Diagnostics::default();
     let result = codec::encode(&value, &function.returns, &mut found);
-    match found.has_error() {
-        true => Err(found),
-        false => Ok(pb::call_function::Response {
-            result: Some(result),
-            error: None,
-        }),
+    if found.has_error() {
+        return Err(found);
     }
+    Ok(pb::call_function::Response {
+        result: Some(result),
+        error: None,
+    })
 }
 
 pub(super) async fn validate_data_source<P: Provider>(

@@ -1,5 +1,6 @@
 //! The methods that are about one resource.
 
+use prost::bytes::Bytes;
 use proto::tfplugin6 as pb;
 
 use super::{
@@ -82,10 +83,10 @@ pub(super) async fn import<P: Provider>(
         identity: None,
     };
     Ok(pb::import_resource_state::Response {
-        imported_resources: match found.has_error() {
-            true => Vec::new(),
-            false => vec![imported],
-        },
+        imported_resources: (!found.has_error())
+            .then_some(imported)
+            .into_iter()
+            .collect(),
         diagnostics: found.into(),
         deferred: None,
     })
@@ -166,11 +167,11 @@ fn upgraded<C>(
 }
 
 /// Core stores what an answer holds, even an error's, so only a state that is gone has none.
-fn remembered(state: &Value, private: &Private) -> prost::bytes::Bytes {
-    match state.is_null() {
-        true => Default::default(),
-        false => private.encode().into(),
+fn remembered(state: &Value, private: &Private) -> Bytes {
+    if state.is_null() {
+        return Bytes::new();
     }
+    private.encode().into()
 }
 
 /// Namespace and type of a provider's address, which are the same in every registry.

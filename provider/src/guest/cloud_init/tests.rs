@@ -1,3 +1,4 @@
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use expect_test::{Expect, expect};
 
 use super::*;

@@ -2,6 +2,7 @@
 //!
 //! Does not check single values; `schema` did.
 
+mod references;
 mod resources;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,10 +12,9 @@ use super::Fault;
 use super::model::Project;
 use super::read::mounts::{build_context, named_files};
 use super::read::{Context, Services, ports};
-use super::schema::nearest;
 use super::shipped::{is_remote, relative};
 use super::short;
-use super::yaml::{Entry, Node, Place};
+use super::yaml::{Node, Place};
 
 /// Adds what is wrong with the project, and what Compose tolerates but the practitioner should know.
 pub(super) fn check(
@@ -143,117 +143,6 @@ impl Check<'_> {
         }
     }
 
-    fn references(&mut self, node: &Node, path: &str) {
-        if let (Some(mode), Some(networks)) = (node.get("network_mode"), node.entry("networks")) {
-            let words = format!(
-                "cannot stand beside network_mode \"{}\"",
-                mode.text().unwrap_or_default()
-            );
-            self.fault(&networks.place, format!("{path}.networks"), words);
-        }
-        let networks: BTreeSet<_> = self
-            .project
-            .networks
-            .keys()
-            .cloned()
-            .chain(["default".into()])
-            .collect();
-        self.declared(node, path, "networks", &networks);
-        self.declared(
-            node,
-            path,
-            "secrets",
-            &self.project.secrets.keys().cloned().collect(),
-        );
-        self.declared(
-            node,
-            path,
-            "configs",
-            &self.project.configs.keys().cloned().collect(),
-        );
-        let models = self
-            .root
-            .get("models")
-            .map_or(&[][..], |models| models.entries());
-        self.declared(
-            node,
-            path,
-            "models",
-            &models.iter().map(|entry| entry.key.clone()).collect(),
-        );
-        let required = |name: &str| {
-            let depends = node.get("depends_on").and_then(|depends| depends.get(name));
-            depends
-                .and_then(|depends| depends.get_text("required"))
-                .and_then(short::boolean)
-                != Some(false)
-        };
-        for (key, item, other) in other_services(node) {
-            if self.trees.contains_key(&other) || (key == "depends_on" && !required(&other)) {
-                continue;
-            }
-            let all = self
-                .root
-                .get("services")
-                .map_or(&[][..], |services| services.entries());
-            let path = format!("{path}.{key}");
-            if all.iter().any(|entry| entry.key == other) {
-                let words = format!("service \"{other}\" is in no profile that the stack uses");
-                self.fault(&item, path, words);
-            } else {
-                let names = all.iter().map(|entry| entry.key.as_str());
-                let hint = nearest(&other, names).map(|near| format!("did you mean \"{near}\"?"));
-                self.faults.push(Fault {
-                    hint,
-                    ..item.fault(path, format!("there is no service \"{other}\""))
-                });
-            }
-        }
-    }
-
-    /// Names under a key of a service that must be declared in the section of the same name.
-    fn declared(&mut self, node: &Node, path: &str, key: &str, names: &BTreeSet<String>) {
-        let build = node
-            .get("build")
-            .and_then(|build| build.get(key))
-            .filter(|_| key == "secrets");
-        for used in [node.get(key), build].into_iter().flatten() {
-            let items = used.items().iter().filter_map(|item| {
-                let name = item.text().or_else(|| item.get_text("source"))?;
-                Some((&item.place, name))
-            });
-            let entries = used
-                .entries()
-                .iter()
-                .map(|entry| (&entry.place, entry.key.as_str()));
-            let unknown: Vec<_> = items
-                .chain(entries)
-                .filter(|(_, name)| !names.contains(*name))
-                .collect();
-            for (place, name) in unknown {
-                self.undeclared(place, format!("{path}.{key}"), key, name, names);
-            }
-        }
-    }
-
-    fn undeclared(
-        &mut self,
-        place: &Place,
-        path: String,
-        key: &str,
-        name: &str,
-        names: &BTreeSet<String>,
-    ) {
-        let hint = match nearest(name, names.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean \"{near}\"?"),
-            None => format!("declare it under the top-level key \"{key}\""),
-        };
-        self.faults.push(Fault {
-            hint: Some(hint),
-            ..place.fault(path, format!("\"{name}\" is not declared"))
-        });
-    }
-
     fn files(&mut self, node: &Node, path: &str) {
         for key in ["env_file", "label_file"] {
             for file in named_files(node, key).iter().filter(|file| file.required) {
@@ -308,49 +197,35 @@ impl Check<'_> {
     }
 
     fn mounts(&mut self, node: &Node, path: &str) {
-        let mut targets: BTreeMap<String, usize> = BTreeMap::new();
         let path = format!("{path}.volumes");
         let names: BTreeSet<_> = self.project.volumes.keys().cloned().collect();
-        for item in node
-            .get("volumes")
-            .map_or(&[][..], |volumes| volumes.items())
-        {
-            let (source, target, drive) = match item.text() {
-                Some(text) => match short::mount(text) {
-                    Ok(mount) => (
-                        mount.source.filter(|_| !mount.bind || mount.drive),
-                        mount.target,
-                        mount.drive,
-                    ),
-                    Err(words) => {
-                        self.fault(&item.place, path.as_str(), format!("\"{text}\": {words}"));
-                        continue;
+        let volumes = node.get("volumes");
+        for item in volumes.map_or(&[][..], |volumes| volumes.items()) {
+            let volume = if let Some(text) = item.text() {
+                match short::mount(text) {
+                    Ok(mount) if mount.drive => {
+                        let words = "Compose takes a one-letter volume for a Windows drive";
+                        let hint = "give the volume a longer name, or use the long form";
+                        self.warn(&item.place, &path, words, hint);
+                        None
                     }
-                },
-                None => {
-                    let volume = item.get_text("type") == Some("volume");
-                    let source = item.get_text("source").filter(|_| volume);
-                    (
-                        source.map(str::to_owned),
-                        item.get_text("target").unwrap_or_default().to_owned(),
-                        false,
-                    )
+                    Ok(mount) => mount.source.filter(|_| !mount.bind),
+                    Err(words) => {
+                        let words = format!("\"{text}\": {words}");
+                        self.fault(&item.place, path.as_str(), words);
+                        None
+                    }
                 }
+            } else {
+                let source = item.get_text("source");
+                let kind = item.get_text("type");
+                if kind == Some("bind") && source.is_none() {
+                    self.fault(&item.place, path.as_str(), "a bind needs a \"source\"");
+                }
+                source.filter(|_| kind == Some("volume")).map(str::to_owned)
             };
-            if drive {
-                let words = "Compose takes a volume with a one-letter name for a Windows drive";
-                self.warn(
-                    &item.place,
-                    &path,
-                    words,
-                    "give the volume a longer name, or use the long form",
-                );
-            } else if let Some(source) = source.filter(|source| !names.contains(source)) {
-                self.undeclared(&item.place, path.clone(), "volumes", &source, &names);
-            }
-            if let Some(line) = targets.insert(target.clone(), item.place.line) {
-                let words = format!("\"{target}\" is already mounted in line {line}");
-                self.fault(&item.place, path.as_str(), words);
+            if let Some(name) = volume.filter(|name| !names.contains(name)) {
+                self.undeclared(&item.place, path.clone(), "volumes", &name, &names);
             }
         }
     }
@@ -360,11 +235,11 @@ impl Check<'_> {
         let replicas = node.get("deploy").and_then(|deploy| deploy.get("replicas"));
         for count in [scale, replicas].into_iter().flatten() {
             let number = count.text().and_then(|text| text.parse::<i64>().ok());
-            if !number.is_some_and(|number| u32::try_from(number).is_ok()) {
+            if number.is_none_or(|number| u32::try_from(number).is_err()) {
                 self.fault(
                     &count.place,
                     path,
-                    "the number of containers cannot be that",
+                    "the number of containers must be 0 or more",
                 );
             }
         }
@@ -387,71 +262,50 @@ impl Check<'_> {
 
     /// Services that wait for each other in a circle.
     fn circles(&mut self) {
-        let mut done = BTreeSet::new();
-        for name in self.project.services.keys() {
-            let mut chain = Vec::new();
-            if let Some(circle) = self.circle(name, &mut chain, &mut done) {
-                let node = &self.trees[name];
-                let at = node
-                    .entry("depends_on")
-                    .map_or(&node.place, |entry| &entry.place)
-                    .clone();
-                let words = format!("services wait for each other: {}", circle.join(" → "));
-                self.fault(&at, format!("services.{name}.depends_on"), words);
-                return;
+        let services = &self.project.services;
+        let known = |name: &&String| services.contains_key(*name);
+        let mut awaited: BTreeMap<_, _> = services
+            .iter()
+            .map(|(name, service)| (name, service.depends_on.keys().filter(known).count()))
+            .collect();
+        let mut awaiting: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (name, service) in services {
+            for other in service.depends_on.keys() {
+                awaiting.entry(other).or_default().push(name);
             }
         }
-    }
-
-    fn circle(
-        &self,
-        name: &str,
-        chain: &mut Vec<String>,
-        done: &mut BTreeSet<String>,
-    ) -> Option<Vec<String>> {
-        if let Some(at) = chain.iter().position(|known| known == name) {
-            let first = [name.to_owned()];
-            return Some(chain[at..].iter().cloned().chain(first).collect());
-        }
-        if !done.insert(name.to_owned()) {
-            return None;
-        }
-        chain.push(name.to_owned());
-        let service = self.project.services.get(name)?;
-        let circle = service
-            .depends_on
-            .keys()
-            .find_map(|other| self.circle(other, chain, done));
-        chain.pop();
-        circle
-    }
-}
-
-/// Other services that a service names: key, place and name.
-fn other_services(node: &Node) -> Vec<(&'static str, Place, String)> {
-    let mut all = Vec::new();
-    for key in ["depends_on", "links", "volumes_from"] {
-        let Some(named) = node.get(key) else { continue };
-        let entry = |entry: &Entry| (key, entry.place.clone(), entry.key.clone());
-        all.extend(named.entries().iter().map(entry));
-        for item in named.items() {
-            let text = item.text().unwrap_or_default();
-            if !(key == "volumes_from" && text.starts_with("container:")) {
-                let name = if key == "depends_on" {
-                    text
-                } else {
-                    text.split(':').next().unwrap_or(text)
-                };
-                all.push((key, item.place.clone(), name.to_owned()));
+        let mut free: Vec<_> = services.keys().filter(|name| awaited[name] == 0).collect();
+        while let Some(name) = free.pop() {
+            awaited.remove(name);
+            for other in awaiting.get(name).into_iter().flatten() {
+                if let Some(count) = awaited.get_mut(other) {
+                    *count -= 1;
+                    if *count == 0 {
+                        free.push(other);
+                    }
+                }
             }
         }
-    }
-    for key in ["network_mode", "ipc", "pid"] {
-        if let Some(mode) = node.get(key)
-            && let Some(name) = mode.text().and_then(|mode| mode.strip_prefix("service:"))
-        {
-            all.push((key, mode.place.clone(), name.to_owned()));
+        // Each service left waits for one left, so following these ends in a circle.
+        let left = |name: &&String| awaited.contains_key(*name);
+        let mut next = services.keys().find(left);
+        let mut chain = Vec::new();
+        while let Some(name) = next.filter(|name| !chain.contains(name)) {
+            chain.push(name);
+            next = services[name].depends_on.keys().find(left);
         }
+        let Some(first) = next else { return };
+        let circle = chain
+            .iter()
+            .skip_while(|name| **name != first)
+            .chain([&first]);
+        let words: Vec<_> = circle.map(|name| name.as_str()).collect();
+        let words = format!("services wait for each other: {}", words.join(" → "));
+        let node = &self.trees[first];
+        let at = node
+            .entry("depends_on")
+            .map_or(&node.place, |entry| &entry.place);
+        self.faults
+            .push(at.fault(format!("services.{first}.depends_on"), words));
     }
-    all
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json};
 
 use super::merge::as_map;
-use super::yaml::{Node, Value};
+use super::yaml::{Entry, Node, Value};
 
 /// What Compose hashes of a service; variables without a value take it from `env`.
 pub(super) fn service(service: &std::sync::Arc<Node>, env: &BTreeMap<String, String>) -> String {
@@ -18,8 +18,9 @@ pub(super) fn service(service: &std::sync::Arc<Node>, env: &BTreeMap<String, Str
             "build" | "pull_policy" | "scale" | "extends" => continue,
             _ if key.starts_with("x-") => continue,
             "environment" => variables(&as_map(&entry.node, None), env),
-            "labels" | "annotations" | "sysctls" => json(&as_map(&entry.node, None)),
-            "networks" | "models" => json(&as_map(&entry.node, None)),
+            "labels" | "annotations" | "sysctls" | "networks" | "models" => {
+                json(&as_map(&entry.node, None))
+            }
             "depends_on" => dependencies(&as_map(
                 &entry.node,
                 Some(&[("condition", "service_started")]),
@@ -41,9 +42,34 @@ pub(super) fn service(service: &std::sync::Arc<Node>, env: &BTreeMap<String, Str
     Json::Object(out).to_string()
 }
 
-/// Any other declaration.
+/// A build, which has no more to it than its text.
+pub(super) fn build(build: &Node) -> String {
+    json(build).to_string()
+}
+
+/// A network, secret or config; labels may be a list or a map.
 pub(super) fn other(node: &Node) -> String {
-    json(node).to_string()
+    Json::Object(declaration(node)).to_string()
+}
+
+/// A volume, whose driver is `local` when it names none.
+pub(super) fn volume(node: &Node) -> String {
+    let mut volume = declaration(node);
+    volume.entry("driver").or_insert_with(|| "local".into());
+    Json::Object(volume).to_string()
+}
+
+fn declaration(node: &Node) -> Map<String, Json> {
+    let known = |entry: &&Entry| !entry.key.starts_with("x-");
+    let read = |entry: &Entry| {
+        let node = &entry.node;
+        let json = match entry.key.as_str() {
+            "labels" => json(&as_map(node, None)),
+            _ => json(node),
+        };
+        (entry.key.clone(), json)
+    };
+    node.entries().iter().filter(known).map(read).collect()
 }
 
 fn variables(node: &Node, env: &BTreeMap<String, String>) -> Json {
@@ -79,13 +105,11 @@ fn json(node: &Node) -> Json {
         // How a scalar looks does not count: Compose casts each to the type it wants.
         Value::Scalar(_) => node.text().map_or(Json::Null, Json::from),
         Value::List(items) => items.iter().map(|item| json(item)).collect(),
-        Value::Map(entries) => {
-            let known = entries.iter().filter(|entry| !entry.key.starts_with("x-"));
-            Json::Object(
-                known
-                    .map(|entry| (entry.key.clone(), json(&entry.node)))
-                    .collect(),
-            )
-        }
+        Value::Map(entries) => Json::Object(
+            entries
+                .iter()
+                .map(|entry| (entry.key.clone(), json(&entry.node)))
+                .collect(),
+        ),
     }
 }

@@ -56,10 +56,10 @@ pub fn parse(
 ///
 /// Names must be ones that [`is_name`] accepts.
 pub fn write(values: &BTreeMap<String, String>) -> String {
-    values
+    let lines = values
         .iter()
-        .map(|(key, value)| format!("{key}={}\n", quote(value)))
-        .collect()
+        .map(|(key, value)| [key, "=", &quote(value), "\n"].concat());
+    lines.collect()
 }
 
 /// Whether an env file can hold a variable of this name.
@@ -114,6 +114,10 @@ pub fn render_env(
             out.push('=');
         }
         out.push_str(&quote(value));
+        if template[end..].starts_with('#') {
+            // A comment needs a blank before it once a value stands there.
+            out.push(' ');
+        }
         done = end;
     }
     if !missing.is_empty() {

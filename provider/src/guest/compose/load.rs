@@ -22,7 +22,7 @@ pub(super) struct Loader<'a> {
 }
 
 /// One text with the name of messages and the directory of its paths.
-struct Text<'a> {
+struct Written<'a> {
     name: String,
     text: &'a str,
     base: String,
@@ -41,7 +41,7 @@ impl<'a> Loader<'a> {
 
     /// The merged tree; `None` if no text could be read.
     pub(super) fn sources(&mut self, inputs: &'a Inputs<'a>, env: &Env) -> Option<Arc<Node>> {
-        let texts = inputs.sources.iter().map(|source| Text {
+        let texts = inputs.sources.iter().map(|source| Written {
             name: source.name.to_owned(),
             text: source.text,
             base: String::new(),
@@ -54,7 +54,12 @@ impl<'a> Loader<'a> {
         self.bases.get(&*place.file).map_or("", String::as_str)
     }
 
-    fn project(&mut self, texts: Vec<Text<'a>>, env: &Env, chain: &[String]) -> Option<Arc<Node>> {
+    fn project(
+        &mut self,
+        texts: Vec<Written<'a>>,
+        env: &Env,
+        chain: &[String],
+    ) -> Option<Arc<Node>> {
         let mut merged: Option<Arc<Node>> = None;
         for text in texts {
             let Some(tree) = self.tree(&text, env) else {
@@ -75,7 +80,7 @@ impl<'a> Loader<'a> {
         merged
     }
 
-    fn tree(&mut self, text: &Text<'_>, env: &Env) -> Option<Arc<Node>> {
+    fn tree(&mut self, text: &Written<'_>, env: &Env) -> Option<Arc<Node>> {
         if !text.base.is_empty() {
             self.bases.insert(text.name.clone(), text.base.clone());
         }
@@ -134,7 +139,7 @@ impl<'a> Loader<'a> {
             );
         }
         let node = services.node.with(Value::Map(entries));
-        replace(tree, "services", node)
+        replace(tree, "services", &node)
     }
 
     fn extend(
@@ -175,7 +180,7 @@ impl<'a> Loader<'a> {
                     return service.clone();
                 };
                 let base = parent(&name).to_owned();
-                let Some(tree) = self.tree(&Text { name, text, base }, env) else {
+                let Some(tree) = self.tree(&Written { name, text, base }, env) else {
                     return service.clone();
                 };
                 let Some(services) = tree.get("services").cloned() else {
@@ -244,7 +249,7 @@ impl<'a> Loader<'a> {
             let base = directory
                 .clone()
                 .unwrap_or_else(|| parent(&name).to_owned());
-            sources.push(Text { name, text, base });
+            sources.push(Written { name, text, base });
         }
         let mut local = self.include_env(item, path, &sources.first()?.base.clone(), env);
         local.extend(
@@ -299,7 +304,7 @@ impl<'a> Loader<'a> {
                 }
             }
         }
-        replace(whole, &part.key, own.with(Value::Map(entries)))
+        replace(whole, &part.key, &own.with(Value::Map(entries)))
     }
 }
 
@@ -323,7 +328,7 @@ fn without(node: &Arc<Node>, key: &str) -> Arc<Node> {
     node.with(Value::Map(entries.cloned().collect()))
 }
 
-fn replace(node: &Arc<Node>, key: &str, value: Arc<Node>) -> Arc<Node> {
+fn replace(node: &Arc<Node>, key: &str, value: &Arc<Node>) -> Arc<Node> {
     let mut entries = node.entries().to_vec();
     for entry in entries.iter_mut().filter(|entry| entry.key == key) {
         entry.node = value.clone();

@@ -71,6 +71,21 @@ pub struct Service {
     pub(crate) joined: BTreeSet<String>,
 }
 
+impl Service {
+    /// Bytes that differ exactly when [`changed`] would name a file, secret or config of the service.
+    ///
+    /// Compose sees no such change: a keyed hash of these bytes as a label makes it recreate the containers.
+    pub fn content(&self) -> Vec<u8> {
+        let seen = |key: &str| {
+            ["files.", "secrets.", "configs."]
+                .iter()
+                .any(|kind| key.starts_with(kind))
+        };
+        let seen: BTreeMap<_, _> = self.beside.iter().filter(|(key, _)| seen(key)).collect();
+        serde_json::json!(seen).to_string().into_bytes()
+    }
+}
+
 /// What a service should come to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wanted {

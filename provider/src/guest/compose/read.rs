@@ -41,7 +41,7 @@ pub(super) fn project(
         volumes: section(root, "volumes", |key, node| Volume {
             name: host_name(key, node, context),
             external: external(node),
-            definition: definition::other(node),
+            definition: definition::volume(node),
         }),
         networks: section(root, "networks", |key, node| Network {
             name: host_name(key, node, context),
@@ -177,7 +177,7 @@ fn service(
     if let Some(build) = node.get("build") {
         service
             .beside
-            .insert("build".into(), definition::other(build));
+            .insert("build".into(), definition::build(build));
     }
     mounts::read(name, node, &mut service, project, context, faults);
     service

@@ -2,6 +2,8 @@
 //!
 //! Does not follow references between parts of the text; `check` does.
 
+mod build;
+mod deploy;
 mod near;
 mod service;
 mod top;
@@ -91,10 +93,12 @@ fn value(node: &Node, key: &Place, kind: &Kind, path: &str, faults: &mut Vec<Fau
     }
     match (&node.value, kind) {
         (Value::Scalar(found), kind) => {
-            faults.extend(scalar(found, kind).map(|(message, hint)| Fault {
-                hint,
-                ..node.place.fault(path, message)
-            }))
+            if let Some((message, hint)) = scalar(found, kind) {
+                faults.push(Fault {
+                    hint,
+                    ..node.place.fault(path, message)
+                });
+            }
         }
         (Value::List(items), Kind::List(kind)) => {
             for (at, item) in items.iter().enumerate() {
@@ -212,12 +216,15 @@ fn scalar(found: &Scalar, kind: &Kind) -> Option<(String, Option<String>)> {
     let is_number = matches!(look, Look::Int | Look::Float);
     let wrong = |hint: &str| Some((format!("must be {}, not `{text}`", words(kind)), some(hint)));
     match kind {
+        Kind::Rule(rule, which) if !rule(text) => {
+            Some((format!("must be {which}, not `{text}`"), None))
+        }
         Kind::Text | Kind::Duration | Kind::BytesText | Kind::Choice(_) | Kind::Rule(..)
             if look != Look::Text =>
         {
             let unit = match kind {
-                Kind::Duration => format!("write {text}s for seconds"),
-                Kind::BytesText => format!("write {text}b for bytes"),
+                Kind::Duration if is_number => format!("write {text}s for seconds"),
+                Kind::BytesText if is_number => format!("write {text}b for bytes"),
                 _ => format!("write it in quotes: \"{text}\""),
             };
             wrong(&unit)
@@ -245,9 +252,6 @@ fn scalar(found: &Scalar, kind: &Kind) -> Option<(String, Option<String>)> {
             let near = nearest(text, choices.iter().copied());
             wrong(&near.map_or_else(String::new, |near| format!("did you mean \"{near}\"?")))
         }
-        Kind::Rule(rule, which) if !rule(text) => {
-            Some((format!("must be {which}, not `{text}`"), None))
-        }
         _ => None,
     }
 }
@@ -255,6 +259,3 @@ fn scalar(found: &Scalar, kind: &Kind) -> Option<(String, Option<String>)> {
 fn some(hint: &str) -> Option<String> {
     (!hint.is_empty()).then(|| hint.to_owned())
 }
-
-#[cfg(test)]
-mod tests;

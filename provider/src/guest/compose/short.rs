@@ -216,6 +216,11 @@ pub(super) fn is_restart(text: &str) -> bool {
             .is_some_and(|times| times.parse::<u32>().is_ok())
 }
 
+/// An entry of `extra_hosts`.
+pub(super) fn is_host(text: &str) -> bool {
+    text.contains([':', '='])
+}
+
 /// YAML 1.1's words for true and false, which Compose takes where it wants a bool.
 pub(super) fn boolean(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {

@@ -1,6 +1,12 @@
 # Finds the disk with serial $serial, formats it with $kind if it is blank, mounts it at $mount, grows it.
-# Answers with one JSON object; exit status 69 says that the tools for $kind are missing.
+# Answers with one JSON object; exit status 69 and a package when tools are missing.
 fail() { echo "$*" >&2; exit 1; }
+tools() {
+  case $1 in
+    ext4) command -v resize2fs > /dev/null || { echo e2fsprogs; exit 69; } ;;
+    xfs) command -v xfs_growfs > /dev/null || { echo xfsprogs; exit 69; } ;;
+  esac
+}
 
 udevadm settle --timeout=10 2>/dev/null
 tries=0 device='' link=''
@@ -30,7 +36,7 @@ if [ $probed = 2 ]; then
   for user in "/sys/class/block/$name"/holders/* "/sys/class/block/$name/$name"*; do
     [ ! -e "$user" ] || fail "$device is in use by ${user##*/}"
   done
-  command -v "mkfs.$kind" > /dev/null || exit 69
+  tools "$kind"
   "mkfs.$kind" -q -L "$serial" "$device" >&2 || fail "$device cannot be formatted"
   formatted=true
 elif [ $probed != 0 ]; then
@@ -44,6 +50,11 @@ esac
 [ -n "$here" ] || [ "$label" = "$serial" ] ||
   fail "$device holds a filesystem that was not made here (label \"$label\"); it is left alone"
 
+tools "$type"
+if [ -z "$here" ]; then
+  mkdir -p "$mount"
+  [ -z "$(ls -A "$mount")" ] || fail "$mount is not empty: the disk would hide what is in it"
+fi
 if ! grep -Eqs "^[^#[:space:]]+[[:space:]]+$mount/?[[:space:]]" /etc/fstab; then
   unit=$(systemd-escape --path --suffix=mount "$mount")
   check=''
@@ -71,8 +82,6 @@ WantedBy=local-fs.target"
   systemctl enable --quiet "$unit" || fail "$unit cannot be enabled"
 fi
 if [ -z "$here" ]; then
-  mkdir -p "$mount"
-  [ -z "$(ls -A "$mount")" ] || fail "$mount is not empty: the disk would hide what is in it"
   systemctl start "$(systemd-escape --path --suffix=mount "$mount")" || fail "$device cannot be mounted at $mount"
   findmnt -rn --mountpoint "$mount" > /dev/null || fail "$mount is not mounted"
 fi

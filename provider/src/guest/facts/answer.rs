@@ -34,6 +34,8 @@ pub(super) struct Answer {
     containerd_toml: Option<String>,
     #[serde(deserialize_with = "base64_text")]
     manifest: Option<String>,
+    #[serde(default)]
+    files: BTreeMap<String, String>,
     units: BTreeMap<String, String>,
     nics: Vec<NicRow>,
     mounts: Option<Mounts>,
@@ -86,6 +88,7 @@ impl Answer {
             daemon_json: self.daemon_json,
             containerd_toml: self.containerd_toml,
             manifest: self.manifest,
+            files: self.files,
             units: self.units,
             nics: nics(self.nics)?,
             mounts: self

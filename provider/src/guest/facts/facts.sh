@@ -35,6 +35,11 @@ dpkg-query -W -f '${db:Status-Want} ${db:Status-Status} ${Package} ${Version}\n'
 file daemon_json /etc/docker/daemon.json
 file containerd_toml /etc/containerd/config.toml
 file manifest /etc/pmoves/docker.json
+printf ',"files":{'
+sha256sum /etc/systemd/system/docker.service.d/pmoves.conf /etc/systemd/system/containerd.service.d/pmoves.conf \
+  /etc/systemd/system/pmoves-prune.service /etc/systemd/system/pmoves-prune.timer 2>/dev/null |
+  awk '{ printf "%s\"%s\":\"%s\"", comma, $2, $1; comma = "," }'
+printf '}'
 
 printf ',"units":{'
 systemctl show -p Id -p LoadState -p ActiveState docker.service docker.socket containerd.service 2>/dev/null |

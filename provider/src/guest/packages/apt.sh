@@ -10,7 +10,7 @@ apt() {
 # The lock of the package lists has no time-out of its own. Lists that cannot be refreshed may still be good enough.
 refresh() {
   for pause in 2 5 10 20 0; do
-    apt-get -o DPkg::Lock::Timeout=300 update && return 0
+    apt-get -o DPkg::Lock::Timeout=300 -o APT::Update::Error-Mode=any update && return 0
     sleep $pause
   done
   echo "the package lists could not be refreshed" >&2
@@ -21,9 +21,8 @@ candidate() { apt-cache policy "$1" | sed -n 's/^ *Candidate: *\([^(].*\)/\1/p';
 # The newest version of $1 that is $2 or begins with it.
 version() {
   apt-cache madison "$1" | while read -r _ _ found _; do
-    for text in "$found" "${found#*:}"; do
-      case $text in "$2" | "$2"[!0-9]*) echo "$found"; exit 0 ;; esac
-    done
+    case $found in "$2") echo "$found"; break ;; esac
+    case ${found#*:} in "$2" | "$2"[!0-9]*) echo "$found"; break ;; esac
   done
 }
 

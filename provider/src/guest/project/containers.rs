@@ -5,8 +5,12 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
-/// Template of one line of `docker inspect`; [`Line`] reads it.
+use super::shell::object;
+use crate::guest;
+
+/// Template of one line of `docker inspect`; [`Seen`] reads it.
 ///
 /// Only literal text and `json` of a path: other functions differ between versions, and a path
 /// through what may be null (`.State.Health.Status`) fails.
@@ -16,6 +20,16 @@ pub(super) const TEMPLATE: &str = concat!(
     r#""ports":{{json .HostConfig.PortBindings}},"labels":{{json .Config.Labels}},"#,
     r#""state":{{json .State}}}"#,
 );
+
+/// Shell function that prints the lines in `$containers`, and one for each image that they run;
+/// [`Seen`] reads both. An image that was removed by force is not found; the others are printed.
+pub(super) const SHOW: &str = r#"show() {
+  [ -n "$containers" ] || return 0
+  printf '%s\n' "$containers"
+  images=$(printf '%s\n' "$containers" | sed -n 's/^{"is":"container","image":"\([^"]*\)".*/\1/p' | sort -u)
+  docker image inspect -f '{"is":"image","id":{{json .Id}},"digests":{{json .RepoDigests}}}' $images 2>/dev/null
+}
+"#;
 
 /// One container of a Compose project.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,7 +48,7 @@ pub struct Container {
     pub image_ref: String,
     /// Id of the image that it runs.
     pub image_id: String,
-    /// `sha256:…` of the image in its registry; none if it was never pulled or was not looked up.
+    /// `sha256:…` of the image in its registry; none if it was never pulled.
     pub digest: Option<String>,
     /// State.
     pub state: State,
@@ -92,9 +106,48 @@ impl Container {
     }
 }
 
+/// Containers and images as their lines come in.
+#[derive(Default)]
+pub(super) struct Seen {
+    containers: Vec<Container>,
+    digests: BTreeMap<String, Vec<String>>,
+}
+
+impl Seen {
+    /// Takes a line that is called `is`; false if it is none of these.
+    pub(super) fn take(&mut self, what: &str, is: &str, value: &Value) -> guest::Result<bool> {
+        match is {
+            "container" => self.containers.push(object::<Line>(what, value)?.into()),
+            "image" => {
+                let line: ImageLine = object(what, value)?;
+                self.digests
+                    .insert(line.id, line.digests.unwrap_or_default());
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// The containers with the digests of their images.
+    pub(super) fn finish(mut self) -> Vec<Container> {
+        for container in &mut self.containers {
+            let known = self.digests.get(&container.image_id);
+            container.digest = known.and_then(|known| digest(&container.image_ref, known));
+        }
+        self.containers
+    }
+}
+
+/// One line of `docker image inspect`.
+#[derive(Debug, Deserialize)]
+struct ImageLine {
+    id: String,
+    digests: Option<Vec<String>>,
+}
+
 /// One line of `docker inspect`.
 #[derive(Debug, Deserialize)]
-pub(super) struct Line {
+struct Line {
     id: String,
     image: String,
     #[serde(rename = "ref")]
@@ -211,7 +264,7 @@ fn ports(bindings: &BTreeMap<String, Option<Vec<BindingLine>>>) -> Vec<String> {
 
 /// The digest under which a registry knows an image: that of the repository which the container
 /// names, or the only one there is.
-pub(super) fn digest(image_ref: &str, repo_digests: &[String]) -> Option<String> {
+fn digest(image_ref: &str, repo_digests: &[String]) -> Option<String> {
     let pairs = || {
         repo_digests
             .iter()
@@ -286,7 +339,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(image: &str, digests: &[&str], expected: Expect) {
+    fn check(image: &str, digests: &[&str], expected: &Expect) {
         let digests: Vec<_> = digests.iter().map(|&text| text.to_owned()).collect();
         expected.assert_eq(&digest(image, &digests).unwrap_or_default());
     }
@@ -296,21 +349,25 @@ mod tests {
         check(
             "nginx:1",
             &["mirror:5000/nginx@sha256:a", "nginx@sha256:b"],
-            expect!["sha256:b"],
+            &expect!["sha256:b"],
         );
         check(
             "docker.io/library/nginx",
             &["nginx@sha256:b", "x@sha256:c"],
-            expect!["sha256:b"],
+            &expect!["sha256:b"],
         );
         check(
             "mirror:5000/nginx",
             &["x@sha256:a", "mirror:5000/nginx@sha256:b"],
-            expect!["sha256:b"],
+            &expect!["sha256:b"],
         );
-        check("nginx:1@sha256:b", &["nginx@sha256:b"], expect!["sha256:b"]);
-        check("renamed", &["nginx@sha256:b"], expect!["sha256:b"]);
-        check("renamed", &["nginx@sha256:b", "x@sha256:c"], expect![""]);
-        check("built", &[], expect![""]);
+        check(
+            "nginx:1@sha256:b",
+            &["nginx@sha256:b"],
+            &expect!["sha256:b"],
+        );
+        check("renamed", &["nginx@sha256:b"], &expect!["sha256:b"]);
+        check("renamed", &["nginx@sha256:b", "x@sha256:c"], &expect![""]);
+        check("built", &[], &expect![""]);
     }
 }

@@ -8,7 +8,7 @@ use super::Result;
 use super::manifest::{self, Manifest};
 use super::shell::{START, run, unexpected};
 use super::ship::{ENV, ENV_SECRET, FUNCTIONS, OVERRIDE};
-use super::up::{compose, line, unit, within};
+use super::up::{compose, line, stop, within};
 use crate::guest::{Guest, quote};
 
 /// What to remove.
@@ -28,25 +28,33 @@ pub struct Removal {
 /// Removes containers and networks of a project, and the files that the manifest in its directory
 /// lists. A project that nobody knows is no error; a Docker that does not answer is.
 pub async fn down(guest: &impl Guest, removal: &Removal) -> Result<()> {
-    let text = run(guest, "removing the project", &docker_script(removal)).await?;
-    let manifest = match manifest::parse(&text) {
-        Some(manifest) if manifest.project != removal.project => return Ok(()),
-        None if !text.trim().is_empty() => {
-            return Err(unexpected("reading what was written", &text).into());
-        }
-        known => known.unwrap_or_default(),
-    };
-    run(
+    run(guest, "removing the project", &docker_script(removal)).await?;
+    remove_files(guest, &removal.project, &removal.directory).await
+}
+
+/// Removes the files that the manifest in a directory lists, and directories that are then empty;
+/// nothing if the directory belongs to another project.
+pub async fn remove_files(guest: &impl Guest, project: &str, directory: &str) -> Result<()> {
+    let manifest = quote(&within(directory, manifest::PATH));
+    let text = run(
         guest,
-        "removing the files",
-        &files_script(&removal.directory, &manifest),
+        FILES,
+        &format!("cat {manifest} 2>/dev/null || true\n"),
     )
     .await?;
+    let manifest = match manifest::parse(&text) {
+        Some(manifest) if manifest.project != project => return Ok(()),
+        None if !text.trim().is_empty() => return Err(unexpected(FILES, &text).into()),
+        known => known.unwrap_or_default(),
+    };
+    run(guest, FILES, &files_script(directory, &manifest)).await?;
     Ok(())
 }
 
-/// Prints the manifest, if there is one. Env files are only those that we wrote: without them a
-/// text may not be readable, which the labels then make up for.
+const FILES: &str = "removing the files of the stack";
+
+/// Compose is asked first, for it stops services in their order; what it leaves, or all if it
+/// cannot read the files any more, goes by label.
 fn docker_script(removal: &Removal) -> String {
     let Removal {
         project,
@@ -81,14 +89,13 @@ fn docker_script(removal: &Removal) -> String {
     let label = quote(&format!("label=com.docker.compose.project={project}"));
     let remove_volumes = if *delete_volumes { REMOVE_VOLUMES } else { "" };
     let rm = if *delete_volumes { "rm -fv" } else { "rm -f" };
-    let (unit, manifest) = (unit(project), quote(&within(directory, manifest::PATH)));
+    let stop = stop(directory);
     format!(
         r#"{START}set -e
 if command -v docker >/dev/null; then
   label={label}
   docker ps -q >/dev/null
-  systemctl stop {unit} 2>/dev/null || true
-  set --
+  {stop}  set --
 {optional}  {{ {needed} && {command} >/dev/null; }} || true
   ids=$(docker ps -aq --no-trunc --filter "$label")
   [ -z "$ids" ] || docker stop $ids >/dev/null
@@ -96,7 +103,6 @@ if command -v docker >/dev/null; then
   ids=$(docker network ls -q --filter "$label")
   [ -z "$ids" ] || docker network rm $ids >/dev/null
 {remove_volumes}fi
-cat {manifest} 2>/dev/null || true
 "#
     )
 }

@@ -29,25 +29,23 @@ impl Shell {
             directory: tempfile::tempdir().unwrap(),
         };
         fs::create_dir(shell.path("bin")).unwrap();
-        let log = shell.path("calls");
-        let log = log.display();
-        let stub = |name: &str, text: &str| {
-            let path = shell.path("bin").join(name);
-            fs::write(
-                &path,
-                format!("#!/bin/sh\necho \"{name} $*\" >>{log}\n{text}\n"),
-            )
-            .unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        };
-        stub("docker", docker);
-        stub("chown", "");
-        stub("systemctl", "[ \"$1\" != is-active ]");
-        stub(
-            "systemd-run",
-            "while [ \"${1#--}\" != \"$1\" ]; do shift; done\n\"$@\"\nexit 0",
-        );
+        shell.stub("docker", docker);
+        shell.stub("chown", "");
+        shell.stub("systemctl", "[ \"$1\" != is-active ]");
+        let skip = "while [ \"${1#--}\" != \"$1\" ]; do shift; done";
+        shell.stub("systemd-run", &format!("{skip}\n\"$@\"\nexit 0"));
         shell
+    }
+
+    /// Puts a script in the place of a command.
+    pub(super) fn stub(&self, name: &str, text: &str) {
+        let (path, log) = (self.path("bin").join(name), self.path("calls"));
+        let text = format!(
+            "#!/bin/sh\necho \"{name} $*\" >>{}\n{text}\n",
+            log.display()
+        );
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     pub(super) fn path(&self, path: &str) -> PathBuf {

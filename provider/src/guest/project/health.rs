@@ -11,8 +11,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
-use super::containers::{Container, Health, Line, State, TEMPLATE};
-use super::shell::{START, last_lines, object, objects, run, unexpected};
+use super::containers::{Container, Health, SHOW, Seen, State, TEMPLATE};
+use super::shell::{START, last_lines, objects, run, unexpected};
 use super::{Error, Pause, Result};
 use crate::guest::{Guest, quote};
 
@@ -206,22 +206,24 @@ fn look_script(project: &str) -> String {
     let filter = quote(&format!("label=com.docker.compose.project={project}"));
     let template = quote(TEMPLATE);
     format!(
-        r#"{START}ids=$(docker ps -aq --no-trunc --filter {filter}) || exit
-[ -z "$ids" ] || docker inspect -f {template} $ids
+        r#"{START}{SHOW}ids=$(docker ps -aq --no-trunc --filter {filter}) || exit
+containers=
+[ -z "$ids" ] || containers=$(docker inspect -f {template} $ids)
+show
 printf '{{"is":"now","now":%s}}\n' "$(date +%s)"
 "#
     )
 }
 
 fn parse_look(text: &str) -> Result<(Vec<Container>, f64)> {
-    let (mut containers, mut now) = (Vec::new(), None);
+    let (mut seen, mut now) = (Seen::default(), None);
     for (is, value) in objects(WHAT, text)? {
-        match is.as_str() {
-            "container" => containers.push(object::<Line>(WHAT, value)?.into()),
-            _ => now = value["now"].as_f64(),
+        if !seen.take(WHAT, &is, &value)? {
+            now = value["now"].as_f64();
         }
     }
-    Ok((containers, now.ok_or_else(|| unexpected(WHAT, text))?))
+    let now = now.ok_or_else(|| unexpected(WHAT, text))?;
+    Ok((seen.finish(), now))
 }
 
 /// Last lines of a container's output; empty if they cannot be had, for they only explain.

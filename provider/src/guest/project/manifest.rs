@@ -1,6 +1,6 @@
 //! What the last apply wrote into a project directory.
 //!
-//! Does not hold contents, and never leaves the guest as a whole: it has checksums of secrets.
+//! Holds no contents. It has checksums of secrets, so it belongs into no state and no log.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,8 @@ pub fn sha256(content: &[u8]) -> String {
     inputs::hex(digest(&SHA256, content).as_ref())
 }
 
-/// Makes the project directory and the key of its labels where they are missing, and reads the manifest.
+/// Makes the project directory and the key of its labels where they are missing, and reads the
+/// manifest.
 pub async fn prepare(guest: &impl Guest, directory: &str) -> Result<Prior> {
     let text = run(guest, WHAT, &prepare_script(directory)).await?;
     parse_prior(&text)
@@ -62,8 +63,8 @@ pub async fn prepare(guest: &impl Guest, directory: &str) -> Result<Prior> {
 
 const WHAT: &str = "preparing the project directory";
 
-/// The key is made by link, which fails where one exists: two applies at the same time agree on one key.
-pub fn prepare_script(directory: &str) -> String {
+/// The key is linked, which fails where there is one: two applies at the same time agree.
+fn prepare_script(directory: &str) -> String {
     let directory = quote(directory);
     format!(
         "{START}set -e
@@ -74,7 +75,7 @@ chmod 0700 {PRIVATE}
 cd {PRIVATE}
 if [ ! -s inputs.key ]; then
   head -c 32 /dev/urandom | base64 -w0 >inputs.key.$$
-  ln -f inputs.key.$$ inputs.key
+  ln inputs.key.$$ inputs.key 2>/dev/null || true
   rm -f inputs.key.$$
 fi
 cat inputs.key

@@ -190,7 +190,11 @@ fn parse_found(
             }
             (Wanted::Compose(path), None) => found.lost.push(path),
             (Wanted::Env(_), Some(content)) => {
-                found.env.get_or_insert_default().push_str(&text(content)?);
+                let env = found.env.get_or_insert_default();
+                if !env.is_empty() && !env.ends_with('\n') {
+                    env.push('\n');
+                }
+                env.push_str(&text(content)?);
             }
             (Wanted::File(path), Some(content)) => {
                 found.files.insert(path, content);

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 
-use super::containers::{Container, Line, TEMPLATE, digest};
+use super::containers::{Container, SHOW, Seen, TEMPLATE};
 use super::manifest::{self, Manifest};
 use super::shell::{START, decode, decode_text, last_lines, object, objects, unexpected};
 use super::{PRIVATE, Result};
@@ -80,11 +80,11 @@ pub async fn round(guest: &impl Guest, stacks: &[Known]) -> Result<HostRound> {
 
 /// Prints objects only, and names stacks and files by their index: nothing needs escaping.
 fn script(stacks: &[Known]) -> String {
-    let mut script = format!("{START}{FUNCTIONS}");
+    let mut script = format!("{START}{SHOW}{FUNCTIONS}");
     for (index, stack) in stacks.iter().enumerate() {
         let _ = writeln!(script, "stack {index} {} && {{", quote(&stack.directory));
         for (index, (path, sha256)) in stack.files.iter().enumerate() {
-            let _ = writeln!(script, "file {index} {} {}", quote(&sha256), quote(path));
+            let _ = writeln!(script, "file {index} {} {}", quote(sha256), quote(path));
         }
         script.push_str("private\n}\n");
     }
@@ -117,7 +117,17 @@ private() {
 "#;
 
 /// A container that goes away between `ps` and `inspect` makes the latter fail: one more try.
-const DOCKER: &str = r#"look() {
+///
+/// A call would start a daemon that was stopped while its socket listens; looking changes nothing.
+const DOCKER: &str = r#"docker() { timeout 20 docker "$@"; }
+stopped() {
+  state=$(systemctl show -p LoadState -p ActiveState --value docker.service 2>/dev/null | tr '\n' ' ')
+  case $state in
+  'loaded inactive '* | 'loaded failed '*) echo "docker.service: $state" >&2 ;;
+  *) return 1 ;;
+  esac
+}
+look() {
   containers=
   ids=$(docker ps -aq --no-trunc --filter label=com.docker.compose.project) || return
   [ -z "$ids" ] || containers=$(docker inspect -f "$template" $ids)
@@ -125,16 +135,13 @@ const DOCKER: &str = r#"look() {
 cd /
 if ! command -v docker >/dev/null; then
   echo '{"is":"absent"}'
-elif ! { look 2>/dev/null || look; }; then
+elif stopped || ! { look 2>/dev/null || look; }; then
   echo '{"is":"down"}'
 else
   docker version -f '{"is":"version","version":{{json .Server.Version}}}'
   compose=$(docker compose version --short 2>/dev/null | tr -cd '0-9A-Za-z.+~_-')
   printf '{"is":"compose","version":"%s"}\n' "$compose"
-  printf '%s\n' "$containers"
-  images=$(printf '%s\n' "$containers" | sed -n 's/^{"is":"container","image":"\([^"]*\)".*/\1/p' | sort -u)
-  # An image that was removed by force is not found; the others are printed.
-  [ -z "$images" ] || docker image inspect -f '{"is":"image","id":{{json .Id}},"digests":{{json .RepoDigests}}}' $images 2>/dev/null
+  show
 fi
 echo '{"is":"end"}'
 "#;
@@ -165,12 +172,6 @@ struct VersionLine {
     version: String,
 }
 
-#[derive(Deserialize)]
-struct ImageLine {
-    id: String,
-    digests: Option<Vec<String>>,
-}
-
 /// What the lines about one stack say of files that only the guest knows.
 #[derive(Clone, Default)]
 struct Private {
@@ -182,13 +183,13 @@ fn parse(stacks: &[Known], stdout: &str, stderr: &str) -> Result<HostRound> {
     let mut round = HostRound::default();
     let mut facts: Vec<_> = stacks.iter().map(untouched).collect();
     let mut private = vec![Private::default(); stacks.len()];
-    let (mut containers, mut digests) = (Vec::new(), BTreeMap::new());
+    let mut seen = Seen::default();
     let (mut engine, mut compose, mut ended) = (None, None, false);
     for (is, value) in objects(WHAT, stdout)? {
         let outside = || unexpected(WHAT, &is);
         match is.as_str() {
             "file" => {
-                let line: FileLine = object(WHAT, value)?;
+                let line: FileLine = object(WHAT, &value)?;
                 let known = stacks.get(line.stack).ok_or_else(outside)?;
                 let (path, _) = known.files.iter().nth(line.file).ok_or_else(outside)?;
                 let facts = &mut facts[line.stack];
@@ -198,12 +199,12 @@ fn parse(stacks: &[Known], stdout: &str, stderr: &str) -> Result<HostRound> {
                 facts.files.insert(path.clone(), Some(line.sha256));
             }
             "manifest" => {
-                let line: ManifestLine = object(WHAT, value)?;
+                let line: ManifestLine = object(WHAT, &value)?;
                 let private = private.get_mut(line.stack).ok_or_else(outside)?;
                 private.manifest = manifest::parse(&decode_text(WHAT, &line.content)?);
             }
             "private" => {
-                let line: PrivateLine = object(WHAT, value)?;
+                let line: PrivateLine = object(WHAT, &value)?;
                 let private = private.get_mut(line.stack).ok_or_else(outside)?;
                 private
                     .sums
@@ -211,17 +212,17 @@ fn parse(stacks: &[Known], stdout: &str, stderr: &str) -> Result<HostRound> {
             }
             "absent" => round.docker = Docker::Absent,
             "down" => {
-                let message = last_lines(stderr, 3);
+                let said = last_lines(stderr, 3);
+                let silent = || "no answer within 20 s".to_owned();
+                let message = Some(said)
+                    .filter(|said| !said.is_empty())
+                    .unwrap_or_else(silent);
                 round.docker = Docker::Down { message };
             }
-            "version" => engine = Some(object::<VersionLine>(WHAT, value)?.version),
-            "compose" => compose = Some(object::<VersionLine>(WHAT, value)?.version),
-            "container" => containers.push(Container::from(object::<Line>(WHAT, value)?)),
-            "image" => {
-                let line: ImageLine = object(WHAT, value)?;
-                digests.insert(line.id, line.digests.unwrap_or_default());
-            }
+            "version" => engine = Some(object::<VersionLine>(WHAT, &value)?.version),
+            "compose" => compose = Some(object::<VersionLine>(WHAT, &value)?.version),
             "end" => ended = true,
+            _ if seen.take(WHAT, &is, &value)? => {}
             _ => return Err(outside().into()),
         }
     }
@@ -236,9 +237,7 @@ fn parse(stacks: &[Known], stdout: &str, stderr: &str) -> Result<HostRound> {
         facts.private_changed = private.changed();
         round.stacks.insert(known.project.clone(), facts);
     }
-    for mut container in containers {
-        let known = digests.get(&container.image_id);
-        container.digest = known.and_then(|known| digest(&container.image_ref, known));
+    for container in seen.finish() {
         let facts = round.stacks.entry(container.project.clone()).or_default();
         facts.containers.push(container);
     }

@@ -184,6 +184,8 @@ pub fn status(services: &BTreeMap<String, ServiceFacts>) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use expect_test::{Expect, expect};
 
     use super::*;
@@ -208,7 +210,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(now: &[Container], recorded: &BTreeMap<String, Recorded>, expected: Expect) {
+    fn check(now: &[Container], recorded: &BTreeMap<String, Recorded>, expected: &Expect) {
         let services = services(now, recorded);
         let mut text = format!("{}\n", status(&services));
         for (
@@ -223,7 +225,10 @@ mod tests {
             },
         ) in services
         {
-            text += &format!("{name} {image} {state} x{replicas} {ports:?} {config_hash}\n");
+            let _ = writeln!(
+                text,
+                "{name} {image} {state} x{replicas} {ports:?} {config_hash}"
+            );
         }
         expected.assert_eq(&text);
     }
@@ -233,7 +238,7 @@ mod tests {
         check(
             &[container("web", 1, State::Running)],
             &recorded("web", ServiceState::Running),
-            expect![[r#"
+            &expect![[r#"
                 running
                 web nginx:1 running x1 ["8080:80/tcp"] h1
             "#]],
@@ -245,7 +250,7 @@ mod tests {
         check(
             &[],
             &recorded("web", ServiceState::Running),
-            expect![[r#"
+            &expect![[r#"
                 stopped
                 web nginx:1 missing x0 ["8080:80/tcp"] h1
             "#]],
@@ -276,7 +281,7 @@ mod tests {
                 container("web", 1, State::Running),
             ],
             &recorded("web", ServiceState::Running),
-            expect![[r#"
+            &expect![[r#"
                 stopped
                 web nginx:1 exited x2 ["8080:80/tcp"] h1
             "#]],
@@ -315,7 +320,7 @@ mod tests {
                 container("ok", 1, State::Running),
             ],
             &BTreeMap::new(),
-            expect![[r#"
+            &expect![[r#"
                 degraded
                 loop nginx:1 unhealthy x1 ["8080:80/tcp"] h1
                 ok nginx:1 running x1 ["8080:80/tcp"] h1

@@ -49,8 +49,8 @@ pub(super) fn objects(what: &str, text: &str) -> Result<Vec<(String, Value)>> {
 }
 
 /// Reads one object of [`objects`].
-pub(super) fn object<T: DeserializeOwned>(what: &str, value: Value) -> Result<T> {
-    T::deserialize(&value).map_err(|_| unexpected(what, &value.to_string()))
+pub(super) fn object<T: DeserializeOwned>(what: &str, value: &Value) -> Result<T> {
+    T::deserialize(value).map_err(|_| unexpected(what, &value.to_string()))
 }
 
 pub(super) fn unexpected(what: &str, text: &str) -> Error {

@@ -70,7 +70,7 @@ struct File<'a> {
     owner: (u32, u32),
 }
 
-/// Everything that is written. Files that root owns and everyone may read come first.
+/// Everything that is written but the manifest.
 fn files(stack: &Stack) -> Result<Vec<File<'_>>> {
     let Stack {
         project, directory, ..
@@ -143,13 +143,9 @@ fn files(stack: &Stack) -> Result<Vec<File<'_>>> {
         return Err(refused(format!("two files are named {:?}", twice.path)));
     }
     let is_directory = |path: &&&str| {
-        paths
-            .range(format!("{path}/").as_str()..)
-            .next()
-            .is_some_and(|next| {
-                next.strip_prefix(**path)
-                    .is_some_and(|rest| rest.starts_with('/'))
-            })
+        let inside = format!("{path}/");
+        let next = paths.range(inside.as_str()..).next();
+        next.is_some_and(|next| next.starts_with(&inside))
     };
     if let Some(path) = paths.iter().find(is_directory) {
         return Err(refused(format!("{path:?} is both a file and a directory")));
@@ -237,11 +233,8 @@ fn script(
 ) -> String {
     let old = prior.map(|prior| prior.files.clone()).unwrap_or_default();
     let mut both = manifest.clone();
-    both.files.extend(
-        old.iter()
-            .filter(|(path, _)| !manifest.files.contains_key(*path))
-            .map(|(path, entry)| (path.clone(), entry.clone())),
-    );
+    both.files = old.clone();
+    both.files.extend(manifest.files.clone());
     let mut script = format!("{START}{FUNCTIONS}enter {}\n", quote(&stack.directory));
     script.push_str("rm -rf .pmoves/new\nmkdir .pmoves/new\n");
     for (index, content) in files.iter().map(|file| &file.content).enumerate() {
@@ -250,31 +243,17 @@ fn script(
     stage(&mut script, "both", &both.to_json());
     stage(&mut script, "manifest", &manifest.to_json());
     let _ = writeln!(script, "mv -fT .pmoves/new/both {}", manifest::PATH);
-    for path in old
-        .keys()
-        .filter(|path| !manifest.files.contains_key(*path))
-    {
+    let wanted = |path: &&String| manifest.files.contains_key(*path);
+    for path in old.keys().filter(|path| !wanted(path)) {
         let _ = writeln!(script, "discard {}", quote(path));
     }
-    for (
-        index,
-        File {
-            path,
-            mode,
-            owner: (uid, gid),
-            ..
-        },
-    ) in files.iter().enumerate()
-    {
-        let same = old
-            .get(path)
-            .is_some_and(|old| old.sha256 == manifest.files[path].sha256);
+    for (index, file) in files.iter().enumerate() {
+        let (path, mode, (uid, gid)) = (&file.path, file.mode, file.owner);
+        let sha256 = &manifest.files[path].sha256;
+        let same = old.get(path).is_some_and(|old| old.sha256 == *sha256);
         let how = if same { "heal" } else { "move" };
-        let _ = writeln!(
-            script,
-            "place {index} {mode:04o} {uid}:{gid} {how} {}",
-            quote(path)
-        );
+        let path = quote(path);
+        let _ = writeln!(script, "place {index} {mode:04o} {uid}:{gid} {how} {path}");
     }
     let _ = writeln!(script, "mv -fT .pmoves/new/manifest {}", manifest::PATH);
     script.push_str("rm -rf .pmoves/new\n");
@@ -323,6 +302,8 @@ place() {
     chmod "$2" "$file"
     cmp -s "$new" "$file" || cat "$new" >"$file"
   else
+    # Docker makes a directory where a mounted file is missing.
+    if [ -d "$file" ] && [ ! -L "$file" ]; then rmdir -- "$file"; fi
     chown "$3" "$new"
     chmod "$2" "$new"
     mv -fT "$new" "$file"

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::shell::{START, encode, last_lines, run, unexpected};
-use super::{Error, Pause, Pull, Recreate, Result, Stack, manifest, ship};
+use super::{Error, PRIVATE, Pause, Pull, Recreate, Result, Stack, manifest, ship};
 use crate::guest::{Guest, quote};
 
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -133,66 +133,71 @@ pub(super) fn line(words: &[String], more: &str) -> String {
     )
 }
 
-const KEEP_STATUS: &str = "echo $? >up.status.new\nmv -f up.status.new up.status\n";
-
 /// Starts the unit and gives it a moment: an up without changes needs no second look.
+///
+/// Each start has a name of its own, for systemd refuses that of a unit which was just stopped.
 fn start_script(stack: &Stack) -> Result<String> {
     let command = line(&command(stack), "");
     let wanted = ship::manifest(stack)?.to_json();
     let token = manifest::sha256(&[command.as_bytes(), b"\n", &wanted].concat());
-    let unit = unit(&stack.project);
-    let directory = quote(&within(&stack.directory, super::PRIVATE));
     let program = encode(format!("{command} >up.log 2>&1\n{KEEP_STATUS}").as_bytes());
-    let looks = looks(&unit, 10);
+    let (enter, project) = (enter(&stack.directory), &stack.project);
     Ok(format!(
-        r#"{START}set -e
-cd -- {directory}
-if systemctl is-active --quiet {unit}; then
-  [ "$(cat up.token 2>/dev/null)" = {token} ] || systemctl stop {unit}
+        r#"{enter}if runs && [ "$(cat up.token 2>/dev/null)" != {token} ]; then
+  systemctl stop "$unit"
 fi
-if ! systemctl is-active --quiet {unit}; then
-  systemctl reset-failed {unit} 2>/dev/null || true
-  rm -f up.status
-  echo {token} >up.token
+if ! runs; then
+  rm -f up.status up.log
   base64 -d >up.sh <<'.'
 {program}
 .
-  systemd-run --quiet --collect --unit={unit} --description='docker compose up' \
-    --property=WorkingDirectory="$PWD" --setenv=PATH="$PATH" /bin/sh -c 'umask 077; . ./up.sh' >&2
+  unit=pmoves-up-{project}.$(date +%s).$$.service
+  echo "$unit" >up.unit
+  echo {token} >up.token
+  systemd-run --quiet --collect --unit="$unit" --description='docker compose up' \
+    --property=WorkingDirectory="$PWD" --setenv=PATH="$PATH" \
+    /bin/sh -c 'umask 077; . ./up.sh' >&2
 fi
-{looks}"#
+count=10
+while runs && [ $count -gt 0 ]; do
+  count=$((count - 1))
+  sleep 0.1
+done
+{LOOK}"#
     ))
 }
 
 fn look_script(stack: &Stack) -> String {
-    let directory = quote(&within(&stack.directory, super::PRIVATE));
-    format!(
-        "{START}set -e\ncd -- {directory}\n{}",
-        looks(&unit(&stack.project), 1)
-    )
+    enter(&stack.directory) + LOOK
 }
 
-/// Prints `running`, `gone` or the exit status, then the end of the log. The status is written
-/// before the unit ends, so a unit that has ended without one was killed.
-fn looks(unit: &str, count: u32) -> String {
+/// Words of a script that stops the unit of a project that is being removed.
+pub(super) fn stop(directory: &str) -> String {
+    let unit = quote(&within(directory, ".pmoves/up.unit"));
+    format!("[ ! -s {unit} ] || systemctl stop \"$(cat {unit})\" 2>/dev/null || true\n")
+}
+
+fn enter(directory: &str) -> String {
+    let directory = quote(&within(directory, PRIVATE));
     format!(
-        r#"count={count}
-while systemctl is-active --quiet {unit} && [ $count -gt 1 ]; do
-  count=$((count - 1))
-  sleep 0.1
-done
-if systemctl is-active --quiet {unit}; then echo running
-elif [ -s up.status ]; then cat up.status
-else echo gone
-fi
-tail -c 4000 up.log 2>/dev/null || true
+        r#"{START}set -e
+cd -- {directory}
+unit=$(cat up.unit 2>/dev/null) || true
+runs() {{ [ -n "$unit" ] && systemctl is-active --quiet "$unit"; }}
 "#
     )
 }
 
-pub(super) fn unit(project: &str) -> String {
-    format!("pmoves-up-{project}.service")
-}
+const KEEP_STATUS: &str = "echo $? >up.status.new\nmv -f up.status.new up.status\n";
+
+/// Prints `running`, `gone` or the exit status, then the end of the log. The status is written
+/// before the unit ends, so a unit that has ended without one was killed.
+const LOOK: &str = "if runs; then echo running
+elif [ -s up.status ]; then cat up.status
+else echo gone
+fi
+tail -c 4000 up.log 2>/dev/null || true
+";
 
 /// The service that the output of a failed up blames. Compose writes `service "web" …`,
 /// `container p-web-1 …`, and `web Error …` for an image that cannot be pulled.

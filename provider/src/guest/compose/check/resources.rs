@@ -103,13 +103,12 @@ impl Check<'_> {
 
     fn source(&mut self, key: &str, entry: &Entry, origin: &Origin) {
         let path = format!("{key}.{}", entry.key);
-        let named = ["file", "environment", "content"].map(|key| entry.node.entry(key));
-        let named: Vec<_> = named.into_iter().flatten().collect();
-        if let [first, second, ..] = named[..] {
+        let sources = ["file", "environment", "content"].map(|key| entry.node.entry(key));
+        let sources: Vec<_> = sources.into_iter().flatten().collect();
+        if let [first, second, ..] = sources[..] {
             let words = format!("has both \"{}\" and \"{}\"", first.key, second.key);
             self.fault(&second.place, path.as_str(), words);
         }
-        self.exclusive(entry, &path);
         let supplied = match (key, &self.context.inputs.secrets) {
             ("secrets", None) => true,
             ("secrets", Some(names)) => names.contains(&entry.key),
@@ -125,12 +124,13 @@ impl Check<'_> {
                 self.fault_with(&entry.place, &path, "has no source", hint);
             }
             Origin::File(file)
-                if !supplied && !file.starts_with(['/', '~']) && !file.starts_with("..") =>
+                if !supplied
+                    && !file.starts_with(['/', '~'])
+                    && !file.starts_with("..")
+                    && self.context.shipped.content(file).is_none() =>
             {
-                if self.context.shipped.content(file).is_none() {
-                    let words = format!("file \"{file}\" is not shipped beside the text");
-                    self.fault_with(&entry.place, &path, words, "add it to `files`");
-                }
+                let words = format!("file \"{file}\" is not shipped beside the text");
+                self.fault_with(&entry.place, &path, words, "add it to `files`");
             }
             Origin::Environment(name) if !self.context.env.contains_key(name) => {
                 let words = format!("variable \"{name}\" is not set");

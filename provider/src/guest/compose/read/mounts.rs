@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 
 use super::super::model::{Origin, Project, Resource, Service};
 use super::super::shipped::{is_remote, relative};
@@ -179,7 +181,7 @@ impl Seen<'_> {
         };
         match values {
             Ok(values) => {
-                let values = format!("{values:?}");
+                let values = serde_json::json!(values).to_string();
                 self.service
                     .beside
                     .insert(format!("files.{path}"), sha256(values.as_bytes()));
@@ -241,8 +243,5 @@ impl Seen<'_> {
 
 fn sha256(content: &[u8]) -> String {
     let hash = digest::digest(&digest::SHA256, content);
-    hash.as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    BASE64_STANDARD.encode(hash)
 }

@@ -4,14 +4,20 @@
 
 use super::super::short;
 use super::Kind::{
-    Any, Bool, Bytes, BytesText, Choice, Duration, Either, Int, List, Map, Named, Null, Number,
-    Rule, Scalar, Text, TextOrNumber,
+    Any, Bool, Bytes, Choice, Duration, Either, Int, List, Map, Named, Null, Number, Rule, Scalar,
+    Text, TextOrNumber,
 };
+use super::build::BUILD;
+use super::deploy::DEPLOY;
 use super::{COMMAND, Kind, LIST_OR_MAP, OPTIONS, Object, STRING_OR_LIST, STRINGS};
 
 pub(super) const MOUNTED: Kind = List(&Either(&[Text, Kind::Object(&MOUNTED_LONG)]));
-const EXTRA_HOSTS: Kind = Either(&[Map(&STRING_OR_LIST), STRINGS]);
-const ULIMITS: Kind = Map(&Either(&[Int, Kind::Object(&ULIMIT)]));
+const HOST: Kind = Rule(
+    short::is_host,
+    "a name and its address, such as db:10.0.0.5",
+);
+pub(super) const EXTRA_HOSTS: Kind = Either(&[Map(&STRING_OR_LIST), List(&HOST)]);
+pub(super) const ULIMITS: Kind = Map(&Either(&[Int, Kind::Object(&ULIMIT)]));
 const HOOKS: Kind = List(&Kind::Object(&HOOK));
 const LIMITS: Kind = List(&Kind::Object(&Object {
     keys: &[("path", Text), ("rate", Bytes)],
@@ -134,7 +140,7 @@ pub(super) static SERVICE: Object = Object {
         ("stdin_open", Bool),
         ("stop_grace_period", Duration),
         ("stop_signal", Text),
-        ("storage_opt", Map(&Any)),
+        ("storage_opt", Map(&Kind::Scalar)),
         ("sysctls", LIST_OR_MAP),
         ("tmpfs", STRING_OR_LIST),
         ("tty", Bool),
@@ -147,37 +153,6 @@ pub(super) static SERVICE: Object = Object {
         ("volumes", List(&Either(&[Text, Kind::Object(&MOUNT)]))),
         ("volumes_from", STRINGS),
         ("working_dir", Text),
-    ],
-    required: &[],
-};
-
-static BUILD: Object = Object {
-    keys: &[
-        ("additional_contexts", LIST_OR_MAP),
-        ("args", LIST_OR_MAP),
-        ("cache_from", STRINGS),
-        ("cache_to", STRINGS),
-        ("context", Text),
-        ("dockerfile", Text),
-        ("dockerfile_inline", Text),
-        ("entitlements", STRINGS),
-        ("extra_hosts", EXTRA_HOSTS),
-        ("isolation", Text),
-        ("labels", LIST_OR_MAP),
-        ("network", Text),
-        ("no_cache", Bool),
-        ("no_cache_filter", STRING_OR_LIST),
-        ("platforms", STRINGS),
-        ("privileged", Bool),
-        ("provenance", Scalar),
-        ("pull", Bool),
-        ("sbom", Scalar),
-        ("secrets", MOUNTED),
-        ("shm_size", Bytes),
-        ("ssh", LIST_OR_MAP),
-        ("tags", STRINGS),
-        ("target", Text),
-        ("ulimits", ULIMITS),
     ],
     required: &[],
 };
@@ -236,7 +211,7 @@ static EXTENDS: Object = Object {
     required: &["service"],
 };
 
-static GPU: Object = Object {
+pub(super) static GPU: Object = Object {
     keys: &[
         ("capabilities", STRINGS),
         ("count", TextOrNumber),
@@ -384,7 +359,8 @@ static PROVIDER: Object = Object {
 
 static ULIMIT: Object = Object {
     keys: &[("hard", Int), ("soft", Int)],
-    required: &["soft", "hard"],
+    // Both are needed once what the service extends is laid under it.
+    required: &[],
 };
 
 static DEVELOP: Object = Object {
@@ -406,92 +382,4 @@ static WATCH: Object = Object {
         ("target", Text),
     ],
     required: &["path", "action"],
-};
-
-static DEPLOY: Object = Object {
-    keys: &[
-        ("endpoint_mode", Text),
-        ("labels", LIST_OR_MAP),
-        ("mode", Text),
-        ("placement", Kind::Object(&PLACEMENT)),
-        ("replicas", Int),
-        (
-            "resources",
-            Kind::Object(&Object {
-                keys: &[
-                    ("limits", Kind::Object(&DEPLOY_LIMITS)),
-                    ("reservations", Kind::Object(&RESERVATIONS)),
-                ],
-                required: &[],
-            }),
-        ),
-        ("restart_policy", Kind::Object(&RESTART_POLICY)),
-        ("rollback_config", Kind::Object(&UPDATE)),
-        ("update_config", Kind::Object(&UPDATE)),
-    ],
-    required: &[],
-};
-
-static DEPLOY_LIMITS: Object = Object {
-    keys: &[("cpus", Number), ("memory", BytesText), ("pids", Int)],
-    required: &[],
-};
-
-static RESERVATIONS: Object = Object {
-    keys: &[
-        ("cpus", Number),
-        ("devices", List(&Kind::Object(&GPU))),
-        (
-            "generic_resources",
-            List(&Kind::Object(&Object {
-                keys: &[(
-                    "discrete_resource_spec",
-                    Kind::Object(&Object {
-                        keys: &[("kind", Text), ("value", Number)],
-                        required: &[],
-                    }),
-                )],
-                required: &[],
-            })),
-        ),
-        ("memory", BytesText),
-    ],
-    required: &[],
-};
-
-static RESTART_POLICY: Object = Object {
-    keys: &[
-        ("condition", Text),
-        ("delay", Duration),
-        ("max_attempts", Int),
-        ("window", Duration),
-    ],
-    required: &[],
-};
-
-static UPDATE: Object = Object {
-    keys: &[
-        ("delay", Duration),
-        ("failure_action", Text),
-        ("max_failure_ratio", Number),
-        ("monitor", Duration),
-        ("order", Choice(&["start-first", "stop-first"])),
-        ("parallelism", Int),
-    ],
-    required: &[],
-};
-
-static PLACEMENT: Object = Object {
-    keys: &[
-        ("constraints", STRINGS),
-        ("max_replicas_per_node", Int),
-        (
-            "preferences",
-            List(&Kind::Object(&Object {
-                keys: &[("spread", Text)],
-                required: &[],
-            })),
-        ),
-    ],
-    required: &[],
 };

@@ -27,8 +27,8 @@ pub(super) fn words(kind: &ErrorKind) -> String {
             "this closing bracket has no partner"
         }
         E::SimpleKeyExpected => "expected `:` after this key",
-        E::InvalidSimpleKey => {
-            "a value with a `: ` inside must be quoted, or the key begins too far right"
+        E::InvalidSimpleKey | E::MappingValueNotAllowed => {
+            "a `: ` is not expected here; a value that holds one must be in quotes"
         }
         E::InvalidIndentation => "the indentation fits no line above",
         E::TabNotAllowed

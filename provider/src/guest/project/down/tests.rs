@@ -147,6 +147,6 @@ async fn files_of_another_project_stay() {
 
 #[tokio::test]
 async fn a_manifest_that_cannot_be_read_is_an_error() {
-    let guest = Answers::new(["garbage"]);
+    let guest = Answers::new(["", "garbage"]);
     assert!(down(&guest, &Removal::default()).await.is_err());
 }

@@ -30,13 +30,13 @@ fn wanted(services: &[&str]) -> BTreeMap<String, Wanted> {
 }
 
 #[track_caller]
-fn check(container: Container, expected: Expect) {
+fn check(container: Container, expected: &Expect) {
     let wanted = wanted(&[&container.service]);
     check_all(&[container], &wanted, expected);
 }
 
 #[track_caller]
-fn check_all(containers: &[Container], wanted: &BTreeMap<String, Wanted>, expected: Expect) {
+fn check_all(containers: &[Container], wanted: &BTreeMap<String, Wanted>, expected: &Expect) {
     let verdict = verdict(containers, wanted, &mut History::new(), NOW);
     expected.assert_eq(&text(&verdict));
 }
@@ -55,17 +55,17 @@ fn a_container_with_a_check_is_up_when_healthy() {
         health: Some(health),
         ..container("web", State::Running)
     };
-    check(of(Health::Healthy), expect!["ready"]);
+    check(of(Health::Healthy), &expect!["ready"]);
     check(
         of(Health::Starting),
-        expect!["waiting for web (health: starting)"],
+        &expect!["waiting for web (health: starting)"],
     );
-    check(of(Health::Unhealthy), expect!["web is unhealthy"]);
+    check(of(Health::Unhealthy), &expect!["web is unhealthy"]);
     let said = Container {
         health_output: "no\nroute".to_owned(),
         ..of(Health::Unhealthy)
     };
-    check(said, expect!["web is unhealthy: no\nroute"]);
+    check(said, &expect!["web is unhealthy: no\nroute"]);
 }
 
 #[test]
@@ -77,20 +77,20 @@ fn a_container_without_a_check_is_up_once_it_has_settled() {
             ..container("web", State::Running)
         }
     };
-    check(container("web", State::Running), expect!["ready"]);
+    check(container("web", State::Running), &expect!["ready"]);
     check(
         started("2026-11-23T00:59:56.9Z"),
-        expect!["waiting for web (started just now)"],
+        &expect!["waiting for web (started just now)"],
     );
-    check(started("2026-11-23T00:59:54.9Z"), expect!["ready"]);
+    check(started("2026-11-23T00:59:54.9Z"), &expect!["ready"]);
     // The clock of the guest was set back.
     check(
         started("2026-11-24T00:00:00Z"),
-        expect!["waiting for web (started just now)"],
+        &expect!["waiting for web (started just now)"],
     );
     check(
         started("garbage"),
-        expect!["waiting for web (started just now)"],
+        &expect!["waiting for web (started just now)"],
     );
 }
 
@@ -104,13 +104,13 @@ fn one_shots_are_done_with_status_0_and_broken_with_any_other() {
             ..container("job", State::Exited)
         }
     };
-    check(exited(0, "no"), expect!["ready"]);
-    check(exited(0, "on-failure"), expect!["ready"]);
-    check(exited(0, "always"), expect!["waiting for job (exited)"]);
-    check(exited(3, "no"), expect!["job exited with status 3"]);
+    check(exited(0, "no"), &expect!["ready"]);
+    check(exited(0, "on-failure"), &expect!["ready"]);
+    check(exited(0, "always"), &expect!["waiting for job (exited)"]);
+    check(exited(3, "no"), &expect!["job exited with status 3"]);
     check(
         exited(137, "unless-stopped"),
-        expect!["job exited with status 137"],
+        &expect!["job exited with status 137"],
     );
 }
 
@@ -121,10 +121,10 @@ fn a_container_that_cannot_be_started_is_broken() {
         error: "port is already allocated".to_owned(),
         ..created.clone()
     };
-    check(created, expect!["waiting for web (created)"]);
+    check(created, &expect!["waiting for web (created)"]);
     check(
         taken,
-        expect!["web cannot be started: port is already allocated"],
+        &expect!["web cannot be started: port is already allocated"],
     );
 }
 
@@ -139,12 +139,12 @@ fn what_must_complete_is_not_up_while_it_runs() {
     check_all(
         &[running],
         &wanted,
-        expect!["waiting for job (running to its end)"],
+        &expect!["waiting for job (running to its end)"],
     );
     check_all(
         &[container("job", State::Exited)],
         &wanted,
-        expect!["ready"],
+        &expect!["ready"],
     );
 }
 
@@ -160,9 +160,9 @@ fn every_replica_counts_and_what_is_not_wanted_does_not() {
     )]
     .into();
     check_all(
-        &[up.clone()],
+        std::slice::from_ref(&up),
         &two,
-        expect!["waiting for web (1 of 2 containers exist)"],
+        &expect!["waiting for web (1 of 2 containers exist)"],
     );
     let debug = Container {
         oneoff: true,
@@ -172,14 +172,14 @@ fn every_replica_counts_and_what_is_not_wanted_does_not() {
     check_all(
         &[up.clone(), debug],
         &two,
-        expect!["waiting for web (1 of 2 containers exist)"],
+        &expect!["waiting for web (1 of 2 containers exist)"],
     );
     let orphan = Container {
         exit_code: 1,
         ..container("old", State::Exited)
     };
-    check_all(&[up, orphan], &wanted(&["web"]), expect!["ready"]);
-    check_all(&[], &BTreeMap::new(), expect!["ready"]);
+    check_all(&[up, orphan], &wanted(&["web"]), &expect!["ready"]);
+    check_all(&[], &BTreeMap::new(), &expect!["ready"]);
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn one_failure_outweighs_what_is_awaited() {
     check_all(
         &[container("a", State::Created), broken],
         &wanted(&["a", "z"]),
-        expect!["z exited with status 1"],
+        &expect!["z exited with status 1"],
     );
 }
 
@@ -226,12 +226,14 @@ fn look(status: &str) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn the_wait_ends_when_all_is_up() {
-    let guest = Answers::new([&look("created"), &look("created"), &look("running")]);
-    let within = Duration::from_secs(60);
+    let image = r#"{"is":"image","id":"i","digests":["r@sha256:d"]}"#;
+    let up = format!("{}{image}", look("running"));
+    let guest = Answers::new([&look("created"), &look("created"), &up]);
+    let within = Duration::from_mins(1);
     let containers = wait(&guest, &Sleep, "p", &wanted(&["web"]), within)
         .await
         .unwrap();
-    assert_eq!(containers[0].service, "web");
+    assert_eq!(containers[0].digest.as_deref(), Some("sha256:d"));
     assert_eq!(guest.asked.lock().unwrap().len(), 3);
 }
 

@@ -123,6 +123,17 @@ async fn a_silent_daemon_still_tells_of_files() {
 }
 
 #[tokio::test]
+async fn a_daemon_that_was_stopped_is_not_started_by_looking() {
+    let (shell, known) = shipped(DOCKER).await;
+    shell.stub("systemctl", "echo loaded; echo inactive");
+    shell.calls("");
+    let round = round(&shell, &[known]).await.unwrap();
+    let message = "docker.service: loaded inactive".to_owned();
+    assert_eq!(round.docker, Docker::Down { message });
+    assert_eq!(shell.calls("docker"), "");
+}
+
+#[tokio::test]
 async fn a_container_that_goes_away_meanwhile_is_no_failure() {
     let docker = "case $1 in
         ps) [ -e $0.gone ] || echo a; >$0.gone ;;

@@ -91,6 +91,8 @@ async fn only_our_own_stale_files_go() {
     apply(&shell, &stack).await.unwrap();
     fs::write(shell.path("project/foreign"), "mine").unwrap();
     fs::create_dir_all(shell.path("project/data/x")).unwrap();
+    fs::remove_file(shell.path("project/compose.yaml")).unwrap();
+    fs::create_dir(shell.path("project/compose.yaml")).unwrap();
     stack.files = [("conf".to_owned(), b"a file where a directory was".to_vec())].into();
     (stack.env, stack.env_secret) = (None, None);
     stack.secrets.clear();

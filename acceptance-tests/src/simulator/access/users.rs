@@ -1,0 +1,303 @@
+//! The calls on users, their tokens, and groups.
+//!
+//! A user is changed by its password only.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value as Json, json};
+
+use super::{Token, User};
+use crate::simulator::call::{Allow, Call, Route, now, tell};
+use crate::simulator::random::random_uuid;
+use crate::simulator::reply::{Fail, Outcome, Reply};
+use crate::simulator::rules::formats::split_list;
+
+const USER: &str = "userid string pve-userid len=..64";
+const TOKEN: &str = "userid string pve-userid len=..64
+    tokenid string pattern=(?:[A-Za-z][A-Za-z0-9\\.\\-_]+)";
+
+pub(crate) const ROUTES: &[Route] = &[
+    Route { call: "GET /access/users", allow: Allow::Anyone, rules: "enabled? boolean; full? boolean", handler: tell!(users) },
+    Route {
+        call: "POST /access/users",
+        allow: Allow::All("/access/groups", &["User.Modify"]),
+        rules: "userid string pve-userid len=..64; comment? string len=..2048
+            email? string email-opt len=..254; enable? boolean; expire? integer min=0
+            firstname? string len=..1024; groups? string pve-groupid-list
+            keys? string pattern=[0-9a-zA-Z!=]{0,4096}; lastname? string len=..1024
+            password? string len=8..64",
+        handler: now!(add_user),
+    },
+    Route { call: "GET /access/users/{userid}", allow: Allow::Anyone, rules: USER, handler: now!(user) },
+    Route {
+        call: "DELETE /access/users/{userid}",
+        allow: Allow::All("/access/groups", &["User.Modify"]),
+        rules: USER,
+        handler: tell!(remove_user),
+    },
+    Route { call: "GET /access/users/{userid}/token", allow: Allow::Anyone, rules: USER, handler: now!(tokens) },
+    Route { call: "GET /access/users/{userid}/token/{tokenid}", allow: Allow::Anyone, rules: TOKEN, handler: now!(token) },
+    Route {
+        call: "POST /access/users/{userid}/token/{tokenid}",
+        allow: Allow::Anyone,
+        rules: "userid string pve-userid len=..64
+            tokenid string pattern=(?:[A-Za-z][A-Za-z0-9\\.\\-_]+)
+            comment? string; expire? integer min=0; privsep? boolean",
+        handler: now!(add_token),
+    },
+    Route {
+        call: "PUT /access/users/{userid}/token/{tokenid}",
+        allow: Allow::Anyone,
+        rules: "userid string pve-userid len=..64
+            tokenid string pattern=(?:[A-Za-z][A-Za-z0-9\\.\\-_]+)
+            comment? string; delete? string pve-configid-list; expire? integer min=0; privsep? boolean",
+        handler: now!(change_token),
+    },
+    Route { call: "DELETE /access/users/{userid}/token/{tokenid}", allow: Allow::Anyone, rules: TOKEN, handler: now!(remove_token) },
+    Route {
+        call: "PUT /access/password",
+        allow: Allow::Anyone,
+        rules: "confirmation-password? string len=5..64; password string len=8..64
+            userid string pve-userid len=..64",
+        handler: now!(change_password),
+    },
+    Route { call: "GET /access/groups", allow: Allow::Anyone, rules: "", handler: tell!(groups) },
+    Route {
+        call: "POST /access/groups",
+        allow: Allow::All("/access/groups", &["Group.Allocate"]),
+        rules: "comment? string; groupid string pve-groupid",
+        handler: now!(add_group),
+    },
+];
+
+fn users(call: &Call) -> Json {
+    let sees_all =
+        call.can("/access/groups", "User.Modify") || call.can("/access/groups", "Sys.Audit");
+    let state = call.world.state();
+    let own = call.who.id.split('!').next().unwrap_or_default();
+    let visible = state
+        .access
+        .users
+        .iter()
+        .filter(|(id, _)| sees_all || *id == own);
+    let entry = |(id, user): (&String, &User)| {
+        let realm = id.rsplit('@').next().unwrap_or_default();
+        let mut entry =
+            json!({"userid": id, "enable": u8::from(!user.disabled), "realm-type": realm});
+        if let Some(comment) = &user.comment {
+            entry["comment"] = json!(comment);
+        }
+        entry
+    };
+    visible.map(entry).collect::<Json>()
+}
+
+/// Lets the user itself, or who may modify users, pass.
+fn self_or_admin(call: &Call) -> Result<(), Fail> {
+    let own = call.params.text("userid") == call.who.id;
+    if own || call.can("/access/groups", "User.Modify") {
+        Ok(())
+    } else {
+        Err(Fail::denied())
+    }
+}
+
+fn no_user(id: &str) -> Fail {
+    Fail::died(format!("no such user ('{id}')"))
+}
+
+fn user(call: &Call) -> Outcome {
+    if !call.can("/access/groups", "User.Modify") && !call.can("/access/groups", "Sys.Audit") {
+        return Err(Fail::denied());
+    }
+    let id = call.params.text("userid");
+    let state = call.world.state();
+    let user = state.access.users.get(id).ok_or_else(|| no_user(id))?;
+    let tokens: Map<_, _> = user
+        .tokens
+        .iter()
+        .map(|(id, token)| (id.clone(), shown(token)))
+        .collect();
+    let tokens = if tokens.is_empty() {
+        Json::Null
+    } else {
+        tokens.into()
+    };
+    let mut data =
+        json!({"enable": u8::from(!user.disabled), "groups": user.groups, "tokens": tokens});
+    if let Some(comment) = &user.comment {
+        data["comment"] = json!(comment);
+    }
+    Ok(data.into())
+}
+
+fn add_user(call: &Call) -> Outcome {
+    let params = &call.params;
+    let id = params.text("userid");
+    let mut state = call.world.state();
+    if state.access.users.contains_key(id) {
+        return Err(Fail::died(format!(
+            "create user failed: user '{id}' already exists"
+        )));
+    }
+    let user = User {
+        password: params.text_opt("password").map(str::to_owned),
+        disabled: params.text_opt("enable") == Some("0"),
+        comment: params.text_opt("comment").map(str::to_owned),
+        groups: split_list(params.text_opt("groups").unwrap_or_default())
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
+        tokens: BTreeMap::new(),
+    };
+    state.access.users.insert(id.to_owned(), user);
+    Ok(Reply::null())
+}
+
+fn remove_user(call: &Call) -> Reply {
+    let id = call.params.text("userid");
+    let mut state = call.world.state();
+    state.access.users.remove(id);
+    state
+        .access
+        .list
+        .retain(|e| e.subject != id && e.subject.split('!').next() != Some(id));
+    Reply::null()
+}
+
+fn shown(token: &Token) -> Json {
+    let mut shown = json!({"privsep": u8::from(token.separated), "expire": token.expire});
+    if let Some(comment) = &token.comment {
+        shown["comment"] = json!(comment);
+    }
+    shown
+}
+
+fn tokens(call: &Call) -> Outcome {
+    self_or_admin(call)?;
+    let id = call.params.text("userid");
+    let state = call.world.state();
+    let user = state.access.users.get(id).ok_or_else(|| no_user(id))?;
+    let entry = |(id, token): (&String, &Token)| {
+        let mut entry = shown(token);
+        entry["tokenid"] = json!(id);
+        entry
+    };
+    Ok(user.tokens.iter().map(entry).collect::<Json>().into())
+}
+
+fn no_token(call: &Call) -> Fail {
+    let (user, token) = (call.params.text("userid"), call.params.text("tokenid"));
+    Fail::died(format!("no such token '{token}' for user '{user}'"))
+}
+
+fn token(call: &Call) -> Outcome {
+    self_or_admin(call)?;
+    let (user, token) = (call.params.text("userid"), call.params.text("tokenid"));
+    let state = call.world.state();
+    let found = state
+        .access
+        .token(&format!("{user}!{token}"))
+        .ok_or_else(|| no_token(call))?;
+    Ok(shown(found).into())
+}
+
+fn add_token(call: &Call) -> Outcome {
+    self_or_admin(call)?;
+    let params = &call.params;
+    let (id, token) = (params.text("userid"), params.text("tokenid"));
+    let mut state = call.world.state();
+    let user = state.access.users.get_mut(id).ok_or_else(|| no_user(id))?;
+    if user.tokens.contains_key(token) {
+        return Err(Fail::param("tokenid", "Token already exists."));
+    }
+    let secret = random_uuid();
+    let new = Token {
+        secret: secret.clone(),
+        separated: params.text_opt("privsep") != Some("0"),
+        expire: params.number_opt("expire").unwrap_or(0),
+        comment: params.text_opt("comment").map(str::to_owned),
+    };
+    let mut info = json!({"privsep": u8::from(new.separated).to_string()});
+    for key in ["comment", "expire"] {
+        if let Some(value) = params.text_opt(key) {
+            info[key] = json!(value);
+        }
+    }
+    user.tokens.insert(token.to_owned(), new);
+    Ok(json!({"full-tokenid": format!("{id}!{token}"), "value": secret, "info": info}).into())
+}
+
+fn remove_token(call: &Call) -> Outcome {
+    self_or_admin(call)?;
+    let (id, token) = (call.params.text("userid"), call.params.text("tokenid"));
+    let mut state = call.world.state();
+    let user = state.access.users.get_mut(id).ok_or_else(|| no_user(id))?;
+    user.tokens.remove(token).ok_or_else(|| no_token(call))?;
+    let subject = format!("{id}!{token}");
+    state.access.list.retain(|entry| entry.subject != subject);
+    Ok(Reply::null())
+}
+
+fn change_token(call: &Call) -> Outcome {
+    self_or_admin(call)?;
+    let params = &call.params;
+    let (id, token) = (params.text("userid"), params.text("tokenid"));
+    let mut state = call.world.state();
+    let user = state.access.users.get_mut(id).ok_or_else(|| no_user(id))?;
+    let found = user.tokens.get_mut(token).ok_or_else(|| no_token(call))?;
+    if let Some(comment) = params.text_opt("comment") {
+        found.comment = Some(comment.to_owned());
+    }
+    if let Some(expire) = params.number_opt("expire") {
+        found.expire = expire;
+    }
+    if params.text_opt("privsep").is_some() {
+        found.separated = params.is_set("privsep");
+    }
+    Ok(shown(found).into())
+}
+
+fn change_password(call: &Call) -> Outcome {
+    if call.who.is_token() {
+        let text = "URI '/access/password' not available with API token, need proper ticket.";
+        return Err(Fail::Denied(text.to_owned()));
+    }
+    self_or_admin(call)?;
+    let id = call.params.text("userid");
+    let mut state = call.world.state();
+    let user = state.access.users.get_mut(id).ok_or_else(|| no_user(id))?;
+    user.password = Some(call.params.text("password").to_owned());
+    Ok(Reply::null())
+}
+
+fn groups(call: &Call) -> Json {
+    let state = call.world.state();
+    let entry = |(id, comment): (&String, &Option<String>)| {
+        let members = state
+            .access
+            .users
+            .iter()
+            .filter(|(_, user)| user.groups.contains(id));
+        let members: Vec<&str> = members.map(|(name, _)| name.as_str()).collect();
+        let mut entry = json!({"groupid": id, "users": members.join(",")});
+        if let Some(comment) = comment {
+            entry["comment"] = json!(comment);
+        }
+        entry
+    };
+    state.access.groups.iter().map(entry).collect()
+}
+
+fn add_group(call: &Call) -> Outcome {
+    let id = call.params.text("groupid");
+    let mut state = call.world.state();
+    if state.access.groups.contains_key(id) {
+        return Err(Fail::died(format!(
+            "create group failed: group '{id}' already exists"
+        )));
+    }
+    let comment = call.params.text_opt("comment").map(str::to_owned);
+    state.access.groups.insert(id.to_owned(), comment);
+    Ok(Reply::null())
+}

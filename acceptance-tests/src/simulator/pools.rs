@@ -1,0 +1,128 @@
+//! Resource pools: made, listed, removed; guests join them when they are created.
+//!
+//! Changing the members of a pool is not simulated yet.
+
+use serde_json::{Value as Json, json};
+
+use super::call::{Allow, Call, Route, now};
+use super::cluster::guest;
+use super::reply::{Fail, Outcome, Reply};
+use super::world::{Pool, State};
+
+pub(crate) const ROUTES: &[Route] = &[
+    Route {
+        call: "GET /pools",
+        allow: Allow::Anyone,
+        rules: "poolid? string pve-poolid; type? string enum=qemu|lxc|storage requires=poolid",
+        handler: now!(list),
+    },
+    Route {
+        call: "POST /pools",
+        allow: Allow::All("/pool/{poolid}", &["Pool.Allocate"]),
+        rules: "comment? string; poolid string pve-poolid",
+        handler: now!(add),
+    },
+    Route {
+        call: "GET /pools/{poolid}",
+        allow: Allow::All("/pool/{poolid}", &["Pool.Audit"]),
+        rules: "poolid string pve-poolid; type? string enum=qemu|lxc|storage",
+        handler: now!(read),
+    },
+    Route {
+        call: "DELETE /pools",
+        allow: Allow::All("/pool/{poolid}", &["Pool.Allocate"]),
+        rules: "poolid string pve-poolid",
+        handler: now!(remove),
+    },
+];
+
+fn add(call: &Call) -> Outcome {
+    let id = call.params.text("poolid");
+    let mut state = call.world.state();
+    if state.pools.contains_key(id) {
+        return Err(Fail::died(format!(
+            "create pool failed: pool '{id}' already exists"
+        )));
+    }
+    let comment = call.params.text_opt("comment").map(str::to_owned);
+    state.pools.insert(
+        id.to_owned(),
+        Pool {
+            comment,
+            guests: Vec::new(),
+        },
+    );
+    Ok(Reply::null())
+}
+
+/// A pool with its members, as the cluster's resources show them.
+fn with_members(call: &Call, state: &State, id: &str) -> Result<Json, Fail> {
+    let pool = state
+        .pools
+        .get(id)
+        .ok_or_else(|| Fail::died(format!("pool '{id}' does not exist")))?;
+    let lag = call.world.settings.resources_lag;
+    let member = |vmid: &u32| {
+        let mut entry = guest(state, state.vms.get(vmid)?, lag);
+        let object = entry.as_object_mut()?;
+        object.remove("pool");
+        object.remove("tags");
+        Some(entry)
+    };
+    let members: Json = pool.guests.iter().filter_map(member).collect();
+    let mut data = json!({"poolid": id, "members": members});
+    if let Some(comment) = &pool.comment {
+        data["comment"] = json!(comment);
+    }
+    Ok(data)
+}
+
+fn list(call: &Call) -> Outcome {
+    let state = call.world.state();
+    let sees = |id: &str| {
+        state
+            .allowed(&call.who.id, &format!("/pool/{id}"))
+            .contains("Pool.Audit")
+    };
+    if let Some(id) = call.params.text_opt("poolid") {
+        let pool = with_members(call, &state, id)?;
+        return Ok(json!([pool]).into());
+    }
+    let entry = |(id, pool): (&String, &Pool)| {
+        let mut data = json!({"poolid": id});
+        if let Some(comment) = &pool.comment {
+            data["comment"] = json!(comment);
+        }
+        data
+    };
+    Ok(state
+        .pools
+        .iter()
+        .filter(|(id, _)| sees(id))
+        .map(entry)
+        .collect::<Json>()
+        .into())
+}
+
+fn read(call: &Call) -> Outcome {
+    let state = call.world.state();
+    let mut data = with_members(call, &state, call.params.text("poolid"))?;
+    if data.get("comment").is_none() {
+        data["comment"] = Json::Null;
+    }
+    Ok(data.into())
+}
+
+fn remove(call: &Call) -> Outcome {
+    let id = call.params.text("poolid");
+    let mut state = call.world.state();
+    let missing = || Fail::died(format!("delete pool failed: pool '{id}' does not exist"));
+    let pool = state.pools.get(id).ok_or_else(missing)?;
+    if let Some(vmid) = pool.guests.first() {
+        return Err(Fail::died(format!(
+            "delete pool failed: pool '{id}' is not empty (contains VM {vmid})"
+        )));
+    }
+    state.pools.remove(id);
+    Ok(Reply::null())
+}

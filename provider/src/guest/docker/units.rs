@@ -1,0 +1,86 @@
+//! Texts of the systemd units and drop-ins that belong to Docker here.
+//!
+//! Does not install them.
+
+use super::Prune;
+use crate::guest::{Error, Result};
+
+/// Drop-in of docker.service and containerd.service: they never start on a bare mount point.
+///
+/// The dependency alone is not enough: without a mount unit systemd takes the directory as it is.
+pub(super) fn mount(path: &str) -> String {
+    format!("[Unit]\nRequiresMountsFor={path}\nAssertPathIsMountPoint={path}\n")
+}
+
+/// Service and timer that remove unused images and build cache.
+pub(super) fn prune(prune: &Prune) -> Result<[(&'static str, String); 2]> {
+    let Prune { schedule, until } = prune;
+    let number =
+        |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit() || c == '.');
+    if !until
+        .split_inclusive(['h', 'm', 's'])
+        .all(|part| number(&part[..part.len() - 1]) && !part.ends_with(char::is_numeric))
+        || until.is_empty()
+    {
+        return Err(Error::Refused(format!(
+            "{until:?} is not a duration such as 168h"
+        )));
+    }
+    if schedule.is_empty() || schedule.chars().any(|c| c.is_control() || c == '%') {
+        return Err(Error::Refused(format!(
+            "{schedule:?} is not a calendar expression of systemd such as weekly"
+        )));
+    }
+    let service = format!(
+        "[Unit]\nDescription=Remove unused Docker images and build cache\nRequisite=docker.service\nAfter=docker.service\n\n\
+         [Service]\nType=oneshot\n\
+         ExecStart=docker image prune --all --force --filter until={until}\n\
+         ExecStart=-docker builder prune --all --force --filter until={until}\n\
+         Nice=19\nIOSchedulingClass=idle\nTimeoutStartSec=1h\n"
+    );
+    let timer = format!(
+        "[Unit]\nDescription=Remove unused Docker images and build cache from time to time\n\n\
+         [Timer]\nOnCalendar={schedule}\nRandomizedDelaySec=2h\nPersistent=true\n\n\
+         [Install]\nWantedBy=timers.target\n"
+    );
+    Ok([
+        ("pmoves-prune.service", service),
+        ("pmoves-prune.timer", timer),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_schedules_and_durations_are_refused() {
+        let texts = |schedule: &str, until: &str| {
+            prune(&Prune {
+                schedule: schedule.into(),
+                until: until.into(),
+            })
+        };
+        for (schedule, until) in [
+            ("weekly", "168h"),
+            ("Mon *-*-* 03:00:00", "1h30m"),
+            ("daily", "1.5h"),
+        ] {
+            assert!(
+                texts(schedule, until).unwrap()[0]
+                    .1
+                    .contains(&format!("until={until}\n"))
+            );
+        }
+        for (schedule, until) in [
+            ("", "1h"),
+            ("a\nb", "1h"),
+            ("daily", ""),
+            ("daily", "7"),
+            ("daily", "h"),
+            ("daily", "1h x"),
+        ] {
+            assert!(texts(schedule, until).is_err(), "{schedule:?} {until:?}");
+        }
+    }
+}
