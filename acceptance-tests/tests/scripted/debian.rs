@@ -70,6 +70,11 @@ const CASES: &[(&str, i64, &str)] = &[
         "",
     ),
     (
+        "grep -qsx dockerd /proc/[0-9]*/comm && head -c 3 /dev/sdb | wc -c; systemd-escape -p --suffix=mount /opt/my-disk",
+        0,
+        "3\nopt-my\\x2ddisk.mount\n",
+    ),
+    (
         "systemd-run --unit=bad false; sleep 0.2; systemctl show bad -p Result -p ExecMainStatus --value; systemctl is-active bad",
         3,
         "exit-code\n1\nfailed\n",
@@ -89,7 +94,10 @@ const CASES: &[(&str, i64, &str)] = &[
 #[tokio::test]
 async fn packages_units_and_disks_answer_like_debian() {
     let hypervisor = hypervisor();
-    let user_data = "#cloud-config\nhostname: box\npackages: [qemu-guest-agent]\nusers: [{name: ann, ssh_authorized_keys: [k]}]\nruncmd: ['echo ran >/root/ran']\n";
+    let user_data = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"x\"\n\n\
+        --x\nContent-Type: text/cloud-config\n\n\
+        hostname: box\npackages: [qemu-guest-agent]\nusers: [{name: ann, ssh_authorized_keys: [k]}]\n\
+        --x\nContent-Type: text/x-shellscript; charset=\"utf-8\"\n\n#!/bin/sh\necho ran >/root/ran\n--x--\n";
     let mut spec = spec(105, PLAIN);
     spec.cdrom = Some(seed(&[
         ("user-data", user_data),

@@ -1,6 +1,6 @@
 //! What `guest-shim` does inside a scripted guest, by the name that it is called by.
 //!
-//! Each program is a function from arguments to a [`Reply`]; only this file writes to stdout.
+//! Each program is a function from arguments to a `Reply`; only this file writes to stdout.
 //! What must outlive a command is JSON below `/var/lib/shim`, what must not outlive a boot is
 //! below `/run/shim`.
 
@@ -43,6 +43,7 @@ pub(super) const PROGRAMS: &[&str] = &[
     "apt-get",
     "apt-mark",
     "blkid",
+    "blockdev",
     "chgrp",
     "chown",
     "cloud-init",
@@ -53,13 +54,13 @@ pub(super) const PROGRAMS: &[&str] = &[
     "findmnt",
     "growpart",
     "halt",
+    "head",
     "hostnamectl",
     "install",
     "journalctl",
     "lsblk",
     "mkfs",
     "mkfs.ext4",
-    "mkfs.xfs",
     "modprobe",
     "mount",
     "mountpoint",
@@ -72,12 +73,12 @@ pub(super) const PROGRAMS: &[&str] = &[
     "systemctl",
     "systemd-analyze",
     "systemd-detect-virt",
+    "systemd-escape",
     "systemd-run",
     "udevadm",
     "umount",
     "update-ca-certificates",
     "wipefs",
-    "xfs_growfs",
 ];
 
 /// What a program says and how it ends.
@@ -232,9 +233,9 @@ fn run(root: &Root, name: &str, args: &[String]) -> Reply {
         "systemctl" => systemctl::run(root, args),
         "systemd-run" => job::run(root, args),
         "cloud-init" => cloudinit::run(root, args),
-        "blkid" | "df" | "e2fsck" | "findmnt" | "growpart" | "lsblk" | "mkfs" | "mkfs.ext4"
-        | "mkfs.xfs" | "mount" | "mountpoint" | "resize2fs" | "umount" | "wipefs"
-        | "xfs_growfs" => disks::run(root, name, args),
+        "blkid" | "blockdev" | "df" | "e2fsck" | "findmnt" | "growpart" | "head" | "lsblk"
+        | "mkfs" | "mkfs.ext4" | "mkfs.xfs" | "mount" | "mountpoint" | "resize2fs" | "umount"
+        | "wipefs" | "xfs_growfs" => disks::run(root, name, args),
         _ => host::run(root, name, args),
     }
 }

@@ -37,6 +37,7 @@ robind /usr .host/usr
 robind ../../../shim shim
 mount -t proc proc proc
 mount -t sysfs -o ro sysfs sys 2>/dev/null || :
+for dir in sys/block sys/class/block; do mount -t tmpfs -o ro tmpfs $dir 2>/dev/null || :; done
 mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs -o mode=1777 tmpfs tmp
 mount -t tmpfs -o mode=755 tmpfs dev
@@ -85,6 +86,9 @@ const HIDDEN: &[&str] = &[
     "vzdump",
     "snap",
     "fuser",
+    "mkfs.xfs",
+    "xfs_growfs",
+    "xfs_repair",
     // Container images of Debian forbid every start with it.
     "policy-rc.d",
 ];

@@ -3,6 +3,8 @@
 //! Applies host name, users, keys, files, packages and commands of the user-data; other modules
 //! are left out without a word, as cloud-init does with keys it does not know.
 
+mod parts;
+
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
@@ -15,6 +17,7 @@ use crate::guests::scripted::CloudInit;
 const STATE: &str = "/run/shim/cloud-init";
 const INSTANCE: &str = "/var/lib/shim/instance-id";
 const HOME: &str = "/home";
+const SCRIPT: &str = "/var/lib/cloud/instance/scripts/script";
 
 /// Applies the seed if it names another instance than the last one, and records the outcome.
 pub(super) fn first_boot(root: &Root, seed: &Value) {
@@ -40,8 +43,7 @@ pub(super) fn first_boot(root: &Root, seed: &Value) {
         _ => "done",
     };
     let errors: Vec<&String> = failed.iter().collect();
-    let result =
-        json!({"v1": {"datasource": "DataSourceNoCloud [seed=/dev/sr0]", "errors": errors}});
+    let result = json!({"v1": {"datasource": "DataSourceNoCloud [seed=/dev/sr0]", "errors": errors, "recoverable_errors": {}}});
     let _ = root.write("/run/cloud-init/result.json", format!("{result:#}\n"));
     let _ = root.write("/var/lib/cloud/instance/boot-finished", "");
     let _ = root.write("/run/shim/cloud-init-error", failed.unwrap_or_default());
@@ -55,10 +57,7 @@ fn rename(root: &Root, name: &str) {
 }
 
 fn apply(root: &Root, user_data: &str) -> Result<(), String> {
-    if user_data.starts_with("#!") {
-        return shell(root, &[user_data.into()]);
-    }
-    let config = yaml::parse(user_data)?;
+    let (config, scripts) = parts::read(user_data)?;
     if let Some(name) = config["hostname"].as_str().or(config["fqdn"].as_str()) {
         rename(root, name);
     }
@@ -91,7 +90,14 @@ fn apply(root: &Root, user_data: &str) -> Result<(), String> {
     {
         write_file(root, file)?;
     }
-    shell(root, list(&config["runcmd"]))
+    let mut outcome = shell(root, list(&config["runcmd"]));
+    for script in scripts {
+        root.write(SCRIPT, script)
+            .map_err(|error| error.to_string())?;
+        let run = json!(["/bin/sh", SCRIPT]);
+        outcome = outcome.and(shell(root, &[run]));
+    }
+    outcome
 }
 
 fn expect(reply: &Reply) -> Result<(), String> {

@@ -6,6 +6,7 @@ mod act;
 mod container;
 pub(super) mod daemon;
 mod engine;
+mod info;
 mod inspect;
 mod list;
 
@@ -51,9 +52,9 @@ pub(super) fn run(root: &Root, args: &[String]) -> Reply {
                 )
             }
         }
-        ["version", ..] => daemon::version(root, one),
-        ["info", ..] => daemon::info(root, one),
-        ["system", "info"] => daemon::info(root, two),
+        ["version", ..] => info::version(root, one),
+        ["info", ..] => info::info(root, one),
+        ["system", "info"] => info::info(root, two),
         ["login" | "logout", ..] => login(root, words[0]),
         ["builder" | "system" | "buildx", ..] => Reply::ok("Total reclaimed space: 0B\n"),
         _ if !alive(root) => Reply::fail(1, NO_DAEMON),

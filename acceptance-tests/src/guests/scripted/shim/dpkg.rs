@@ -165,7 +165,11 @@ fn show(root: &Root, names: &[String], format: &str) -> Reply {
                         "installed"
                     },
                 )
-                .replace("${Status}", package.status());
+                .replace("${Status}", package.status())
+                .replace(
+                    "${db:Status-Want}",
+                    package.status().split(' ').next().unwrap_or_default(),
+                );
             reply.out.push_str(&text);
         }
     }

@@ -19,6 +19,7 @@ pub(super) fn run(root: &Root, name: &str, args: &[String]) -> Reply {
             ..Reply::default()
         },
         "systemd-detect-virt" => Reply::ok("kvm\n"),
+        "systemd-escape" => escape(args),
         "journalctl" => journalctl(root, args),
         "nft" => nft(root, args),
         "sysctl" => sysctl(root, args),
@@ -58,6 +59,29 @@ fn hostnamectl(root: &Root, args: &[String]) -> Reply {
             root.read("/etc/hostname").unwrap_or_default()
         )),
     }
+}
+
+/// Unit names of paths: `--path`, `--suffix=` and `--template=` as systemd does them.
+fn escape(args: &[String]) -> Reply {
+    let value = |flag: &str| args.iter().find_map(|arg| arg.strip_prefix(flag));
+    let words = args.iter().filter(|arg| !arg.starts_with('-'));
+    let names = words.map(|word| {
+        let mut name = String::new();
+        for (index, byte) in word.trim_matches('/').bytes().enumerate() {
+            match byte {
+                b'/' => name.push('-'),
+                b'.' if index == 0 => name.push_str("\\x2e"),
+                b if b.is_ascii_alphanumeric() || b":_.".contains(&b) => name.push(char::from(b)),
+                b => name.push_str(&format!("\\x{b:02x}")),
+            }
+        }
+        match (value("--suffix="), value("--template=")) {
+            (Some(suffix), _) => format!("{name}.{suffix}\n"),
+            (_, Some(template)) => template.replacen('@', &format!("@{name}"), 1) + "\n",
+            _ => name + "\n",
+        }
+    });
+    Reply::ok(names.collect::<String>())
 }
 
 fn journalctl(root: &Root, args: &[String]) -> Reply {

@@ -148,6 +148,7 @@ fn prepare(root: &Root, boot: &Value) -> std::io::Result<()> {
     root.write("/run/shim/boot.json", hardware.to_string())?;
     root.write("/run/shim/scenario.json", boot["scenario"].to_string())?;
     root.write("/run/shim/booted_at", super::now().to_string())?;
+    pretend(root, boot)?;
     if boot["scenario"]["pve_node"] == true {
         dpkg::record(root, "pve-manager", "9.0.11");
     }
@@ -155,6 +156,38 @@ fn prepare(root: &Root, boot: &Value) -> std::io::Result<()> {
     real("hostname", &[name.trim()]);
     network(root, boot);
     disks::make_nodes(root);
+    Ok(())
+}
+
+/// Lays files over those of the kernel that would tell of the machine instead of the guest.
+fn pretend(root: &Root, boot: &Value) -> std::io::Result<()> {
+    let hex = super::sha256(format!("{} {}", boot["vmid"], super::now()).as_bytes());
+    let id = [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..32],
+    ]
+    .join("-");
+    let memory = boot["memory_mib"].as_u64().unwrap_or_default() * 1024;
+    let real_memory = root.read("/proc/meminfo").unwrap_or_default();
+    let rest = real_memory.lines().filter(|line| !line.starts_with("Mem"));
+    let rest: String = rest.map(|line| format!("{line}\n")).collect();
+    let text =
+        format!("MemTotal: {memory} kB\nMemFree: {memory} kB\nMemAvailable: {memory} kB\n{rest}");
+    for (name, path, text) in [
+        (
+            "boot_id",
+            "/proc/sys/kernel/random/boot_id",
+            format!("{id}\n"),
+        ),
+        ("meminfo", "/proc/meminfo", text),
+    ] {
+        let own = format!("/run/shim/{name}");
+        root.write(&own, text)?;
+        real("mount", &["--bind", &own, path]);
+    }
     Ok(())
 }
 

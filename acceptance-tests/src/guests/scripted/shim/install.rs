@@ -107,6 +107,8 @@ const FILES: &[(&str, &[&str])] = &[
     ("containerd", &["usr/bin/containerd"]),
     ("containerd.io", &["usr/bin/containerd", "usr/bin/runc"]),
     ("runc", &["usr/sbin/runc"]),
+    ("qemu-guest-agent", &["usr/sbin/qemu-ga"]),
+    ("xfsprogs", &["usr/sbin/mkfs.xfs", "usr/sbin/xfs_growfs"]),
 ];
 
 /// The candidate version of a package, if apt knows it.

@@ -113,7 +113,9 @@ fn is_system_running(root: &Root) -> Reply {
     let failed = unit::touched(root)
         .iter()
         .any(|(_, unit)| unit.active == "failed");
-    if root.read("/run/shim/cloud-init").as_deref() == Some("running") {
+    let state = root.read("/run/shim/cloud-init");
+    // Without a state the boot has not come to cloud-init yet.
+    if state.is_none_or(|state| state == "running") {
         return Reply {
             code: 1,
             out: "starting\n".to_owned(),
@@ -252,8 +254,10 @@ fn status(root: &Root, names: &[String]) -> Reply {
 
 fn cat(root: &Root, names: &[String]) -> Reply {
     each(names, |name| {
-        match root.read(&format!("/etc/systemd/system/{name}")) {
+        let own = root.read(&format!("/etc/systemd/system/{name}"));
+        match own {
             Some(text) => Reply::ok(format!("# /etc/systemd/system/{name}\n{text}")),
+            None if unit::find(root, name).load == "loaded" => Reply::ok(packaged(name)),
             None => Reply::fail(1, format!("No files found for {name}.")),
         }
     })
@@ -348,4 +352,14 @@ fn reset_failed(root: &Root, names: &[String]) -> Reply {
         unit::reset_failed(root, name);
         Reply::default()
     })
+}
+
+/// The unit file of a package, as far as somebody may look into it.
+fn packaged(name: &str) -> String {
+    let start = if name == "docker.service" {
+        "ExecStart=/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock\nStartLimitBurst=3\n"
+    } else {
+        ""
+    };
+    format!("# /usr/lib/systemd/system/{name}\n[Unit]\nDescription={name}\n\n[Service]\n{start}")
 }

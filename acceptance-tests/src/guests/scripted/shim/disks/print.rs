@@ -88,6 +88,7 @@ struct Options {
     bare: bool,
     flags: String,
     by: Option<(char, String)>,
+    types: Vec<String>,
     words: Vec<String>,
 }
 
@@ -113,7 +114,8 @@ impl Options {
                 "--mountpoint" => options.by = Some(('M', next())),
                 "--target" => options.by = Some(('T', next())),
                 "--source" => options.by = Some(('S', next())),
-                "-t" | "-e" | "-I" => drop(next()),
+                "-t" | "--types" => options.types = next().split(',').map(str::to_owned).collect(),
+                "-e" | "-I" => drop(next()),
                 long if long.starts_with("--") => {}
                 short if short.starts_with('-') && short.len() > 1 => {
                     for flag in short[1..].chars() {
@@ -301,6 +303,9 @@ pub(super) fn findmnt(root: &Root, args: &[String]) -> Reply {
             .collect(),
         (None, None) => mounts,
     };
+    let wanted =
+        |mount: &Mounted| options.types.is_empty() || options.types.contains(&mount.filesystem);
+    let found: Vec<Mounted> = found.into_iter().filter(wanted).collect();
     if found.is_empty() {
         return Reply::fail(1, "");
     }
@@ -314,6 +319,7 @@ pub(super) fn findmnt(root: &Root, args: &[String]) -> Reply {
                 ("OPTIONS", "rw,relatime".into()),
                 ("UUID", mount.uuid.as_str().into()),
                 ("SIZE", mount.bytes.into()),
+                ("USED", (mount.bytes / 10).into()),
             ])
         })
         .collect();
