@@ -15,6 +15,7 @@ mod network;
 mod registry;
 mod requirements;
 mod rootfs;
+pub mod scripted;
 mod seed;
 pub mod shell;
 

@@ -1,14 +1,24 @@
 //! All that a test or the demo needs around `tofu`: a simulated cluster, guests for it, and a server
 //! that images are downloaded from.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::{Router, extract::Path, http::StatusCode, routing::get};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde_json::json;
 
 use crate::{
     guests::{Lab, Rootfs},
-    simulator::{Options, Simulator, machine::Hypervisor},
+    simulator::{
+        Options, Simulator,
+        machine::{BoxFuture, Hypervisor, Machine, Spec},
+    },
     tofu::Workspace,
 };
 
@@ -19,6 +29,29 @@ pub struct Stage {
     /// The lab behind it, if its guests are real.
     pub lab: Option<Lab>,
     images: Images,
+    power: Arc<Power>,
+}
+
+/// Remembers which machines were powered on, for hands in the guests.
+struct Power {
+    hypervisor: Arc<dyn Hypervisor>,
+    machines: Mutex<BTreeMap<u32, Arc<dyn Machine>>>,
+}
+
+impl Hypervisor for Power {
+    fn start(&self, spec: Spec) -> BoxFuture<'_, Result<Arc<dyn Machine>, String>> {
+        Box::pin(async move {
+            let vmid = spec.vmid;
+            let machine = self.hypervisor.start(spec).await?;
+            let mut machines = self.machines.lock().unwrap_or_else(PoisonError::into_inner);
+            machines.insert(vmid, Arc::clone(&machine));
+            Ok(machine)
+        })
+    }
+
+    fn discard(&self, vmid: u32) -> BoxFuture<'_, ()> {
+        self.hypervisor.discard(vmid)
+    }
 }
 
 /// A server on loopback for image files.
@@ -42,8 +75,12 @@ impl Stage {
 
     /// A cluster over any hypervisor.
     pub async fn with(hypervisor: Arc<dyn Hypervisor>, options: Options) -> Result<Self, String> {
-        let options = Options {
+        let power = Arc::new(Power {
             hypervisor,
+            machines: Mutex::default(),
+        });
+        let options = Options {
+            hypervisor: Arc::clone(&power) as Arc<dyn Hypervisor>,
             ..options
         };
         let told = |error: std::io::Error| format!("cannot start the simulator: {error}");
@@ -53,7 +90,39 @@ impl Stage {
             simulator,
             lab: None,
             images,
+            power,
         })
+    }
+
+    /// Runs a command line in a guest, as somebody with a shell there would, and gives what it
+    /// printed on either output.
+    pub async fn sh(&self, vmid: u32, line: &str) -> Result<String, String> {
+        let machine = self.power.machines.lock().unwrap_or_else(PoisonError::into_inner).get(&vmid).cloned();
+        let machine = machine.ok_or_else(|| format!("VM {vmid} was never started"))?;
+        let ask = |command: &str, arguments: serde_json::Value| {
+            let asked = machine.agent(json!({ "execute": command, "arguments": arguments }));
+            async move { asked.await.map_err(|error| format!("{error:?}")) }
+        };
+        let line = format!("export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root; {line}");
+        let started = ask("guest-exec", json!({ "path": "/bin/sh", "arg": ["-c", line], "capture-output": true })).await?;
+        let mut patience = tokio::time::interval(Duration::from_millis(50));
+        loop {
+            patience.tick().await;
+            let status = ask("guest-exec-status", json!({ "pid": started["pid"] })).await?;
+            if status["exited"] != true {
+                continue;
+            }
+            let text = |name: &str| {
+                let encoded = status[name].as_str().unwrap_or_default();
+                let bytes = BASE64_STANDARD.decode(encoded).unwrap_or_default();
+                String::from_utf8_lossy(&bytes).into_owned()
+            };
+            let said = format!("{}{}", text("out-data"), text("err-data"));
+            return match status["exitcode"].as_i64() {
+                Some(0) => Ok(said),
+                code => Err(format!("{line:?} ended with {code:?}: {said}")),
+            };
+        }
     }
 
     /// A workspace whose provider reaches this cluster.
@@ -83,6 +152,7 @@ impl Stage {
     pub async fn stop(self) {
         self.simulator.stop_all().await;
         drop(self.simulator);
+        drop(self.power);
         if let Some(lab) = self.lab {
             lab.stop().await;
         }

@@ -60,8 +60,18 @@ pub(crate) struct Running {
     /// Whether the agent channel exists, which the start decides.
     pub(crate) agent: bool,
     pub(crate) paused: bool,
-    /// Whether it is to be started again once it has ended.
-    pub(crate) reboot: bool,
+    pub(crate) on_end: OnEnd,
+}
+
+/// What is to happen once a machine has ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum OnEnd {
+    /// The VM is off, unless the guest asked for a reboot.
+    Off,
+    /// It is started anew, with what is pending.
+    Restart,
+    /// The same VM goes on with a new machine, without what is pending.
+    Reset,
 }
 
 impl Vm {

@@ -1,4 +1,6 @@
 //! Random identifiers: secrets, UUIDs, MAC addresses.
+//!
+//! Nothing here can be repeated; no test depends on a value of it.
 
 use aws_lc_rs::rand;
 

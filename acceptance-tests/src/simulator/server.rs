@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
+use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -36,7 +37,7 @@ const IDLE: Duration = Duration::from_secs(5);
 const REQUESTS_PER_CONNECTION: u32 = 100;
 
 /// The largest body that is no upload.
-const MAX_BODY: u64 = 512 << 10;
+const MAX_BODY: usize = 512 << 10;
 
 /// Serves until it is dropped, and all connections with it.
 pub(crate) async fn serve(listener: TcpListener, tls: TlsAcceptor, world: Arc<World>) {
@@ -116,7 +117,12 @@ impl Exchange {
     }
 
     async fn run(mut self, request: Request<Body>) -> Option<Response<Body>> {
-        let outcome = self.with_faults(request).await;
+        let (parts, body) = request.into_parts();
+        // A refusal that left the body unread would reach the client as a broken connection.
+        let outcome = match to_bytes(body, usize::MAX).await {
+            Ok(body) => self.with_faults(parts, body).await,
+            Err(_) => Err(Fail::Dropped),
+        };
         if matches!(&outcome, Err(Fail::Other { status: 401, .. })) {
             tokio::time::sleep(self.world.settings.login_delay).await;
         }
@@ -144,7 +150,7 @@ impl Exchange {
     }
 
     /// Does what faults order around the work.
-    async fn with_faults(&mut self, request: Request<Body>) -> Outcome {
+    async fn with_faults(&mut self, parts: Parts, body: Bytes) -> Outcome {
         let mut path = self.path.clone();
         let rest = path
             .strip_prefix("/api2/")
@@ -186,12 +192,11 @@ impl Exchange {
                 Effect::AgentSilent => self.agent_silent = true,
             }
         }
-        let outcome = self.work(request).await;
+        let outcome = self.work(parts, body).await;
         instead.map_or(outcome, Err)
     }
 
-    async fn work(&mut self, request: Request<Body>) -> Outcome {
-        let (parts, body) = request.into_parts();
+    async fn work(&mut self, parts: Parts, body: Bytes) -> Outcome {
         if !matches!(self.method.as_str(), "GET" | "POST" | "PUT" | "DELETE") {
             return Err(Fail::plain(
                 501,
@@ -234,8 +239,7 @@ impl Exchange {
             )?
         };
         self.who = (!open).then(|| who.clone());
-        let length = content_length(&parts.headers);
-        if length > 0 && !matches!(self.method.as_str(), "PUT" | "POST") {
+        if !body.is_empty() && !matches!(self.method.as_str(), "PUT" | "POST") {
             return Err(Fail::plain(
                 501,
                 &format!("Unexpected content for method '{}'", self.method),
@@ -268,11 +272,11 @@ impl Exchange {
             // The right to upload is asked before the file is read, and refused without a body.
             call.passes(&parsed.route.allow)
                 .map_err(|fail| Fail::bare(403, &fail.text()))?;
-            let (fields, file) = upload::read(Request::from_parts(parts, body)).await?;
+            let (fields, file) = upload::read(Request::from_parts(parts, Body::from(body))).await?;
             self.raw = fields;
             call.upload = Some(file);
         } else {
-            self.raw = read_body(&parts.headers, length, body).await?;
+            self.raw = read_body(&parts.headers, &body)?;
         }
         self.raw.extend(read_form(&query));
         self.raw.remove("_dc");
@@ -280,34 +284,24 @@ impl Exchange {
     }
 }
 
-fn content_length(headers: &HeaderMap) -> u64 {
-    let value = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok());
-    value.and_then(|text| text.parse().ok()).unwrap_or(0)
-}
-
-async fn read_body(headers: &HeaderMap, length: u64, body: Body) -> Result<Raw, Fail> {
-    if length > MAX_BODY {
+fn read_body(headers: &HeaderMap, body: &Bytes) -> Result<Raw, Fail> {
+    if body.len() > MAX_BODY {
         return Err(Fail::plain(501, "for data too large"));
+    }
+    if body.is_empty() {
+        return Ok(Raw::new());
     }
     let kind = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let broken = |_| Fail::bare(400, "Bad Request");
-    let limit = usize::try_from(MAX_BODY).expect("it fits");
-    let bytes = to_bytes(body, limit).await.map_err(broken)?;
-    if bytes.is_empty() {
-        return Ok(Raw::new());
-    }
     match kind.split(';').next().unwrap_or_default().trim() {
-        "" | "application/x-www-form-urlencoded" => Ok(read_form(&String::from_utf8_lossy(&bytes))),
-        "application/json" => read_json(&bytes),
-        other => Err(Fail::plain(
-            506,
-            &format!("upload 'Content-Type '{other}' not implemented"),
-        )),
+        "" | "application/x-www-form-urlencoded" => Ok(read_form(&String::from_utf8_lossy(body))),
+        "application/json" => read_json(body),
+        other => {
+            let text = format!("upload 'Content-Type '{other}' not implemented");
+            Err(Fail::plain(506, &text))
+        }
     }
 }
 

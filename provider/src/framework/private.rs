@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Path, Schema, Value, schema::Type};
 
+/// The version of the bytes that this provider writes.
+const VERSION: u32 = 1;
+
 /// The private bytes of a resource, as versioned JSON.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Private {
@@ -24,13 +27,16 @@ pub struct Private {
 impl Private {
     /// Reads the bytes of a state; bytes of an unknown version mean that nothing is claimed.
     pub fn decode(bytes: &[u8]) -> Self {
-        serde_json::from_slice(bytes).unwrap_or_default()
+        serde_json::from_slice(bytes)
+            .ok()
+            .filter(|private: &Self| private.v <= VERSION)
+            .unwrap_or_default()
     }
 
     /// The bytes for the state.
     pub fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(&Self {
-            v: 1,
+            v: VERSION,
             ..self.clone()
         })
         .expect("private data is JSON")

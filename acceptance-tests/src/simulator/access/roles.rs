@@ -1,4 +1,6 @@
 //! The calls on roles and on the access control list.
+//!
+//! What the list means is computed in `access`.
 
 use serde_json::{Value as Json, json};
 

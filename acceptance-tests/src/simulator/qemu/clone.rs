@@ -94,6 +94,12 @@ fn clone(call: &Call) -> Outcome {
         &target,
         params.text_opt("storage"),
     )?;
+    for (_, drive) in disks(&config) {
+        let own = drive.get("file").and_then(|file| file.split(':').next());
+        if let Some(storage) = own.filter(|_| params.text_opt("storage").is_none()) {
+            call.need(&format!("/storage/{storage}"), &["Datastore.AllocateSpace"])?;
+        }
+    }
     call.may_use_bridges(&config)?;
     {
         let mut state = call.world.state();

@@ -102,12 +102,6 @@ fn create(call: &Call) -> Outcome {
         return Err(Fail::died("the simulator does not restore archives"));
     }
     let mut values = values(call);
-    if values.get("name").is_some_and(String::is_empty) {
-        return Err(Fail::param(
-            "name",
-            "invalid format - value does not look like a valid DNS name\n",
-        ));
-    }
     let storage = params.text_opt("storage").map(str::to_owned);
     let wanted = drives_of(&values);
     call.may_use_storages(vmid, &wanted, storage.as_deref())?;

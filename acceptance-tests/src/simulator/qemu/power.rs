@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Vm, spec, start};
+use super::{OnEnd, Vm, spec, start};
 use crate::simulator::call::{Allow, Call, Route, now};
 use crate::simulator::machine::Machine;
 use crate::simulator::reply::{Fail, Outcome};
@@ -170,13 +170,16 @@ fn post_stop(call: &Call) -> Outcome {
     Ok(
         call.start_task("qmstop", &vmid.to_string(), |worker| async move {
             let _lock = lock(&worker, vmid).await?;
-            let Some(machine) = machine(&worker.world, &node, vmid)? else {
+            if machine(&worker.world, &node, vmid)?.is_none() {
                 return Ok(());
-            };
+            }
             unlocked(&worker.world, &node, vmid, skip)?;
             worker.takes(Duration::from_secs(1)).await?;
-            machine.kill().await;
-            until_off(&worker.world, vmid, &machine).await;
+            // A guest that reboots meanwhile comes back with another machine.
+            while let Some(machine) = machine(&worker.world, &node, vmid)? {
+                machine.kill().await;
+                until_off(&worker.world, vmid, &machine).await;
+            }
             Ok(())
         }),
     )
@@ -277,19 +280,19 @@ fn post_reboot(call: &Call) -> Outcome {
             };
             unlocked(&worker.world, &node, vmid, false)?;
             worker.takes(Duration::from_secs(1)).await?;
-            let mark = |reboot: bool| {
+            let mark = |on_end: OnEnd| {
                 let mut state = worker.world.state();
                 if let Some(running) = state.vms.get_mut(&vmid).and_then(|vm| vm.running.as_mut()) {
-                    running.reboot = reboot;
+                    running.on_end = on_end;
                 }
             };
-            mark(true);
+            mark(OnEnd::Restart);
             let down = async {
                 ask(&worker, &node, vmid, &machine).await;
                 until_off(&worker.world, vmid, &machine).await;
             };
             if tokio::time::timeout(patience, down).await.is_err() {
-                mark(false);
+                mark(OnEnd::Off);
                 return Err("VM quit/powerdown failed - got timeout".to_owned());
             }
             Ok(())
@@ -315,7 +318,7 @@ fn post_reset(call: &Call) -> Outcome {
                 .get_mut(&vmid)
                 .and_then(|vm| vm.running.as_mut())
             {
-                running.reboot = true;
+                running.on_end = OnEnd::Reset;
             }
             machine.kill().await;
             until_off(&worker.world, vmid, &machine).await;

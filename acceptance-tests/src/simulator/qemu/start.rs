@@ -1,9 +1,11 @@
 //! Powering a VM on, and noticing when it has ended.
+//!
+//! What asks it to end stands in `power`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Running, hotplug, spec};
+use super::{OnEnd, Running, hotplug, spec};
 use crate::simulator::machine::{BoxFuture, Exit, Machine};
 use crate::simulator::reply::Fail;
 use crate::simulator::tasks::Worker;
@@ -28,41 +30,55 @@ pub(crate) async fn run(worker: Worker, node: String, vmid: u32) -> Result<(), S
         }
     }
     worker.takes(Duration::from_secs(1)).await?;
-    power_on(&world, &node, vmid).await
+    power_on(&world, &node, vmid, true).await
 }
 
-/// Applies what is pending and powers the VM on.
-async fn power_on(world: &Arc<World>, node: &str, vmid: u32) -> Result<(), String> {
+/// Powers the VM on, as it is or with what is pending.
+async fn power_on(world: &Arc<World>, node: &str, vmid: u32, pending: bool) -> Result<(), String> {
     let spec = {
         let mut state = world.state();
-        hotplug::apply_all(&mut state, vmid);
+        if pending {
+            hotplug::apply_all(&mut state, vmid);
+        }
         let vm = state.vm(node, vmid).map_err(|fail| fail.text())?;
         spec::spec(&state, vm).map_err(|fail| fail.text())?
     };
     let agent = spec.agent;
     let machine = world.hypervisor.start(spec).await?;
-    let mut state = world.state();
-    state.last_pid += 1;
-    let pid = state.last_pid;
-    let Some(vm) = state.vms.get_mut(&vmid) else {
-        return Ok(());
+    let taken = {
+        let mut state = world.state();
+        state.last_pid += 1;
+        let new = (state.last_pid, Instant::now());
+        state.vms.get_mut(&vmid).map(|vm| {
+            let (pid, begun) = match &vm.running {
+                Some(running) => (running.pid, running.begun),
+                None => new,
+            };
+            vm.config.remove("lock");
+            vm.switched = Instant::now();
+            let machine = Arc::clone(&machine);
+            let on_end = OnEnd::Off;
+            vm.running = Some(Running {
+                machine,
+                pid,
+                begun,
+                agent,
+                paused: false,
+                on_end,
+            });
+        })
     };
-    vm.config.remove("lock");
-    vm.switched = Instant::now();
-    vm.running = Some(Running {
-        machine: Arc::clone(&machine),
-        pid,
-        begun: Instant::now(),
-        agent,
-        paused: false,
-        reboot: false,
-    });
-    drop(state);
-    tokio::spawn(watch(Arc::clone(world), node.to_owned(), vmid, machine));
+    match taken {
+        Some(()) => {
+            tokio::spawn(watch(Arc::clone(world), node.to_owned(), vmid, machine));
+        }
+        // The VM was deleted while it started.
+        None => machine.kill().await,
+    }
     Ok(())
 }
 
-/// Notes the end of a machine; one that asked for a reboot is powered on again.
+/// Notes the end of a machine, and starts the next where one has to follow.
 fn watch(
     world: Arc<World>,
     node: String,
@@ -71,21 +87,37 @@ fn watch(
 ) -> BoxFuture<'static, ()> {
     Box::pin(async move {
         let exit = machine.ended().await;
-        let again = {
+        let next = {
             let mut state = world.state();
             let Some(vm) = state.vms.get_mut(&vmid) else {
                 return;
             };
-            let ended = vm
+            let own = vm
                 .running
-                .take_if(|running| Arc::ptr_eq(&running.machine, &machine));
-            let Some(running) = ended else { return };
-            vm.switched = Instant::now();
-            running.reboot || exit == Exit::Reboot
+                .as_ref()
+                .filter(|running| Arc::ptr_eq(&running.machine, &machine));
+            let Some(running) = own else { return };
+            let next = match running.on_end {
+                OnEnd::Off if exit == Exit::Reboot => OnEnd::Reset,
+                other => other,
+            };
+            if next != OnEnd::Reset {
+                vm.running = None;
+                vm.switched = Instant::now();
+            }
+            next
         };
-        if again {
+        if next == OnEnd::Off {
+            return;
+        }
+        if power_on(&world, &node, vmid, next == OnEnd::Restart)
+            .await
+            .is_err()
+        {
             // Nobody waits for this start: its failure only shows in a VM that does not run.
-            power_on(&world, &node, vmid).await.ok();
+            if let Some(vm) = world.state().vms.get_mut(&vmid) {
+                vm.running = None;
+            }
         }
     })
 }

@@ -181,25 +181,27 @@ impl Change {
         {
             return Err(Fail::died("checksum mismatch (file change by other user?)"));
         }
-        let unlocks = self.delete.iter().any(|key| key == "lock");
-        if !self.skip_lock && !unlocks {
+        if !self.skip_lock {
             vm.check_lock()?;
         }
-        for key in self
+        let holds_volume = |key: &&String| {
+            let value = vm.config.get(*key);
+            value.is_some_and(|value| volume_of(key, value).is_some())
+        };
+        if let Some(key) = self
             .delete
             .iter()
-            .filter(|key| volume_of(key, vm.config.get(*key).map_or("", |v| v)).is_some())
+            .find(holds_volume)
+            .filter(|_| vm.is_protected())
         {
-            if vm.is_protected() && vm.config.contains_key(key) {
-                let what = if key.starts_with("unused") {
-                    "unused disk"
-                } else {
-                    "drive"
-                };
-                return Err(Fail::died(format!(
-                    "can't remove {what} '{key}' - protection mode enabled"
-                )));
-            }
+            let what = if key.starts_with("unused") {
+                "unused disk"
+            } else {
+                "drive"
+            };
+            return Err(Fail::died(format!(
+                "can't remove {what} '{key}' - protection mode enabled"
+            )));
         }
         let mut after = vm.with_pending();
         after.extend(self.values.clone());
@@ -348,19 +350,12 @@ async fn put(call: Call) -> Outcome {
 async fn post(call: Call) -> Outcome {
     let change = checked(&call)?;
     let vmid = change.vmid;
-    let settings: Vec<String> = change
-        .values
-        .iter()
-        .map(|(key, value)| {
-            let original = call
-                .params
-                .text_opt(key)
-                .filter(|_| drives::is_drive(key))
-                .unwrap_or(value);
-            format!("-{key} {original}")
-        })
-        .collect();
-    let mut settings = settings;
+    let setting = |(key, value): (&String, &String)| match call.params.text_opt(key) {
+        Some(_) if key == "cipassword" => format!("-{key} <hidden>"),
+        Some(given) if drives::is_drive(key) => format!("-{key} {given}"),
+        _ => format!("-{key} {value}"),
+    };
+    let mut settings: Vec<String> = change.values.iter().map(setting).collect();
     if !change.delete.is_empty() {
         settings.push(format!("-delete {}", change.delete.join(",")));
     }

@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use super::super::{Effect, Fault};
+use super::super::machine::Exit;
 use super::Lab;
 
-const VM: &str = "/nodes/pve1/qemu/100";
+pub(super) const VM: &str = "/nodes/pve1/qemu/100";
 
-async fn created(params: serde_json::Value) -> Lab {
+pub(super) async fn created(params: serde_json::Value) -> Lab {
     let lab = Lab::new().await;
     assert_eq!(lab.task("POST", "/nodes/pve1/qemu", params).await, "OK");
     lab
@@ -198,64 +198,6 @@ async fn a_stale_digest_or_a_lock_refuses_a_change() {
 }
 
 #[tokio::test]
-async fn the_agent_answers_only_where_it_is_configured_and_running() {
-    let lab = created(json!({"vmid": 100, "agent": "1"})).await;
-    let agent = |what: &str| format!("{VM}/agent/{what}");
-    let exec = || {
-        lab.call(
-            "POST",
-            "/nodes/pve1/qemu/100/agent/exec",
-            json!({"command": ["/bin/true"]}),
-        )
-    };
-    assert_eq!(exec().await.line(), "500 VM 100 is not running");
-    lab.task("POST", &format!("{VM}/status/start"), json!({}))
-        .await;
-    lab.simulator.fault(Fault::new(
-        "POST",
-        "/nodes/*/qemu/*/agent/exec",
-        Effect::AgentSilent,
-    ));
-    assert_eq!(exec().await.line(), "500 QEMU guest agent is not running");
-    let pid = exec().await.body["data"]["pid"].clone();
-    let status = agent(&format!("exec-status?pid={pid}"));
-    assert_eq!(lab.get(&status).await, json!({"exited": 1, "exitcode": 0}));
-    let forgotten = lab.call("GET", &status, json!(null)).await;
-    assert!(
-        forgotten.line().starts_with("500 Agent error: PID"),
-        "{}",
-        forgotten.line()
-    );
-    let write = json!({"file": "/tmp/a", "content": "w\u{e4}"});
-    assert_eq!(
-        lab.call("POST", &agent("file-write"), write).await.line(),
-        "200 OK"
-    );
-    let read = lab.get(&agent("file-read?file=/tmp/a")).await;
-    assert_eq!(read, json!({"content": "w\u{e4}", "bytes-read": 2}));
-    let wide = lab
-        .call(
-            "POST",
-            &agent("file-write"),
-            json!({"file": "/tmp/a", "content": "\u{20ac}"}),
-        )
-        .await;
-    assert!(
-        wide.line().starts_with("500 Wide character"),
-        "{}",
-        wide.line()
-    );
-    let long = json!({"file": "/tmp/a", "content": "x".repeat(61_441)});
-    let long = lab.call("POST", &agent("file-write"), long).await;
-    assert_eq!(
-        long.body["errors"],
-        json!({"content": "value may only be 61440 characters long"})
-    );
-    let unsupported = lab.get(&agent("get-osinfo")).await;
-    assert_eq!(unsupported["result"]["error"]["class"], "CommandNotFound");
-}
-
-#[tokio::test]
 async fn a_reboot_applies_what_is_pending() {
     let lab = created(json!({"vmid": 100})).await;
     lab.task("POST", &format!("{VM}/status/start"), json!({}))
@@ -271,6 +213,29 @@ async fn a_reboot_applies_what_is_pending() {
         tokio::task::yield_now().await;
     }
     assert_eq!(lab.machines.started()[1].spec.cores, 4);
+}
+
+#[tokio::test]
+async fn a_reboot_inside_the_guest_applies_nothing_and_the_vm_stays_on() {
+    let lab = created(json!({"vmid": 100})).await;
+    lab.task("POST", &format!("{VM}/status/start"), json!({}))
+        .await;
+    lab.call("PUT", &format!("{VM}/config"), json!({"cores": 4}))
+        .await;
+    lab.machines.started()[0].end(Exit::Reboot);
+    while lab.machines.started().len() < 2 {
+        assert_eq!(
+            lab.get(&format!("{VM}/status/current")).await["status"],
+            "running"
+        );
+    }
+    assert_eq!(lab.machines.started()[1].spec.cores, 1);
+    assert_eq!(
+        lab.task("POST", &format!("{VM}/status/stop"), json!({}))
+            .await,
+        "OK"
+    );
+    assert!(!lab.simulator.vms()[0].running);
 }
 
 #[tokio::test]

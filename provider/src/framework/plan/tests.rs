@@ -107,6 +107,10 @@ fn shown(value: &Value) -> Json {
 }
 
 #[track_caller]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "cases are written with json!"
+)]
 fn check(config: Json, prior: Json, claimed: &[&str], planned: Json) -> (Vec<String>, Vec<String>) {
     let (schema, config, prior) = (schema(), value(&config), value(&prior));
     let private = Private {

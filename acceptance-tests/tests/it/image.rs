@@ -1,0 +1,1 @@
+//! `pmoves_image`.

@@ -1,0 +1,9 @@
+//! The real `tofu` with the real provider against a simulated cluster, one module per resource.
+//!
+//! Guests are scripted ones, which boot in an instant; what needs a real guest says so.
+
+mod cores;
+mod docker_vm;
+mod image;
+mod provider;
+mod scene;

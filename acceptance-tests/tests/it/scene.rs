@@ -1,0 +1,215 @@
+//! What the tests share: a simulated cluster with scripted guests and a workspace that reaches it.
+
+use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, time::Duration};
+
+use acceptance_tests::{
+    guests::scripted::ScriptedHypervisor,
+    simulator::{Entry, Options},
+    stage::Stage,
+    tofu::{Ran, Workspace},
+};
+use serde_json::Value;
+
+/// Where most tests find the image: it is on the storage from the start, and brings Docker.
+pub const IMAGE: &str = "local:import/debian-13-docker.qcow2";
+/// The same without Docker and without an agent.
+pub const PLAIN: &str = "local:import/debian-13.qcow2";
+
+const HEAD: &str = r#"
+terraform {
+  required_providers {
+    pmoves = { source = "cataclysm-studios/pmoves" }
+  }
+}
+variable "tls_fingerprint" {
+  type = string
+}
+provider "pmoves" {
+  tls_fingerprint = var.tls_fingerprint
+}
+"#;
+
+/// A cluster of two nodes with scripted guests, and a workspace for it.
+pub struct Scene {
+    pub stage: Stage,
+    pub guests: Arc<ScriptedHypervisor>,
+    pub ws: Workspace,
+}
+
+impl Scene {
+    pub async fn new() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    pub async fn with(options: Options) -> Self {
+        let shim = Path::new(env!("CARGO_BIN_EXE_guest-shim"));
+        let guests = ScriptedHypervisor::new(shim).expect("this machine runs scripted guests");
+        let guests = Arc::new(guests);
+        let options = Options {
+            nodes: vec!["pve1".to_owned(), "pve2".to_owned()],
+            ..options
+        };
+        let stage = Stage::with(Arc::clone(&guests) as _, options).await.expect("the stage is set");
+        for image in [IMAGE, PLAIN] {
+            stage.simulator.put_file("pve1", image, qcow2(2));
+        }
+        let ws = stage.workspace().expect("a workspace is made");
+        ws.write("head.tf", HEAD);
+        let scene = Self { stage, guests, ws };
+        scene.ws.init().await;
+        scene.forget();
+        scene
+    }
+
+    /// Writes the configuration, applies it, and forgets the calls before.
+    pub async fn apply(&self, config: &impl fmt::Display) -> Ran {
+        self.ws.write("main.tf", &config.to_string());
+        self.forget();
+        self.ws.apply(&[]).await
+    }
+
+    /// Applies, and checks that nothing is left to do, also without a refresh.
+    pub async fn settle(&self, config: &impl fmt::Display) {
+        self.apply(config).await.ok();
+        self.quiet().await;
+    }
+
+    /// Fails the test unless a plan is empty, with and without a refresh.
+    pub async fn quiet(&self) {
+        self.ws.plan(&[]).await.empty();
+        self.ws.plan(&["-refresh=false"]).await.empty();
+    }
+
+    /// A configuration that must be refused; gives what was said, and checks that nothing was written.
+    pub async fn refused(&self, config: &impl fmt::Display) -> String {
+        self.ws.write("main.tf", &config.to_string());
+        self.forget();
+        let said = self.ws.run(&["plan", "-no-color"]).await.refused();
+        let writes: Vec<String> = self.writes();
+        assert!(writes.is_empty(), "{writes:#?}");
+        said
+    }
+
+    /// Begins a new journal.
+    pub fn forget(&self) {
+        self.stage.simulator.clear_journal();
+    }
+
+    /// The calls since then that are no polls: those of tasks, and all to the agent.
+    pub fn calls(&self) -> Vec<String> {
+        let journal = self.stage.simulator.journal();
+        journal.iter().filter(|entry| !polls(entry)).map(line).collect()
+    }
+
+    /// Those that change something.
+    pub fn writes(&self) -> Vec<String> {
+        self.calls().into_iter().filter(|call| !call.starts_with("GET ")).collect()
+    }
+
+    /// Rounds in guests: commands that were run there.
+    pub fn rounds(&self) -> usize {
+        self.stage.simulator.calls("POST", "/nodes/*/qemu/*/agent/exec")
+    }
+
+    /// One attribute of `pmoves_docker_vm.web`, by JSON pointer.
+    pub async fn web(&self, pointer: &str) -> Value {
+        let values = self.ws.resource("pmoves_docker_vm.web").await.expect("the VM is in the state");
+        values["values"].pointer(pointer).cloned().unwrap_or_default()
+    }
+
+    /// Runs a command in the only guest and gives its output.
+    pub async fn sh(&self, vmid: u32, command: &str) -> String {
+        let output = self.guests.sh(vmid, command).await.expect("the guest runs");
+        assert_eq!(output.code, 0, "{command}: {}{}", output.stdout, output.stderr);
+        output.stdout
+    }
+}
+
+fn polls(entry: &Entry) -> bool {
+    entry.is("GET", "/nodes/*/tasks/*/status")
+        || entry.is("*", "/nodes/*/qemu/*/agent/**")
+        || entry.path.contains("/agent/")
+}
+
+fn line(entry: &Entry) -> String {
+    format!("{} {}", entry.method, entry.path)
+}
+
+/// A block of a configuration: its label and its attributes as they are written.
+#[derive(Clone)]
+pub struct Block {
+    label: String,
+    attributes: BTreeMap<String, String>,
+}
+
+impl Block {
+    pub fn new(label: &str, attributes: &[(&str, &str)]) -> Self {
+        let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Self {
+            label: label.to_owned(),
+            attributes: attributes.collect(),
+        }
+    }
+
+    /// Sets an attribute to an expression.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.attributes.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Takes an attribute out.
+    pub fn without(mut self, name: &str) -> Self {
+        self.attributes.remove(name);
+        self
+    }
+}
+
+impl fmt::Display for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} {{", self.label)?;
+        for (name, value) in &self.attributes {
+            writeln!(f, "  {name} = {value}")?;
+        }
+        writeln!(f, "}}")
+    }
+}
+
+/// A Docker host that starts in an instant, `pmoves_docker_vm.web`.
+pub fn web() -> Block {
+    Block::new(
+        r#"resource "pmoves_docker_vm" "web""#,
+        &[
+            ("name", r#""web""#),
+            ("node_name", r#""pve1""#),
+            ("image", &format!("{{ id = {IMAGE:?} }}")),
+            ("os_disk", r#"{ datastore_id = "local-lvm", size_gb = 4 }"#),
+            ("data_disk", "{ size_gb = 2 }"),
+            ("network_device", r#"{ net0 = { bridge = "vmbr0" } }"#),
+        ],
+    )
+}
+
+/// The same, never started: for what only the API is asked.
+pub fn dormant() -> Block {
+    web().with("started", "false")
+}
+
+/// The head of a qcow2 image, which is all that a node looks at.
+pub fn qcow2(gibibytes: u64) -> Vec<u8> {
+    let mut head = b"QFI\xfb\x00\x00\x00\x03".to_vec();
+    head.resize(24, 0);
+    head.extend((gibibytes << 30).to_be_bytes());
+    head.resize(4096, 0);
+    head
+}
+
+/// Waits until a condition holds; a test fails after 30 seconds of waiting.
+pub async fn until(what: &str, condition: impl Fn() -> bool) {
+    let waiting = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(30), waiting).await;
+    assert!(waited.is_ok(), "waited for {what}");
+}
