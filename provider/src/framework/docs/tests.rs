@@ -120,14 +120,14 @@ fn rules_of_an_attribute_become_sentences() {
             ),
         ]
         .concat(),
-        &expect![[r#"
+        &expect![[r"
             - `a` (String) Word. One of `x` and `y`. Default `x`. Left open, it is the default at any time, not only on create.
             - `b` (String, Sensitive, Write-only) Word. Write-only: needs OpenTofu or Terraform 1.11 or newer.
             - `c` (String) Word. Leaving it out later changes nothing.
             - `d` (Boolean) Truth. Default `true`.
             - `e` (Number) A number, 1 to 9.
             - `f` (String) `x` or `y`.
-        "#]],
+        "]],
     );
 }
 
