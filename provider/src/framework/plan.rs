@@ -152,8 +152,13 @@ impl Plan<'_> {
         match &attribute.ty {
             Type::Object(schema) if !prior.is_null() || (new && attribute.filled) => {
                 let value = self.object(schema, at, &Value::Null, prior, new);
+                // An object of nulls says no more than an absent one, but is no change of itself.
                 match &value {
-                    Value::Map(entries) if entries.values().all(Value::is_null) => Value::Null,
+                    Value::Map(entries)
+                        if value != *prior && entries.values().all(Value::is_null) =>
+                    {
+                        Value::Null
+                    }
                     _ => value,
                 }
             }
@@ -304,7 +309,7 @@ impl Plan<'_> {
             .filter(|(key, _)| !self.claimed(&at.key(key)))
             .map(|(key, slot)| (key.clone(), slot.clone()))
             .collect();
-        match left.is_empty() {
+        match left.is_empty() && !slots.is_empty() {
             true => Value::Null,
             false => Value::Map(left),
         }
