@@ -272,18 +272,21 @@ impl Plan<'_> {
             return planned;
         }
         // Only the map as a whole may equal the prior one: core wants the keys of the configuration.
-        let others_equal = wanted.keys().all(|key| planned.get(key) == prior.get(key));
+        let others_equal = wanted
+            .keys()
+            .all(|key| !prior.get(key).is_null() && may_become(planned.get(key), prior.get(key)));
         let none_removed = prior
             .as_map()
             .into_iter()
             .flatten()
             .all(|(key, _)| wanted.contains_key(key) || foreign.contains(&key));
-        if others_equal && none_removed {
+        let whole = others_equal && none_removed;
+        if whole && !planned.has_unknown() {
             return prior.clone();
         }
         let names: Vec<&str> = foreign.iter().map(|name| name.as_str()).collect();
         let names = names.join(", ");
-        if planned.has_unknown() {
+        if whole {
             self.diagnostics.error(
                 Some(at.clone()),
                 "Unknown values beside devices that are not in the configuration",
@@ -319,6 +322,19 @@ impl Plan<'_> {
     /// of the object it replaces, which say nothing about the new one.
     fn claimed(&self, at: &Path) -> bool {
         !self.creating() && self.claims.claimed.contains(&at.dotted())
+    }
+}
+
+/// Whether what is unknown in a planned value could turn out so that it is the prior one.
+fn may_become(planned: &Value, prior: &Value) -> bool {
+    match (planned, prior) {
+        (Value::Unknown, _) => true,
+        (Value::Map(a), Value::Map(b)) => {
+            a.keys().eq(b.keys()) && a.keys().all(|key| may_become(&a[key], &b[key]))
+        }
+        // Elements of sets have no place.
+        (Value::List(_), Value::List(_)) if planned.has_unknown() => true,
+        _ => planned == prior,
     }
 }
 
