@@ -54,7 +54,7 @@ async fn an_endpoint_that_nobody_listens_on() {
     let text = said("PROXMOX_VE_ENDPOINT", "https://127.0.0.1:1").await;
     check(
         &text,
-        &["cannot reach 127.0.0.1:1", "onnection refused", "endpoint"],
+        &["annot reach 127.0.0.1:1", "onnection refused", "endpoint"],
     );
     check(
         &said("PROXMOX_VE_ENDPOINT", "pve1:8006").await,

@@ -106,7 +106,7 @@ async fn places_that_are_not_there() {
     let disk = r#"{ datastore_id = "local", size_gb = 4 }"#;
     let words = [
         "The storage does not take content images",
-        "pvesm set local --content images,",
+        "pvesm set local --content iso,vztmpl,import,backup,images",
     ];
     check(&scene, &web().with("os_disk", disk), "os_disk", &words).await;
     let image = r#"{ id = "local-lvm:import/x.qcow2" }"#;
@@ -199,9 +199,9 @@ async fn privileges_that_are_missing_come_with_their_commands() {
     for words in [
         "The credential lacks a privilege",
         "it lacks VM.Config.Memory on /vms",
-        "pveum role add PmovesExtra --privs \"VM.Config.Memory\"",
+        "pveum role modify PmovesExtra --append 1 --privs \"VM.Config.Memory\"",
         "VM.GuestAgent.Unrestricted",
-        "pveum acl modify /vms --tokens 'limited",
+        "pveum acl modify /vms --users 'limited2@pve' --tokens 'limited2@pve!tf'",
     ] {
         assert!(said.contains(words), "{words:?} is missing: {said}");
     }
