@@ -7,3 +7,4 @@ mod docker_vm;
 mod image;
 mod provider;
 mod scene;
+mod stack;
