@@ -5,6 +5,7 @@ mod failures;
 mod import;
 mod life;
 mod plans;
+mod real;
 mod secrets;
 mod texts;
 
@@ -22,7 +23,11 @@ const STACK: &str = "pmoves_stack.hello";
 fn compose(services: &[(&str, &str, &str)]) -> String {
     let mut text = "services:\n".to_owned();
     for (name, image, more) in services {
-        let more = if more.is_empty() { String::new() } else { format!(", {more}") };
+        let more = if more.is_empty() {
+            String::new()
+        } else {
+            format!(", {more}")
+        };
         let _ = writeln!(
             text,
             "  {name}: {{image: \"demo.test/{image}\", restart: unless-stopped, healthcheck: {{test: [CMD, \"true\"], interval: 1s}}{more}}}"
@@ -84,15 +89,38 @@ impl Site {
         self.scene.ws.write("main.tf", &self.text(stack));
         let plan = self.scene.ws.plan(&[]).await;
         let change = plan.change(STACK);
-        let mut lines = format!("{}\n", change["actions"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join("+"));
-        compare("", &change["before"], &change["after"], &change["after_unknown"], &mut lines);
+        let mut lines = format!(
+            "{}\n",
+            change["actions"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect::<Vec<_>>()
+                .join("+")
+        );
+        compare(
+            "",
+            &change["before"],
+            &change["after"],
+            &change["after_unknown"],
+            &mut lines,
+        );
         lines
     }
 
     /// An attribute of the stack in the state, by JSON pointer.
     async fn state(&self, pointer: &str) -> Value {
-        let values = self.scene.ws.resource(STACK).await.expect("the stack is in the state");
-        values["values"].pointer(pointer).cloned().unwrap_or_default()
+        let values = self
+            .scene
+            .ws
+            .resource(STACK)
+            .await
+            .expect("the stack is in the state");
+        values["values"]
+            .pointer(pointer)
+            .cloned()
+            .unwrap_or_default()
     }
 
     async fn sh(&self, command: &str) -> String {
@@ -101,18 +129,32 @@ impl Site {
 
     /// Names, images and ids of the containers.
     async fn containers(&self) -> Vec<String> {
-        let text = self.sh("docker ps -a --format '{{.Names}} {{.Image}} {{.ID}}' | sort").await;
+        let text = self
+            .sh("docker ps -a --format '{{.Names}} {{.Image}} {{.ID}}' | sort")
+            .await;
         text.lines().map(str::to_owned).collect()
     }
 }
 
 /// Writes what differs, one line a path; texts of several lines are only named.
 fn compare(path: &str, before: &Value, after: &Value, unknown: &Value, lines: &mut String) {
-    let keys = |value: &Value| value.as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect::<Vec<_>>();
+    let keys = |value: &Value| {
+        value
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(key, _)| key.clone())
+            .collect::<Vec<_>>()
+    };
     let mut names = [keys(before), keys(after), keys(unknown)].concat();
     names.sort();
     names.dedup();
-    if names.is_empty() || (before.is_null() && after.is_null() && unknown != &Value::Bool(true) && names.is_empty()) {
+    if names.is_empty()
+        || (before.is_null()
+            && after.is_null()
+            && unknown != &Value::Bool(true)
+            && names.is_empty())
+    {
         let show = |value: &Value| match value {
             Value::String(text) if text.contains('\n') => "…".to_owned(),
             Value::String(text) if text.starts_with("sha256:") => "sha256".to_owned(),
@@ -128,7 +170,17 @@ fn compare(path: &str, before: &Value, after: &Value, unknown: &Value, lines: &m
         return;
     }
     for name in names {
-        let inner = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        compare(&inner, &before[&name], &after[&name], &unknown[&name], lines);
+        let inner = if path.is_empty() {
+            name.clone()
+        } else {
+            format!("{path}.{name}")
+        };
+        compare(
+            &inner,
+            &before[&name],
+            &after[&name],
+            &unknown[&name],
+            lines,
+        );
     }
 }

@@ -4,8 +4,14 @@ use crate::stack::{STACK, Site, compose, hello};
 
 #[tokio::test]
 async fn one_look_serves_the_host_and_all_its_stacks() {
-    let first = hello(&compose(&[("web", "web:1", "ports: [\"80:80\"]"), ("db", "db:1", "")]));
-    let second = first.clone().with("name", r#""other""#).with("compose", &super::heredoc(&compose(&[("app", "app:1", "")])));
+    let first = hello(&compose(&[
+        ("web", "web:1", "ports: [\"80:80\"]"),
+        ("db", "db:1", ""),
+    ]));
+    let second = first.clone().with("name", r#""other""#).with(
+        "compose",
+        &super::heredoc(&compose(&[("app", "app:1", "")])),
+    );
     let second = second.to_string().replace("\"hello\" {", "\"other\" {");
     let site = Site::new().await;
     site.settle(&format!("{first}{second}")).await;

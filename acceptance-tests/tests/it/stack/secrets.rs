@@ -27,12 +27,22 @@ fn stack(secret: &str, version: &str) -> Block {
 async fn secrets_are_on_the_host_and_nowhere_else() {
     let mut site = Site::new().await;
     site.scene.ws.set("TF_LOG", "trace");
-    site.scene.ws.set("TF_LOG_PATH", site.scene.ws.path().join("trace.log"));
-    site.scene.ws.write("main.tf", &site.text(&stack(SECRET, "1")));
+    site.scene
+        .ws
+        .set("TF_LOG_PATH", site.scene.ws.path().join("trace.log"));
+    site.scene
+        .ws
+        .write("main.tf", &site.text(&stack(SECRET, "1")));
     let plan = site.scene.ws.plan(&[]).await;
-    let ran = site.scene.ws.run(&["apply", "-no-color", "plan.bin"]).await.ok();
+    let ran = site
+        .scene
+        .ws
+        .run(&["apply", "-no-color", "plan.bin"])
+        .await
+        .ok();
     let journal = format!("{:?}", site.scene.stage.simulator.journal());
-    let trace = std::fs::read_to_string(site.scene.ws.path().join("trace.log")).expect("there is a log");
+    let trace =
+        std::fs::read_to_string(site.scene.ws.path().join("trace.log")).expect("there is a log");
     assert!(trace.contains("agent/exec"), "the log tells of the calls");
     for secret in [SECRET, VARIABLE] {
         let places = [
@@ -53,14 +63,19 @@ async fn secrets_are_on_the_host_and_nowhere_else() {
     }
     let inspected = site.sh("docker inspect $(docker ps -aq)").await;
     assert!(!inspected.contains(SECRET));
-    assert!(inspected.contains(VARIABLE), "the environment is what it is");
+    assert!(
+        inspected.contains(VARIABLE),
+        "the environment is what it is"
+    );
     let shown = site.sh("stat -c '%a %u' /opt/pmoves/stacks/hello/.pmoves /opt/pmoves/stacks/hello/.pmoves/secrets/password; cat /opt/pmoves/stacks/hello/.pmoves/secrets/password").await;
     assert_eq!(shown, format!("700 0\n400 0\n{SECRET}"));
 }
 
 fn plan_without_configuration(text: &str) -> String {
     let mut plan: serde_json::Value = serde_json::from_str(text).expect("a plan is JSON");
-    plan.as_object_mut().expect("an object").remove("configuration");
+    plan.as_object_mut()
+        .expect("an object")
+        .remove("configuration");
     plan.to_string()
 }
 
@@ -77,7 +92,8 @@ async fn a_new_version_makes_the_users_anew_and_lost_secrets_are_written_again()
         services.db.ports [] -> ?
         services.db.replicas 1 -> ?
         services.db.state "running" -> ?
-    "#]].assert_eq(&site.changes(&next).await);
+    "#]]
+    .assert_eq(&site.changes(&next).await);
     site.settle(&next).await;
     let after = site.containers().await;
     let changed: Vec<_> = before.iter().filter(|line| !after.contains(line)).collect();
@@ -90,8 +106,14 @@ async fn a_new_version_makes_the_users_anew_and_lost_secrets_are_written_again()
         services.app.ports [] -> ?
         services.app.replicas 1 -> ?
         services.app.state "running" -> ?
-    "#]].assert_eq(&site.changes(&next.clone().with("env_wo_version", r#""2""#)).await);
-    site.sh("echo edited >/opt/pmoves/stacks/hello/.pmoves/secrets/password").await;
+    "#]]
+    .assert_eq(
+        &site
+            .changes(&next.clone().with("env_wo_version", r#""2""#))
+            .await,
+    );
+    site.sh("echo edited >/opt/pmoves/stacks/hello/.pmoves/secrets/password")
+        .await;
     expect![[r#"
         update
         secrets_wo_version null -> "2"
@@ -100,9 +122,14 @@ async fn a_new_version_makes_the_users_anew_and_lost_secrets_are_written_again()
         services.db.ports [] -> ?
         services.db.replicas 1 -> ?
         services.db.state "running" -> ?
-    "#]].assert_eq(&site.changes(&next).await);
+    "#]]
+    .assert_eq(&site.changes(&next).await);
     site.settle(&next).await;
-    assert_eq!(site.sh("cat /opt/pmoves/stacks/hello/.pmoves/secrets/password").await, "other");
+    assert_eq!(
+        site.sh("cat /opt/pmoves/stacks/hello/.pmoves/secrets/password")
+            .await,
+        "other"
+    );
     site.sh("rm -rf /opt/pmoves/stacks/hello/.pmoves").await;
     expect![[r#"
         update
@@ -118,7 +145,12 @@ async fn a_new_version_makes_the_users_anew_and_lost_secrets_are_written_again()
         services.db.ports [] -> ?
         services.db.replicas 1 -> ?
         services.db.state "running" -> ?
-    "#]].assert_eq(&site.changes(&next).await);
+    "#]]
+    .assert_eq(&site.changes(&next).await);
     site.settle(&next).await;
-    assert_eq!(site.sh("cat /opt/pmoves/stacks/hello/.pmoves/secrets/password").await, "other");
+    assert_eq!(
+        site.sh("cat /opt/pmoves/stacks/hello/.pmoves/secrets/password")
+            .await,
+        "other"
+    );
 }

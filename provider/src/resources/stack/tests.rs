@@ -30,7 +30,10 @@ fn config(changes: &Json) -> Value {
     }
     let mut config = object(&all, &Stack::schema());
     for (attribute, name) in [("env_wo", "TOKEN"), ("secrets_wo", "password")] {
-        config.put(attribute, Value::Map([(name.to_owned(), "x".into())].into()));
+        config.put(
+            attribute,
+            Value::Map([(name.to_owned(), "x".into())].into()),
+        );
     }
     config
 }
@@ -56,7 +59,14 @@ fn applied(drift: &[(&str, Json)]) -> Value {
         ("db", service("pg:1", "running")),
         ("job", service("job:1", "completed")),
     ];
-    state.put("services", Value::Map(services.map(|(name, value)| (name.to_owned(), value)).into()));
+    state.put(
+        "services",
+        Value::Map(
+            services
+                .map(|(name, value)| (name.to_owned(), value))
+                .into(),
+        ),
+    );
     for (path, value) in drift {
         let value = match value {
             Json::String(text) => text.as_str().into(),
@@ -69,7 +79,8 @@ fn applied(drift: &[(&str, Json)]) -> Value {
 }
 
 fn planned<'a>(config: &'a Value, prior: &'a Value) -> Plan<'a> {
-    static SCHEMA: std::sync::LazyLock<crate::framework::Schema> = std::sync::LazyLock::new(Stack::schema);
+    static SCHEMA: std::sync::LazyLock<crate::framework::Schema> =
+        std::sync::LazyLock::new(Stack::schema);
     static PRIVATE: std::sync::LazyLock<Private> = std::sync::LazyLock::new(Private::default);
     let mut plan = plan(&SCHEMA, config, prior, &PRIVATE);
     effects::effects(&mut plan);
@@ -110,7 +121,11 @@ fn compare(path: &str, before: &Value, after: &Value, lines: &mut String) {
             names.sort();
             names.dedup();
             for name in names {
-                let inner = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                let inner = if path.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{path}.{name}")
+                };
                 compare(&inner, before.get(name), after.get(name), lines);
             }
         }
@@ -152,42 +167,79 @@ fn a_new_stack_shows_what_is_certain() {
         services.web.replicas: nothing -> 1
         services.web.state: nothing -> running
         status: nothing -> running
-    "#]].assert_eq(&lines);
+    "#]]
+    .assert_eq(&lines);
 }
 
 #[test]
 fn drift_shows_in_the_state_of_its_service() {
-    check(&[("services.web.state", json!("exited")), ("status", json!("degraded"))], &json!({}), &expect![[r#"
+    check(
+        &[
+            ("services.web.state", json!("exited")),
+            ("status", json!("degraded")),
+        ],
+        &json!({}),
+        &expect![[r#"
         services.web.state: exited -> running
         status: degraded -> running
-    "#]]);
-    check(&[("services.web.state", json!("unhealthy"))], &json!({"wait": false}), &expect![[r#"
+    "#]],
+    );
+    check(
+        &[("services.web.state", json!("unhealthy"))],
+        &json!({"wait": false}),
+        &expect![[r#"
         services.web.state: unhealthy -> (known after apply)
         status: running -> (known after apply)
         wait: true -> false
-    "#]]);
-    check(&[("services.web.state", json!("outdated")), ("services.web.image", json!("nginx:9"))], &json!({}), &expect![[r#"
+    "#]],
+    );
+    check(
+        &[
+            ("services.web.state", json!("outdated")),
+            ("services.web.image", json!("nginx:9")),
+        ],
+        &json!({}),
+        &expect![[r#"
         services.web.config_hash: h -> (known after apply)
         services.web.image: nginx:9 -> nginx:1
         services.web.image_digest: sha256:1 -> (known after apply)
         services.web.ports: (a collection) -> (known after apply)
         services.web.state: outdated -> running
-    "#]]);
-    check(&[("services.db.state", json!("missing")), ("services.db.replicas", json!(0))], &json!({}), &expect![[r#"
+    "#]],
+    );
+    check(
+        &[
+            ("services.db.state", json!("missing")),
+            ("services.db.replicas", json!(0)),
+        ],
+        &json!({}),
+        &expect![[r#"
         services.db.config_hash: h -> (known after apply)
         services.db.image_digest: sha256:1 -> (known after apply)
         services.db.ports: (a collection) -> (known after apply)
         services.db.replicas: 0 -> 1
         services.db.state: missing -> running
-    "#]]);
+    "#]],
+    );
     // It may as well end, as it did.
-    check(&[("services.job.state", json!("exited"))], &json!({}), &expect![[r#"
+    check(
+        &[("services.job.state", json!("exited"))],
+        &json!({}),
+        &expect![[r#"
         services.job.state: exited -> (known after apply)
-    "#]]);
-    check(&[("services.web.replicas", json!(3))], &json!({}), &expect![[r#"
+    "#]],
+    );
+    check(
+        &[("services.web.replicas", json!(3))],
+        &json!({}),
+        &expect![[r#"
         services.web.replicas: 3 -> 1
-    "#]]);
-    check(&[("services.web.state", json!("exited"))], &json!({"recreate": "always", "wait": false}), &expect![[r#"
+    "#]],
+    );
+    check(
+        &[("services.web.state", json!("exited"))],
+        &json!({"recreate": "always", "wait": false}),
+        &expect![[r#"
         recreate: auto -> always
         services.db.config_hash: h -> (known after apply)
         services.db.image_digest: sha256:1 -> (known after apply)
@@ -203,35 +255,54 @@ fn drift_shows_in_the_state_of_its_service() {
         services.web.state: exited -> (known after apply)
         status: running -> (known after apply)
         wait: true -> false
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn only_who_uses_a_secret_changes_with_its_version() {
-    check(&[], &json!({"env_wo_version": "2"}), &expect![[r#"
+    check(
+        &[],
+        &json!({"env_wo_version": "2"}),
+        &expect![[r#"
         env_wo_version: 1 -> 2
         services.web.config_hash: h -> (known after apply)
         services.web.image_digest: sha256:1 -> (known after apply)
         services.web.ports: (a collection) -> (known after apply)
-    "#]]);
-    check(&[], &json!({"secrets_wo_version": "2"}), &expect![[r#"
+    "#]],
+    );
+    check(
+        &[],
+        &json!({"secrets_wo_version": "2"}),
+        &expect![[r#"
         secrets_wo_version: 1 -> 2
         services.db.config_hash: h -> (known after apply)
         services.db.image_digest: sha256:1 -> (known after apply)
         services.db.ports: (a collection) -> (known after apply)
-    "#]]);
-    check(&[("env_wo_version", Json::Null)], &json!({}), &expect![[r#"
+    "#]],
+    );
+    check(
+        &[("env_wo_version", Json::Null)],
+        &json!({}),
+        &expect![[r#"
         env_wo_version: nothing -> 1
         services.web.config_hash: h -> (known after apply)
         services.web.image_digest: sha256:1 -> (known after apply)
         services.web.ports: (a collection) -> (known after apply)
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn services_come_and_go_with_the_text() {
-    let text = TEXT.replace("job: {image: 'job:1'}", "new: {image: 'new:1', restart: always}");
-    check(&[], &json!({"compose": text}), &expect![[r#"
+    let text = TEXT.replace(
+        "job: {image: 'job:1'}",
+        "new: {image: 'new:1', restart: always}",
+    );
+    check(
+        &[],
+        &json!({"compose": text}),
+        &expect![[r#"
         compose: … -> …
         services.job: -> nothing
         services.new.config_hash: nothing -> (known after apply)
@@ -240,18 +311,31 @@ fn services_come_and_go_with_the_text() {
         services.new.ports: nothing -> (known after apply)
         services.new.replicas: nothing -> 1
         services.new.state: nothing -> running
-    "#]]);
+    "#]],
+    );
     let orphan = ("services.old", json!("x"));
-    check(&[orphan.clone()], &json!({}), &expect![[r#"
+    check(
+        &[orphan.clone()],
+        &json!({}),
+        &expect![[r#"
         services.old: x -> nothing
-    "#]]);
-    check(&[orphan], &json!({"remove_orphans": false}), &expect![[r#"
+    "#]],
+    );
+    check(
+        &[orphan],
+        &json!({"remove_orphans": false}),
+        &expect![[r#"
         remove_orphans: true -> false
-    "#]]);
-    check(&[], &json!({"compose": TEXT.replace("'job:1'", "'job:1', scale: 0")}), &expect![[r#"
+    "#]],
+    );
+    check(
+        &[],
+        &json!({"compose": TEXT.replace("'job:1'", "'job:1', scale: 0")}),
+        &expect![[r#"
         compose: … -> …
         services.job: -> nothing
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
