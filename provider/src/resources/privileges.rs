@@ -9,6 +9,9 @@ use crate::{
     pve::{Permissions, Pve},
 };
 
+/// What running commands in guests takes; before Proxmox VE 9 that is `VM.Monitor`.
+const AGENT: [&str; 2] = ["VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted"];
+
 /// Privileges that a plan needs, each with the attribute that needs it.
 #[derive(Debug, Default)]
 pub struct Wanted(Vec<(Vec<Need>, &'static str)>);
@@ -54,13 +57,30 @@ impl Wanted {
         self
     }
 
+    /// Running commands in the guests of a path.
+    pub fn agent(self, path: &str, at: &'static str) -> Self {
+        let old = (path.to_owned(), vec!["VM.Monitor"]);
+        self.either((path.to_owned(), AGENT.to_vec()), old, at)
+    }
+
     /// Reports what is missing at the attributes, with the commands that would grant it.
     pub async fn check(&self, pve: &Pve, found: &mut Faults<'_>) -> Result<()> {
         if pve.is_root() {
             return Ok(());
         }
         let permissions = pve.permissions().await?;
-        for (at, missing) in self.missing(&permissions) {
+        for (at, mut missing) in self.missing(&permissions) {
+            if missing
+                .values()
+                .flatten()
+                .any(|privilege| AGENT.contains(privilege))
+                && !pve.version().await?.at_least(9, 0)
+            {
+                for privileges in missing.values_mut() {
+                    privileges.retain(|privilege| !AGENT.contains(privilege));
+                    privileges.insert("VM.Monitor");
+                }
+            }
             let list: Vec<String> = missing
                 .iter()
                 .map(|(path, privileges)| format!("{} on {path}", join(privileges, ", ")))
