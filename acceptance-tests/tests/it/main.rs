@@ -8,3 +8,4 @@ mod examples;
 mod image;
 mod provider;
 mod scene;
+mod stack;
