@@ -12,6 +12,8 @@ mod read;
 mod tests;
 mod text;
 
+use std::time::Duration;
+
 use serde_json::{Value as Json, json};
 
 pub use model::{Service, Stack};
@@ -28,6 +30,9 @@ use crate::{
         project::{self, down},
     },
 };
+
+/// Seconds in which a host that does not answer may turn out to be on its way out.
+const GOODBYES: u32 = 10;
 
 /// The resource.
 pub struct StackResource;
@@ -132,17 +137,24 @@ impl Resource for StackResource {
             compose_files: texts.into_iter().map(|(name, _)| name).collect(),
             delete_volumes: prior.delete_volumes == Some(true),
         };
-        let guest = AgentGuest::new(pve, row.node, vmid);
+        let guest = AgentGuest::new(pve.clone(), row.node, vmid);
         cx.client.forget(vmid);
-        down::down(&guest, &removal).await.map_err(|error| {
-            let silent = matches!(&error, project::Error::Guest(guest::Error::Api(_)));
-            let failure = Failure::from(error);
-            match silent {
-                true => failure.hint("if the host will not come back, set on_destroy = \"keep\" and apply, or `tofu state rm` the stack"),
-                false => failure,
+        let Err(error) = down::down(&guest, &removal).await else {
+            return Ok(());
+        };
+        let silent = matches!(&error, project::Error::Guest(guest::Error::Api(_)));
+        if !silent {
+            return Err(error.into());
+        }
+        // The host may be destroyed at the same time: an id that was written out, as in generated
+        // configuration, tells core nothing of an order.
+        for _ in 0..GOODBYES {
+            if pve.vmid_is_free(vmid).await? {
+                return Ok(());
             }
-        })?;
-        Ok(())
+            pve.pause("the host", Duration::from_secs(1)).await?;
+        }
+        Err(Failure::from(error).hint("if the host will not come back, set on_destroy = \"keep\" and apply, or `tofu state rm` the stack"))
     }
 
     fn import(id: &str) -> Result<Json> {

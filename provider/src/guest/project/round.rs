@@ -68,7 +68,7 @@ const SCRIPT: &str = r#"docker() { timeout 20 docker "$@"; }
 stopped() {
   state=$(systemctl show -p LoadState -p ActiveState --value docker.service 2>/dev/null | tr '\n' ' ')
   case $state in
-  'loaded inactive '* | 'loaded failed '*) echo "docker.service: $state" >&2 ;;
+  'loaded inactive '* | 'loaded failed '*) echo "docker.service is ${state#loaded }" >&2 ;;
   *) return 1 ;;
   esac
 }

@@ -137,7 +137,7 @@ fn planned(plan: &Plan<'_>, next: &Project, touched: &BTreeSet<String>, waits: b
             Value::Map(known) if !touched.contains(name) => {
                 left_alone(known, service, waits, pulls)
             }
-            _ => anew(service),
+            _ => anew(service, waits),
         };
         services.insert(name.clone(), planned);
     }
@@ -161,40 +161,42 @@ fn left_alone(
         .get("state")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    let wanted = match was {
+    match was {
         "running" | "completed" => return Value::Map(known),
-        "outdated" => return anew(service),
+        "outdated" => return anew(service, waits),
         "missing" => {
             for name in ["image_digest", "config_hash", "ports"] {
                 known.insert(name.to_owned(), Value::Unknown);
             }
-            wanted(service)
         }
-        _ => wanted(service),
-    };
-    let state = wanted.filter(|_| waits).map_or(Value::Unknown, Value::from);
-    known.insert("state".to_owned(), state);
+        _ => {}
+    }
+    known.insert("state".to_owned(), state(service, waits));
     Value::Map(known)
 }
 
-fn anew(service: &compose::Service) -> Value {
+fn anew(service: &compose::Service, waits: bool) -> Value {
     let image = service.image.as_deref().map_or(Value::Unknown, Value::from);
-    let unknown = ["image_digest", "state", "replicas", "ports", "config_hash"];
-    let entries = unknown
-        .iter()
-        .map(|name| ((*name).to_owned(), Value::Unknown));
-    Value::Map(entries.chain([("image".to_owned(), image)]).collect())
+    let entries = [
+        ("image", image),
+        ("image_digest", Value::Unknown),
+        ("state", state(service, waits)),
+        ("replicas", i64::from(service.replicas).into()),
+        ("ports", Value::Unknown),
+        ("config_hash", Value::Unknown),
+    ];
+    Value::Map(entries.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
 /// What a service comes to, where that is certain: one that has neither a port, a check nor a
 /// policy to restart may as well end.
-fn wanted(service: &compose::Service) -> Option<&'static str> {
+fn state(service: &compose::Service, waits: bool) -> Value {
     let restarts = matches!(service.restart.as_str(), "always" | "unless-stopped");
+    let stays = restarts || service.healthcheck || !service.ports.is_empty();
     match service.wanted {
-        Wanted::Completed => Some("completed"),
-        Wanted::Running if restarts || service.healthcheck || !service.ports.is_empty() => {
-            Some("running")
-        }
-        Wanted::Running => None,
+        _ if !waits => Value::Unknown,
+        Wanted::Completed => "completed".into(),
+        Wanted::Running if stays => "running".into(),
+        Wanted::Running => Value::Unknown,
     }
 }

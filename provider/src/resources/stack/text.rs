@@ -212,5 +212,9 @@ fn attribute_of(config: &Value, fault: &Fault) -> String {
 }
 
 fn sentence(fault: &Fault) -> String {
-    format!("{fault}.")
+    let text = fault.to_string();
+    match text.ends_with(['.', '?', '!']) {
+        true => text,
+        false => text + ".",
+    }
 }

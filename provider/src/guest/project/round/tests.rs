@@ -138,7 +138,7 @@ async fn a_silent_daemon_still_tells_of_files() {
 async fn a_daemon_that_was_stopped_is_not_started_by_looking() {
     let shell = shipped(DOCKER).await;
     shell.stub("systemctl", "echo loaded; echo inactive");
-    let message = "docker.service: loaded inactive".to_owned();
+    let message = "docker.service is inactive".to_owned();
     assert_eq!(round(&shell).await.docker, Docker::Down { message });
     assert_eq!(shell.calls("docker"), "");
 }
