@@ -11,11 +11,11 @@ use acceptance_tests::{
 use serde_json::Value;
 
 /// Where most tests find the image: it is on the storage from the start, and brings Docker.
-pub const IMAGE: &str = "local:import/debian-13-docker.qcow2";
+pub(crate) const IMAGE: &str = "local:import/debian-13-docker.qcow2";
 /// The same without Docker and without an agent.
-pub const PLAIN: &str = "local:import/debian-13.qcow2";
+pub(crate) const PLAIN: &str = "local:import/debian-13.qcow2";
 
-const HEAD: &str = r#"
+pub const HEAD: &str = r#"
 terraform {
   required_providers {
     pmoves = { source = "cataclysm-studios/pmoves" }
@@ -30,18 +30,18 @@ provider "pmoves" {
 "#;
 
 /// A cluster of two nodes with scripted guests, and a workspace for it.
-pub struct Scene {
-    pub stage: Stage,
-    pub guests: Arc<ScriptedHypervisor>,
-    pub ws: Workspace,
+pub(crate) struct Scene {
+    pub(crate) stage: Stage,
+    pub(crate) guests: Arc<ScriptedHypervisor>,
+    pub(crate) ws: Workspace,
 }
 
 impl Scene {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(Options::default()).await
     }
 
-    pub async fn with(options: Options) -> Self {
+    pub(crate) async fn with(options: Options) -> Self {
         let shim = Path::new(env!("CARGO_BIN_EXE_guest-shim"));
         let guests = ScriptedHypervisor::new(shim).expect("this machine runs scripted guests");
         let guests = Arc::new(guests);
@@ -49,7 +49,9 @@ impl Scene {
             nodes: vec!["pve1".to_owned(), "pve2".to_owned()],
             ..options
         };
-        let stage = Stage::with(Arc::clone(&guests) as _, options).await.expect("the stage is set");
+        let stage = Stage::with(Arc::clone(&guests) as _, options)
+            .await
+            .expect("the stage is set");
         for image in [IMAGE, PLAIN] {
             stage.simulator.put_file("pve1", image, qcow2(2));
         }
@@ -62,26 +64,34 @@ impl Scene {
     }
 
     /// Writes the configuration, applies it, and forgets the calls before.
-    pub async fn apply(&self, config: &impl fmt::Display) -> Ran {
+    pub(crate) async fn apply(&self, config: &impl fmt::Display) -> Ran {
         self.ws.write("main.tf", &config.to_string());
         self.forget();
         self.ws.apply(&[]).await
     }
 
     /// Applies, and checks that nothing is left to do, also without a refresh.
-    pub async fn settle(&self, config: &impl fmt::Display) {
+    pub(crate) async fn settle(&self, config: &impl fmt::Display) {
         self.apply(config).await.ok();
         self.quiet().await;
     }
 
     /// Fails the test unless a plan is empty, with and without a refresh.
-    pub async fn quiet(&self) {
+    pub(crate) async fn quiet(&self) {
         self.ws.plan(&[]).await.empty();
         self.ws.plan(&["-refresh=false"]).await.empty();
     }
 
+    /// Applies once what an import cannot read, which sends nothing, and is quiet then.
+    pub(crate) async fn quiet_but_kept(&self) {
+        self.forget();
+        self.ws.apply(&[]).await.ok();
+        assert!(self.writes().is_empty(), "{:?}", self.writes());
+        self.quiet().await;
+    }
+
     /// A configuration that must be refused; gives what was said, and checks that nothing was written.
-    pub async fn refused(&self, config: &impl fmt::Display) -> String {
+    pub(crate) async fn refused(&self, config: &impl fmt::Display) -> String {
         self.ws.write("main.tf", &config.to_string());
         self.forget();
         let said = self.ws.run(&["plan", "-no-color"]).await.refused();
@@ -91,36 +101,56 @@ impl Scene {
     }
 
     /// Begins a new journal.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.stage.simulator.clear_journal();
     }
 
     /// The calls since then that are no polls: those of tasks, and all to the agent.
-    pub fn calls(&self) -> Vec<String> {
+    pub(crate) fn calls(&self) -> Vec<String> {
         let journal = self.stage.simulator.journal();
-        journal.iter().filter(|entry| !polls(entry)).map(line).collect()
+        journal
+            .iter()
+            .filter(|entry| !polls(entry))
+            .map(line)
+            .collect()
     }
 
     /// Those that change something.
-    pub fn writes(&self) -> Vec<String> {
-        self.calls().into_iter().filter(|call| !call.starts_with("GET ")).collect()
+    pub(crate) fn writes(&self) -> Vec<String> {
+        self.calls()
+            .into_iter()
+            .filter(|call| !call.starts_with("GET "))
+            .collect()
     }
 
     /// Rounds in guests: commands that were run there.
-    pub fn rounds(&self) -> usize {
-        self.stage.simulator.calls("POST", "/nodes/*/qemu/*/agent/exec")
+    pub(crate) fn rounds(&self) -> usize {
+        self.stage
+            .simulator
+            .calls("POST", "/nodes/*/qemu/*/agent/exec")
     }
 
     /// One attribute of `pmoves_docker_vm.web`, by JSON pointer.
-    pub async fn web(&self, pointer: &str) -> Value {
-        let values = self.ws.resource("pmoves_docker_vm.web").await.expect("the VM is in the state");
-        values["values"].pointer(pointer).cloned().unwrap_or_default()
+    pub(crate) async fn web(&self, pointer: &str) -> Value {
+        let values = self
+            .ws
+            .resource("pmoves_docker_vm.web")
+            .await
+            .expect("the VM is in the state");
+        values["values"]
+            .pointer(pointer)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Runs a command in the only guest and gives its output.
-    pub async fn sh(&self, vmid: u32, command: &str) -> String {
+    pub(crate) async fn sh(&self, vmid: u32, command: &str) -> String {
         let output = self.guests.sh(vmid, command).await.expect("the guest runs");
-        assert_eq!(output.code, 0, "{command}: {}{}", output.stdout, output.stderr);
+        assert_eq!(
+            output.code, 0,
+            "{command}: {}{}",
+            output.stdout, output.stderr
+        );
         output.stdout
     }
 }
@@ -137,14 +167,16 @@ fn line(entry: &Entry) -> String {
 
 /// A block of a configuration: its label and its attributes as they are written.
 #[derive(Clone)]
-pub struct Block {
+pub(crate) struct Block {
     label: String,
     attributes: BTreeMap<String, String>,
 }
 
 impl Block {
-    pub fn new(label: &str, attributes: &[(&str, &str)]) -> Self {
-        let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    pub(crate) fn new(label: &str, attributes: &[(&str, &str)]) -> Self {
+        let attributes = attributes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Self {
             label: label.to_owned(),
             attributes: attributes.collect(),
@@ -152,13 +184,24 @@ impl Block {
     }
 
     /// Sets an attribute to an expression.
-    pub fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.attributes.insert(name.to_owned(), value.to_owned());
         self
     }
 
+    /// An attribute as it is written.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.attributes.get(name).map(String::as_str)
+    }
+
+    /// The same host under another name of the configuration.
+    pub(crate) fn labelled(mut self, name: &str) -> Self {
+        self.label = format!("resource \"pmoves_docker_vm\" {name:?}");
+        self
+    }
+
     /// Takes an attribute out.
-    pub fn without(mut self, name: &str) -> Self {
+    pub(crate) fn without(mut self, name: &str) -> Self {
         self.attributes.remove(name);
         self
     }
@@ -175,7 +218,7 @@ impl fmt::Display for Block {
 }
 
 /// A Docker host that starts in an instant, `pmoves_docker_vm.web`.
-pub fn web() -> Block {
+pub(crate) fn web() -> Block {
     Block::new(
         r#"resource "pmoves_docker_vm" "web""#,
         &[
@@ -190,12 +233,12 @@ pub fn web() -> Block {
 }
 
 /// The same, never started: for what only the API is asked.
-pub fn dormant() -> Block {
+pub(crate) fn dormant() -> Block {
     web().with("started", "false")
 }
 
 /// The head of a qcow2 image, which is all that a node looks at.
-pub fn qcow2(gibibytes: u64) -> Vec<u8> {
+pub(crate) fn qcow2(gibibytes: u64) -> Vec<u8> {
     let mut head = b"QFI\xfb\x00\x00\x00\x03".to_vec();
     head.resize(24, 0);
     head.extend((gibibytes << 30).to_be_bytes());
@@ -204,7 +247,7 @@ pub fn qcow2(gibibytes: u64) -> Vec<u8> {
 }
 
 /// Waits until a condition holds; a test fails after 30 seconds of waiting.
-pub async fn until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
     let waiting = async {
         while !condition() {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::{Error, Guest, Result, detached, packages, quote};
 
 const SCRIPT: &str = include_str!("disk/disk.sh");
+const GROW_ROOT: &str = include_str!("disk/grow_root.sh");
 const WHAT: &str = "setting up the data disk";
 const TOOLS_MISSING: i64 = 69;
 
@@ -62,6 +63,13 @@ pub async fn prepare(guest: &impl Guest, disk: &DataDisk) -> Result<Disk> {
         what: WHAT.to_owned(),
         answer: format!("{error}: {answer}"),
     })
+}
+
+/// Grows the partition and the filesystem of `/` to the size of its disk. Safe to repeat; a root that
+/// is on no partition or disk of its own is left alone.
+pub async fn grow_root(guest: &impl Guest) -> Result<()> {
+    let what = "growing the root filesystem";
+    guest.run(GROW_ROOT).await?.ok(what).map(drop)
 }
 
 fn script(disk: &DataDisk) -> Result<String> {
@@ -125,6 +133,11 @@ mod tests {
                 "{serial} {path}"
             );
         }
+    }
+
+    #[test]
+    fn the_script_for_the_root_is_a_script() {
+        crate::guest::sh::check(GROW_ROOT);
     }
 
     #[test]

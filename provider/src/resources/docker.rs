@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     framework::{Model, Plan, Value},
-    guest::docker::{self as engine, DockerWish, Source},
+    guest::{
+        docker::{self as engine, DockerWish, Source},
+        facts::Facts,
+    },
 };
 
 /// Docker Engine and Compose on the guest.
@@ -109,7 +112,15 @@ pub(super) fn wish(docker: &Docker, mount: Option<String>) -> DockerWish {
             Some("preinstalled") => Source::Preinstalled,
             _ => Source::Distro,
         },
-        containerd_root: mount.as_ref().map(|path| format!("{path}/containerd")),
+        // Both roots go together: containerd holds the images that Docker uses.
+        containerd_root: mount
+            .as_ref()
+            .filter(|path| {
+                data_root
+                    .as_ref()
+                    .is_some_and(|root| root.starts_with(*path))
+            })
+            .map(|path| format!("{path}/containerd")),
         mount_path: mount,
         data_root,
         live_restore: docker.live_restore,
@@ -154,6 +165,120 @@ pub(super) fn wish(docker: &Docker, mount: Option<String>) -> DockerWish {
         users: docker.users.clone().unwrap_or_default(),
         ..DockerWish::default()
     }
+}
+
+/// The settings that `known` has, as they are on the guest now; the spelling of what is equal stays.
+///
+/// Where Docker comes from, its roots and the timer are not looked at: a swap or a move is nothing
+/// that an apply could take back.
+pub(super) fn observed(known: &Docker, facts: &Facts) -> Docker {
+    let (wanted, seen) = (wish(known, None), engine::observed(facts));
+    let mut now = known.clone();
+    if known.live_restore.is_some() {
+        now.live_restore = Some(seen.live_restore.unwrap_or(false));
+    }
+    if known.log.is_some() && wanted.log != seen.log {
+        now.log = seen
+            .log
+            .as_ref()
+            .map_or_else(default_log, |log| Some(log_of(log)));
+    }
+    // An empty list and none at all are the same to Docker.
+    let some = |list: &Option<Vec<String>>| list.clone().filter(|list| !list.is_empty());
+    if some(&wanted.registry_mirrors) != some(&seen.registry_mirrors)
+        && known.registry_mirrors.is_some()
+    {
+        now.registry_mirrors = Some(seen.registry_mirrors.clone().unwrap_or_default());
+    }
+    if let Some(names) = &known.insecure_registries {
+        let seen: BTreeSet<String> = seen
+            .insecure_registries
+            .clone()
+            .unwrap_or_default()
+            .into_iter()
+            .collect();
+        if *names != seen {
+            now.insecure_registries = Some(seen);
+        }
+    }
+    if let Some(pools) = &known.address_pools {
+        let none = pools.is_empty() && seen.address_pools.is_none();
+        if wanted.address_pools != seen.address_pools && !none {
+            now.address_pools = Some(pools_of(&seen));
+        }
+    }
+    if known.mtu.is_some() {
+        now.mtu = seen.mtu.map(i64::from);
+    }
+    if known.daemon_json.is_some() {
+        let mut own = seen.daemon_json.clone();
+        own.retain(|key, _| wanted.daemon_json.contains_key(key));
+        if own != wanted.daemon_json {
+            now.daemon_json = Some(serde_json::Value::from(own).to_string());
+        }
+    }
+    if let Some(users) = &known.users {
+        let members = facts.docker_group.iter();
+        now.users = Some(
+            members
+                .filter(|name| users.contains(*name))
+                .cloned()
+                .collect(),
+        );
+    }
+    now
+}
+
+/// Docker as an import finds it; `None` where there is none.
+pub(super) fn adopted(facts: &Facts) -> Option<Docker> {
+    facts.docker.as_ref()?;
+    let seen = engine::observed(facts);
+    Some(Docker {
+        source: Some(match seen.source {
+            Source::Distro => "distro".to_owned(),
+            _ => "preinstalled".to_owned(),
+        }),
+        data_root: seen.data_root.clone(),
+        live_restore: seen.live_restore,
+        log: seen.log.as_ref().map(log_of),
+        registry_mirrors: seen.registry_mirrors.clone(),
+        insecure_registries: seen
+            .insecure_registries
+            .clone()
+            .map(|names| names.into_iter().collect()),
+        address_pools: seen.address_pools.is_some().then(|| pools_of(&seen)),
+        mtu: seen.mtu.map(i64::from),
+        daemon_json: (!seen.daemon_json.is_empty())
+            .then(|| serde_json::Value::from(seen.daemon_json).to_string()),
+        prune: None,
+        users: None,
+    })
+}
+
+/// Docker's own choice.
+fn default_log() -> Option<Log> {
+    Some(Log {
+        driver: Some("json-file".to_owned()),
+        ..Log::default()
+    })
+}
+
+fn log_of(log: &engine::Log) -> Log {
+    Log {
+        driver: Some(log.driver.clone()),
+        max_size: log.max_size.clone(),
+        max_file: log.max_file.map(i64::from),
+    }
+}
+
+fn pools_of(seen: &DockerWish) -> Vec<AddressPool> {
+    let pools = seen.address_pools.iter().flatten();
+    pools
+        .map(|pool| AddressPool {
+            base: pool.base.to_string(),
+            size: i64::from(pool.size),
+        })
+        .collect()
 }
 
 fn absolute(value: &Value) -> Result<(), String> {

@@ -1,12 +1,18 @@
 //! `pmoves_image`.
+//!
+//! Does not look into the image: the node does, when it takes the download.
+
+mod checks;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use checks::{checksum, extensions, file_name, fits, hex_digits, stored_name, url};
+
 use super::{cluster::Cluster, privileges::Wanted, timeouts::Timeouts};
 use crate::{
     framework::{Context, Failure, Model, Plan, Resource, Result, State, Value, resource::Faults},
-    pve::{Call, Params, Pve, StorageRow},
+    pve::{self, Answer, Call, Params, Pve, StorageRow, Upid},
 };
 
 /// A cloud image on a storage of Proxmox VE, downloaded by the node itself.
@@ -192,13 +198,19 @@ impl Resource for ImageResource {
         {
             pve.run([delete(&node, &volume)]).await?;
         }
-        pve.run([download(&plan)])
-            .await
-            .map_err(|error| explain(error, &plan))?;
-        state.save(Image {
+        let task = start(&pve, &plan).await?;
+        let plan = Image {
             id: Some(volume),
-            ..plan.clone()
-        });
+            ..plan
+        };
+        state.save(plan.clone());
+        if let Err(error) = pve.wait(&task).await {
+            if matches!(error, pve::Error::Task { .. }) {
+                // A download that ended badly leaves no file.
+                state.remove();
+            }
+            return Err(explain(error, &plan));
+        }
         look(&pve, plan, state).await
     }
 
@@ -253,6 +265,22 @@ impl Resource for ImageResource {
     }
 }
 
+/// Starts the download. With a checksum it may be asked for twice: a file that is there and matches
+/// is taken as it is.
+async fn start(pve: &Pve, plan: &Image) -> Result<Upid> {
+    let call = download(plan);
+    let answer = match pve.send(&call).await {
+        Err(pve::Error::OutcomeUnknown { .. }) if plan.checksum.is_some() => pve.send(&call).await,
+        other => other,
+    };
+    match answer.map_err(|error| explain(error, plan))? {
+        Answer::Task(task) => Ok(task),
+        Answer::Done(answer) => Err(Failure::new(format!(
+            "Proxmox VE made no task of the download but answered {answer}"
+        ))),
+    }
+}
+
 async fn look(pve: &Pve, known: Image, state: &mut State<Image>) -> Result<()> {
     match pve.volume_opt(&known.node_name, &volume_id(&known)).await? {
         Some(volume) => state.save(Image {
@@ -292,7 +320,7 @@ fn delete(node: &str, volume: &str) -> Call {
 }
 
 /// Points a failed download at the attribute that it is about.
-fn explain(error: crate::pve::Error, plan: &Image) -> Failure {
+fn explain(error: pve::Error, plan: &Image) -> Failure {
     let failure = Failure::from(error);
     let (text, name) = (
         failure.detail.clone(),
@@ -326,93 +354,6 @@ fn volume_id(image: &Image) -> String {
     }
 }
 
-/// The name under which a URL's file is stored.
-fn stored_name(url: &str, checksum: Option<&str>, content: &str) -> String {
-    let path = url.split(['?', '#']).next().unwrap_or(url);
-    let base = path.rsplit('/').next().unwrap_or_default();
-    let base: String = base
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || "_.-".contains(c) {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    let (stem, extension) = base.rsplit_once('.').unwrap_or((&base, ""));
-    // Proxmox VE takes the format from the name, and `.img` only for CD images.
-    let extension = if extension == "img" && content == "import" {
-        "qcow2"
-    } else {
-        extension
-    };
-    let suffix = checksum
-        .map(|sum| format!("-{}", &sum[..sum.len().min(12)].to_ascii_lowercase()))
-        .unwrap_or_default();
-    format!("{stem}{suffix}.{extension}")
-}
-
-fn extensions(content: &str) -> &'static str {
-    match content {
-        "iso" => ".iso and .img",
-        _ => ".qcow2, .raw, .vmdk and .ova",
-    }
-}
-
-fn fits(name: &str, content: &str) -> bool {
-    let endings: &[&str] = match content {
-        "iso" => &[".iso", ".img"],
-        _ => &[".qcow2", ".raw", ".vmdk", ".ova"],
-    };
-    endings
-        .iter()
-        .any(|end| name.len() > end.len() && name.ends_with(end))
-}
-
-fn hex_digits(algorithm: &str) -> Option<usize> {
-    Some(match algorithm {
-        "md5" => 32,
-        "sha1" => 40,
-        "sha224" => 56,
-        "sha256" => 64,
-        "sha384" => 96,
-        "sha512" => 128,
-        _ => return None,
-    })
-}
-
-fn url(value: &Value) -> Result<(), String> {
-    let text = value.as_str().unwrap_or_default();
-    match text.starts_with("https://") || text.starts_with("http://") {
-        true => Ok(()),
-        false => Err(format!(
-            "{text:?} must begin with https:// or http://: the node downloads it."
-        )),
-    }
-}
-
-fn checksum(value: &Value) -> Result<(), String> {
-    match value
-        .as_str()
-        .is_some_and(|text| text.chars().all(|c| c.is_ascii_hexdigit()))
-    {
-        true => Ok(()),
-        false => Err("Must be hex digits only.".to_owned()),
-    }
-}
-
-fn file_name(value: &Value) -> Result<(), String> {
-    let text = value.as_str().unwrap_or_default();
-    let plain = text
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
-    match plain && !text.starts_with('.') {
-        true => Ok(()),
-        false => Err("Must consist of letters, digits, `_`, `.` and `-`.".to_owned()),
-    }
-}
-
 /// Whether a storage holds plain files.
 pub(super) fn is_file_storage(row: &StorageRow) -> bool {
     matches!(
@@ -422,57 +363,4 @@ pub(super) fn is_file_storage(row: &StorageRow) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use expect_test::expect;
-
-    use super::*;
-    use crate::framework::model::check_model;
-
-    fn image() -> Image {
-        Image {
-            node_name: "pve1".into(),
-            datastore_id: "local".into(),
-            content_type: Some("import".into()),
-            url: Some("https://example.com/debian-13.qcow2".into()),
-            checksum: Some("ab".repeat(32)),
-            checksum_algorithm: Some("sha256".into()),
-            file_name: Some("debian-13-abababababab.qcow2".into()),
-            verify: Some(true),
-            ..Image::default()
-        }
-    }
-
-    #[test]
-    fn the_model_matches_its_schema() {
-        check_model::<Image>();
-    }
-
-    #[test]
-    fn a_download_names_file_and_checksum() {
-        expect!["POST /nodes/pve1/storage/local/download-url checksum=abababababababababababababababababababababababababababababababab checksum-algorithm=sha256 content=import filename=debian-13-abababababab.qcow2 url=https://example.com/debian-13.qcow2"]
-            .assert_eq(&download(&image()).to_string());
-    }
-
-    #[test]
-    fn the_stored_name_tells_images_apart() {
-        let sum = "0123456789ABCDEF";
-        for (url, checksum, name) in [
-            (
-                "https://x/noble-server.img",
-                Some(sum),
-                "noble-server-0123456789ab.qcow2",
-            ),
-            ("https://x/a%20b.raw?x=1", None, "a_20b.raw"),
-        ] {
-            assert_eq!(stored_name(url, checksum, "import"), name);
-        }
-        assert_eq!(stored_name("https://x/a.img", None, "iso"), "a.img");
-    }
-
-    #[test]
-    fn an_import_id_names_node_and_volume() {
-        let json = ImageResource::import("pve1/local:import/a.qcow2").unwrap();
-        assert_eq!(json["id"], "local:import/a.qcow2");
-        assert!(ImageResource::import("a.qcow2").is_err());
-    }
-}
+mod tests;

@@ -9,6 +9,9 @@ use crate::{
     pve::{Permissions, Pve},
 };
 
+/// What running commands in guests takes; before Proxmox VE 9 that is `VM.Monitor`.
+const AGENT: [&str; 2] = ["VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted"];
+
 /// Privileges that a plan needs, each with the attribute that needs it.
 #[derive(Debug, Default)]
 pub struct Wanted(Vec<(Vec<Need>, &'static str)>);
@@ -54,13 +57,30 @@ impl Wanted {
         self
     }
 
+    /// Running commands in the guests of a path.
+    pub fn agent(self, path: &str, at: &'static str) -> Self {
+        let old = (path.to_owned(), vec!["VM.Monitor"]);
+        self.either((path.to_owned(), AGENT.to_vec()), old, at)
+    }
+
     /// Reports what is missing at the attributes, with the commands that would grant it.
     pub async fn check(&self, pve: &Pve, found: &mut Faults<'_>) -> Result<()> {
         if pve.is_root() {
             return Ok(());
         }
         let permissions = pve.permissions().await?;
-        for (at, missing) in self.missing(&permissions) {
+        for (at, mut missing) in self.missing(&permissions) {
+            if missing
+                .values()
+                .flatten()
+                .any(|privilege| AGENT.contains(privilege))
+                && !pve.version().await?.at_least(9, 0)
+            {
+                for privileges in missing.values_mut() {
+                    privileges.retain(|privilege| !AGENT.contains(privilege));
+                    privileges.insert("VM.Monitor");
+                }
+            }
             let list: Vec<String> = missing
                 .iter()
                 .map(|(path, privileges)| format!("{} on {path}", join(privileges, ", ")))
@@ -115,22 +135,24 @@ impl Need {
     }
 }
 
-/// The lines that grant what is missing: privileges are granted by roles.
+/// The lines that grant what is missing: privileges are granted by roles. They may be run twice.
+///
+/// A token of its own rights needs what its user has too, any other token has what its user has.
 fn commands(user: &str, missing: &BTreeMap<String, BTreeSet<&'static str>>) -> String {
     let privileges: BTreeSet<&str> = missing.values().flatten().copied().collect();
-    let option = if user.contains('!') {
-        "--tokens"
-    } else {
-        "--users"
+    let whom = match user.split_once('!') {
+        Some((owner, _)) => format!("--users '{owner}' --tokens '{user}'"),
+        None => format!("--users '{user}'"),
     };
-    let mut lines = vec![format!(
-        "pveum role add PmovesExtra --privs \"{}\"",
-        join(&privileges, " ")
-    )];
+    let privileges = join(&privileges, " ");
+    let mut lines = vec![
+        "pveum role add PmovesExtra".to_owned(),
+        format!("pveum role modify PmovesExtra --append 1 --privs \"{privileges}\""),
+    ];
     lines.extend(
         missing
             .keys()
-            .map(|path| format!("pveum acl modify {path} {option} '{user}' --roles PmovesExtra")),
+            .map(|path| format!("pveum acl modify {path} {whom} --roles PmovesExtra")),
     );
     lines.join("\n")
 }
@@ -156,8 +178,9 @@ mod tests {
         assert_eq!(missing["name"]["/vms"], BTreeSet::from(["VM.Allocate"]));
         assert_eq!(
             commands("a@pve!t", &missing["os_disk"]),
-            "pveum role add PmovesExtra --privs \"Datastore.AllocateSpace\"\n\
-             pveum acl modify /storage/local --tokens 'a@pve!t' --roles PmovesExtra"
+            "pveum role add PmovesExtra\n\
+             pveum role modify PmovesExtra --append 1 --privs \"Datastore.AllocateSpace\"\n\
+             pveum acl modify /storage/local --users 'a@pve' --tokens 'a@pve!t' --roles PmovesExtra"
         );
     }
 

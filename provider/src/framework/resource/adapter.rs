@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     AnyResource, BoxFuture, Context, Faults, Outcome, Planned, Resource, Scope, State,
-    values::{echo, keep_spelling, with_write_only},
+    values::{echo, keep_spelling, with_write_only, without_foreign},
 };
 use crate::framework::{
     Diagnostics, Failure, Model, Result, Schema, Value, duration,
@@ -115,6 +115,7 @@ impl<R: Resource> Erased<R> {
                 return self.resource.delete(&cx, before, &mut state).await;
             }
             let plan = decode(&with_write_only(&self.schema, planned, config))?;
+            let before = decode(&without_foreign(&self.schema, prior, planned, &private))?;
             self.resource.update(&cx, before, plan, &mut state).await
         };
         let result = guarded(work)

@@ -1,6 +1,6 @@
 //! What happens to whole values on their way between core and a model. Pure.
 
-use crate::framework::{Schema, Type, Value};
+use crate::framework::{Path, Schema, Type, Value, private::Private};
 
 /// The planned values with the write-only ones of the configuration, which plans do not carry.
 pub(super) fn with_write_only(schema: &Schema, planned: &Value, config: &Value) -> Value {
@@ -35,6 +35,31 @@ pub(super) fn with_write_only(schema: &Schema, planned: &Value, config: &Value) 
             .map(|(name, planned)| (name.clone(), value(name, planned)))
             .collect(),
     )
+}
+
+/// What is there without the slots that the plan drops although no configuration ever listed them: they
+/// leave the state and nothing else.
+pub(super) fn without_foreign(
+    schema: &Schema,
+    prior: &Value,
+    planned: &Value,
+    private: &Private,
+) -> Value {
+    let mut prior = prior.clone();
+    let Value::Map(entries) = &mut prior else {
+        return prior;
+    };
+    for (name, value) in entries {
+        let slots = schema.attributes.get(name.as_str()).map(|row| &row.ty);
+        if let (Some(Type::Slots(_)), Value::Map(slots)) = (slots, value) {
+            let at = Path::default().attribute(name);
+            let planned = planned.get(name);
+            slots.retain(|key, _| {
+                !planned.get(key).is_null() || private.claimed.contains(&at.key(key).dotted())
+            });
+        }
+    }
+    prior
 }
 
 /// Core demands that every value it was promised comes back, even where reality moved on.

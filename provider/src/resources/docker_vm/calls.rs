@@ -22,7 +22,7 @@ pub(super) const DATA_SERIAL: &str = "pmoves-data";
 
 /// Makes the VM, with its disks and the seed attached, but does not start it.
 ///
-/// Protection comes later: with it Proxmox VE would not let go of the seed.
+/// If it is started next, protection comes later: with it Proxmox VE would not let go of the seed.
 pub(super) fn create(plan: &DockerVm, vmid: u32, seed: &str, tag: Option<&str>) -> Call {
     let os = plan.os_disk.clone().unwrap_or_default();
     let storage = os.datastore_id.unwrap_or_default();
@@ -44,19 +44,30 @@ pub(super) fn create(plan: &DockerVm, vmid: u32, seed: &str, tag: Option<&str>) 
         .with("boot", Some(format!("order={OS_SLOT}")))
         .with(OS_SLOT, Some(os_disk))
         .with(DATA_SLOT, data_disk)
-        .with(SEED_SLOT, Some(format!("{seed},media=cdrom")));
+        .with(SEED_SLOT, Some(format!("{seed},media=cdrom")))
+        .flag(
+            "protection",
+            plan.protection
+                .filter(|on| *on && plan.started == Some(false)),
+        );
     for (slot, nic) in plan.network_device.iter().flatten() {
         params = params.with(slot.clone(), Some(network(nic, None)));
     }
     Call::post(format!("/nodes/{}/qemu", plan.node_name), params).task()
 }
 
-/// Lets go of the seed, and protects the VM if it shall be.
-pub(super) fn detach_seed(plan: &DockerVm, node: &str, vmid: u32) -> Call {
-    let params = Params::new()
+/// Lets go of the seed, and protects the VM if it shall be. One that is `protected` already would
+/// not let go of a drive.
+pub(super) fn detach_seed(plan: &DockerVm, node: &str, vmid: u32, protected: bool) -> Vec<Call> {
+    let change = |params| Call::put(format!("/nodes/{node}/qemu/{vmid}/config"), params);
+    let open = Params::new().flag("protection", Some(false));
+    let detach = Params::new()
         .with("delete", Some(SEED_SLOT))
         .flag("protection", plan.protection.filter(|protect| *protect));
-    Call::put(format!("/nodes/{node}/qemu/{vmid}/config"), params)
+    match protected {
+        true => vec![change(open), change(detach)],
+        false => vec![change(detach)],
+    }
 }
 
 /// Changes the configuration from `prior` to `plan`; `config` is what Proxmox VE has, whose
@@ -71,8 +82,8 @@ pub(super) fn update(
 ) -> Vec<Call> {
     let base = format!("/nodes/{node}/qemu/{vmid}");
     let tag = tag.filter(|tag| config.tags.iter().any(|current| current == tag));
-    let mut before = scalars(prior, prior.tags.as_ref(), tag);
-    let mut after = scalars(plan, plan.tags.as_ref(), tag);
+    let mut before = scalars(prior, prior.tags.as_ref(), tag).flag("protection", prior.protection);
+    let mut after = scalars(plan, plan.tags.as_ref(), tag).flag("protection", plan.protection);
     if let (Some(raw), Some(cpu)) = (
         config.cpu.as_deref(),
         plan.cpu.as_ref().and_then(|cpu| cpu.r#type.as_deref()),

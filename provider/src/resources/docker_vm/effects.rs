@@ -2,7 +2,7 @@
 
 use super::{calls::NEEDS_RESTART, checks::mebibytes};
 use crate::{
-    framework::{Plan, Value, resource::Faults},
+    framework::{Path, Plan, Value, resource::Faults},
     resources::docker,
 };
 
@@ -112,6 +112,7 @@ fn creating(plan: &mut Plan<'_>) {
 }
 
 fn updating(plan: &mut Plan<'_>) {
+    replacing(plan);
     for path in ["os_disk.size_gb", "data_disk.size_gb"] {
         let size = |value: &Value| match value.at(path) {
             Value::Number(number) => mebibytes(number.as_str()),
@@ -153,15 +154,19 @@ fn updating(plan: &mut Plan<'_>) {
     let net0 = ["bridge", "vlan_id", "mac_address"]
         .iter()
         .any(|key| plan.changed(&format!("network_device.net0.{key}")));
-    if net0 || (plan.changed("started") && runs) {
-        for name in ["ipv4_address", "ipv6_address", "addresses"] {
-            plan.unknown(name);
-        }
+    if runs && (net0 || plan.changed("started")) {
+        plan.unknown("ipv4_address");
+        plan.unknown("ipv6_address");
     }
-    if plan.changed("network_device.net0.mac_address") {
+    if runs && (plan.changed("network_device") || plan.changed("started")) {
+        plan.unknown("addresses");
+    }
+    if runs && plan.changed("network_device.net0.mac_address") {
         plan.unknown("interface_name");
     }
-    if runs && plan.prior.get("docker_version").is_null() {
+    let unfinished =
+        plan.prior.get("docker_version").is_null() && !plan.value.get("docker").is_null();
+    if runs && unfinished {
         for name in [
             "docker_version",
             "compose_version",
@@ -172,6 +177,22 @@ fn updating(plan: &mut Plan<'_>) {
         }
     }
     restart(plan, running && runs);
+}
+
+/// A replacement destroys, and no other plan can say so: that of a destroy is not asked for.
+fn replacing(plan: &mut Plan<'_>) {
+    let Some(at) = plan.replace.first().map(Path::dotted) else {
+        return;
+    };
+    if plan.prior.get("protection").as_bool() == Some(true) {
+        plan.error(&at, "The VM is protected", "This change replaces the VM. Set protection = false and apply that first; the OS disk and the data disk go with the old VM.");
+    } else if !plan.prior.get("data_disk").is_null() {
+        let detail = format!(
+            "The new VM gets an empty data disk; that of {} goes with its images, containers and volumes.",
+            plan.prior.get("id").display()
+        );
+        plan.warn(&at, "The data disk goes with the VM", detail);
+    }
 }
 
 /// Says which attributes make the VM restart, or wait for one.

@@ -20,17 +20,9 @@ use crate::{
         password::password_hash,
         seed::{self, Address, Seed, SeedNic, User},
     },
-    pve::{Pve, Version},
+    pve::Pve,
     resources::docker::wish,
 };
-
-/// What the credential must be allowed to run commands in guests.
-pub(super) fn agent_privileges(version: &Version) -> Vec<&'static str> {
-    match version.at_least(9, 0) {
-        true => vec!["VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted"],
-        false => vec!["VM.Monitor"],
-    }
-}
 
 /// The seed for the first boot, as an ISO image.
 pub(super) fn seed(plan: &DockerVm, vmid: u32) -> Vec<u8> {
@@ -115,7 +107,7 @@ pub(super) async fn first_boot(
             warning,
         );
     }
-    set_up(pve, node, vmid, plan.clone()).await
+    set_up(pve, node, vmid, plan.clone(), false).await
 }
 
 /// Whether a change of the plan concerns the inside of the guest.
@@ -127,18 +119,26 @@ pub(super) fn concerned(prior: &DockerVm, plan: &DockerVm) -> bool {
         || prior.started != plan.started
 }
 
-/// Prepares the data disk and Docker. Safe to repeat.
+/// Prepares the data disk and Docker, and the root filesystem if its disk was `grown`. Safe to
+/// repeat.
 pub(super) async fn set_up(
     pve: &Pve,
     node: &str,
     vmid: u32,
     mut plan: DockerVm,
+    grown: bool,
 ) -> Result<DockerVm> {
     let guest = AgentGuest::new(pve.clone(), node, vmid);
     guest.wait().await?;
     // Before anything is changed: the machine may be one that Docker must never run on.
     let mut seen = facts::read(&guest).await?;
     facts::guard(&seen)?;
+    if grown {
+        tracing::info!(vmid, "growing the root filesystem");
+        disk::grow_root(&guest)
+            .await
+            .map_err(|error| Failure::from(error).at("os_disk.size_gb"))?;
+    }
     if let Some(data) = &plan.data_disk {
         tracing::info!(vmid, "preparing the data disk");
         disk::prepare(&guest, &data_disk(data))
@@ -153,10 +153,39 @@ pub(super) async fn set_up(
             .and_then(|disk| disk.mount_path.clone());
         seen = engine::apply(&guest, &wish(docker, mount))
             .await
-            .map_err(|error| Failure::from(error).at("docker"))?;
+            .map_err(docker_failure)?;
     }
     note_facts(&mut plan, &seen);
     Ok(plan)
+}
+
+fn docker_failure(error: crate::guest::Error) -> Failure {
+    let failure = Failure::from(error).at("docker");
+    match failure.detail.contains("is not moved") {
+        true => failure.hint("to leave it there, set docker.data_root to where it is; to move it, stop Docker and copy its directories by hand"),
+        false => failure,
+    }
+}
+
+/// Takes over what the guest says after a change that concerns its network only.
+pub(super) async fn look_again(
+    pve: &Pve,
+    node: &str,
+    vmid: u32,
+    mut plan: DockerVm,
+    state: &mut State<DockerVm>,
+) -> DockerVm {
+    match facts::read(&AgentGuest::new(pve.clone(), node, vmid)).await {
+        Ok(seen) => note_facts(&mut plan, &seen),
+        Err(error) => state.warn(
+            format!("The guest {} does not answer", plan.name),
+            format!(
+                "Its addresses are those that were last known. {}",
+                crate::resources::chain(&error)
+            ),
+        ),
+    }
+    plan
 }
 
 fn data_disk(disk: &DataDisk) -> disk::DataDisk {

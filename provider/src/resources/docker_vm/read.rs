@@ -8,11 +8,13 @@ use super::{
     calls::{DATA_SERIAL, DATA_SLOT, NEEDS_RESTART, OS_SLOT, bytes_of, storage_of},
     host,
     model::{Cpu, DataDisk, DockerVm, Memory, NetworkDevice, OsDisk},
+    seed_file::SeedFile,
 };
 use crate::{
     framework::{Context, Failure, Result, State, model::untyped},
+    guest::facts::Facts,
     pve::{GuestRow, PropertyString, Pve, QemuConfig},
-    resources::cluster::Cluster,
+    resources::{cluster::Cluster, docker},
 };
 
 /// Refreshes a state: one row of the shared list, one config, one look at the guest.
@@ -55,15 +57,35 @@ pub(super) async fn read(
     }
     if running {
         match cx.client.look(pve, &row.node, vmid).await.as_ref() {
-            Ok(look) => host::note_facts(&mut next, &look.facts),
+            Ok(look) => {
+                host::note_facts(&mut next, &look.facts);
+                note_docker(&mut next, &look.facts, cx.importing);
+            }
             Err(silence) => state.warn(
                 format!("The guest {} does not answer", next.name),
                 format!("The state keeps what was last known of it. {}", silence.0),
             ),
         }
     }
+    if SeedFile::attached(&row.node, vmid, &config).is_some() {
+        // Its first boot has not come to an end, so the next apply sees to it.
+        next.docker_version = None;
+    }
     state.save(next);
     Ok(())
+}
+
+/// What the guest says of Docker, for the settings that the state follows.
+fn note_docker(next: &mut DockerVm, facts: &Facts, importing: bool) {
+    match &next.docker {
+        Some(known) => next.docker = Some(docker::observed(known, facts)),
+        None if importing => next.docker = docker::adopted(facts),
+        None => {}
+    }
+    if facts.docker.is_none() {
+        // A daemon that does not run is brought back by the next apply.
+        next.docker_version = None;
+    }
 }
 
 /// Whether the VM runs. The shared list lags some seconds, so only its "running" is believed.
@@ -257,11 +279,13 @@ pub(super) async fn sizes(pve: &Pve, plan: &mut DockerVm, vmid: u32) -> Result<(
     Ok(())
 }
 
-/// Whether anything changed that a running VM takes only after a restart.
+/// Whether a restart may be due: something changed that a running VM takes only then, or waited
+/// before.
 pub(super) fn restart_due(prior: &DockerVm, plan: &DockerVm) -> bool {
     let (before, after) = (untyped(prior), untyped(plan));
     let changed = NEEDS_RESTART
         .iter()
         .any(|path| before.at(path) != after.at(path));
-    changed || prior.restart_required == Some(true)
+    plan.restart_policy.as_deref() != Some("never")
+        && (changed || prior.restart_required == Some(true))
 }

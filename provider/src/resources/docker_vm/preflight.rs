@@ -1,0 +1,223 @@
+//! Checks a plan of `pmoves_docker_vm` against the cluster before anything is made.
+//!
+//! Only reads. What needs no cluster is in `effects`.
+
+use super::model::DockerVm;
+use crate::{
+    framework::{Failure, Plan, Result, resource::Faults},
+    pve::Pve,
+    resources::{cluster::Cluster, image::is_file_storage, privileges::Wanted},
+};
+
+const ALL_VMS: &str = "/vms";
+
+/// Checks a VM that shall be made.
+pub(super) async fn create(
+    cluster: &Cluster,
+    pve: &Pve,
+    plan: &Plan<'_>,
+    found: &mut Faults<'_>,
+) -> Result<()> {
+    let text = |path: &str| plan.value.at(path).as_str().map(str::to_owned);
+    let Some(node) = text("node_name") else {
+        return Ok(());
+    };
+    if !cluster.check_node(pve, &node, "node_name", found).await? {
+        return Ok(());
+    }
+    vm_id(pve, plan, found).await?;
+    let mut wanted = Wanted::default()
+        .privileges(
+            ALL_VMS,
+            &[
+                "VM.Allocate",
+                "VM.Audit",
+                "VM.Config.Options",
+                "VM.PowerMgmt",
+            ],
+            "name",
+        )
+        .privileges(ALL_VMS, &["VM.Config.CPU"], "cpu")
+        .privileges(ALL_VMS, &["VM.Config.Memory"], "memory")
+        .privileges(
+            ALL_VMS,
+            &["VM.Config.Disk", "VM.Config.HWType", "VM.Config.CDROM"],
+            "os_disk",
+        )
+        .privileges(ALL_VMS, &["VM.Config.Network"], "network_device");
+    wanted = bridges(wanted.agent(ALL_VMS, "docker"), plan);
+    let (os, data) = ("os_disk.datastore_id", "data_disk.datastore_id");
+    for at in [os, data] {
+        // Left open, the data disk goes to the storage of the OS disk.
+        if let Some(storage) = text(at).filter(|name| at == os || Some(name) != text(os).as_ref()) {
+            cluster
+                .check_storage(pve, &node, &storage, "images", at, found)
+                .await?;
+            wanted = wanted.privilege(format!("/storage/{storage}"), "Datastore.AllocateSpace", at);
+        }
+    }
+    let image = text("image.id");
+    if let Some((storage, _)) = image.as_deref().and_then(|id| id.split_once(':')) {
+        cluster
+            .check_storage(pve, &node, storage, "import", "image.id", found)
+            .await?;
+    }
+    let at = "initialization.datastore_id";
+    if let Some(storage) = text(at) {
+        cluster
+            .check_storage(pve, &node, &storage, "iso", at, found)
+            .await?;
+        wanted = wanted.privilege(
+            format!("/storage/{storage}"),
+            "Datastore.AllocateTemplate",
+            at,
+        );
+    } else if plan.value.at(at).is_null() {
+        match candidates(cluster, pve, &node).await?.as_slice() {
+            [storage] => {
+                let path = format!("/storage/{storage}");
+                wanted = wanted.privilege(path, "Datastore.AllocateTemplate", "initialization");
+            }
+            several => found.error(
+                "initialization",
+                "No storage for the first boot's seed",
+                which(&node, several),
+            ),
+        }
+    }
+    wanted.check(pve, found).await
+}
+
+/// Checks a change of a VM that is there.
+pub(super) async fn update(
+    cluster: &Cluster,
+    pve: &Pve,
+    plan: &Plan<'_>,
+    found: &mut Faults<'_>,
+) -> Result<()> {
+    let Some(vmid) = plan.prior.get("vm_id").as_i64() else {
+        return Ok(());
+    };
+    let path = format!("/vms/{vmid}");
+    let mut wanted = Wanted::default();
+    for (at, privilege) in [
+        ("name", "VM.Config.Options"),
+        ("description", "VM.Config.Options"),
+        ("tags", "VM.Config.Options"),
+        ("start_on_boot", "VM.Config.Options"),
+        ("protection", "VM.Config.Options"),
+        ("cpu", "VM.Config.CPU"),
+        ("memory", "VM.Config.Memory"),
+        ("os_disk", "VM.Config.Disk"),
+        ("data_disk", "VM.Config.Disk"),
+        ("network_device", "VM.Config.Network"),
+        ("started", "VM.PowerMgmt"),
+    ] {
+        if plan.changed(at) {
+            wanted = wanted.privilege(path.clone(), privilege, at);
+        }
+    }
+    if plan.changed("docker") {
+        wanted = wanted.agent(&path, "docker");
+    }
+    if plan.changed("network_device") {
+        wanted = bridges(wanted, plan);
+    }
+    for disk in ["os_disk", "data_disk"] {
+        let storage = plan.value.at(&format!("{disk}.datastore_id"));
+        let size = format!("{disk}.size_gb");
+        if let Some(storage) = storage.as_str()
+            && plan.changed(&size)
+        {
+            let at = if disk == "os_disk" {
+                "os_disk.size_gb"
+            } else {
+                "data_disk.size_gb"
+            };
+            wanted = wanted.privilege(format!("/storage/{storage}"), "Datastore.AllocateSpace", at);
+        }
+    }
+    if let (true, Some(storage), Some(node)) = (
+        plan.prior.get("data_disk").is_null(),
+        plan.value.at("data_disk.datastore_id").as_str(),
+        plan.prior.get("current_node").as_str(),
+    ) {
+        let at = "data_disk.datastore_id";
+        cluster
+            .check_storage(pve, node, storage, "images", at, found)
+            .await?;
+    }
+    wanted.check(pve, found).await
+}
+
+fn bridges(wanted: Wanted, plan: &Plan<'_>) -> Wanted {
+    let nics = plan.value.get("network_device");
+    let nics = nics.as_map().into_iter().flatten();
+    nics.filter(|(slot, _)| plan.changed(&format!("network_device.{slot}")))
+        .filter_map(|(_, nic)| Some((nic.get("bridge").as_str()?, nic.get("vlan_id").as_i64())))
+        .fold(wanted, |wanted, (bridge, vlan)| {
+            let tag = vlan.map(|tag| format!("/{tag}")).unwrap_or_default();
+            let path = format!("/sdn/zones/localnetwork/{bridge}{tag}");
+            wanted.privilege(path, "SDN.Use", "network_device")
+        })
+}
+
+/// Whether the VMID that is asked for belongs to another guest.
+async fn vm_id(pve: &Pve, plan: &Plan<'_>, found: &mut Faults<'_>) -> Result<()> {
+    let Some(vmid) = plan.value.get("vm_id").as_i64() else {
+        return Ok(());
+    };
+    let name = plan.value.get("name").as_str();
+    let rows = pve.guests().await?;
+    // A VM of the same name may be the tainted one that this plan replaces.
+    let other = rows.iter().find(|row| {
+        i64::from(row.vmid) == vmid && row.name.is_some() && row.name.as_deref() != name
+    });
+    if let Some(row) = other {
+        found.error(
+            "vm_id",
+            "The VMID is taken",
+            format!(
+                "{} is {} on node {}. Take another number, or leave vm_id open for the next free one.",
+                row.vmid,
+                row.name.as_deref().unwrap_or("a guest"),
+                row.node
+            ),
+        );
+    }
+    Ok(())
+}
+
+/// The storage for the seed: the one that was chosen, or the only one.
+pub(super) async fn seed_storage(cluster: &Cluster, pve: &Pve, plan: &DockerVm) -> Result<String> {
+    let init = plan.initialization.as_ref();
+    if let Some(storage) = init.and_then(|init| init.datastore_id.clone()) {
+        return Ok(storage);
+    }
+    match candidates(cluster, pve, &plan.node_name).await?.as_slice() {
+        [storage] => Ok(storage.clone()),
+        several => Err(Failure::new(which(&plan.node_name, several)).at("initialization")),
+    }
+}
+
+/// File storages of the node that take ISO images.
+async fn candidates(cluster: &Cluster, pve: &Pve, node: &str) -> Result<Vec<String>> {
+    let rows = cluster.storages(pve, node).await?.into_iter();
+    let fitting = rows.filter(|row| row.holds("iso") && row.active && is_file_storage(row));
+    Ok(fitting.map(|row| row.name).collect())
+}
+
+fn which(node: &str, candidates: &[String]) -> String {
+    match candidates {
+        [] => format!(
+            "The first boot reads its settings from a small ISO image, and node {node} has no active file \
+             storage with content iso that the credential may see. To add the content, as root on a node:\n\n\
+             pvesm set local --content iso,import,backup,vztmpl"
+        ),
+        many => format!(
+            "The first boot reads its settings from a small ISO image, and node {node} has several file \
+             storages that take one: {}. Set initialization.datastore_id to one of them.",
+            many.join(", ")
+        ),
+    }
+}
