@@ -21,6 +21,8 @@ for membership in "${memberships[@]}"; do
   if [ -d "$group" ]; then find "$group" -mindepth 1 -depth -type d -exec rmdir {} \; ; else mkdir "$group"; fi
   case $controllers in
     cpuset) for file in cpuset.cpus cpuset.mems; do cat "$parent/$file" > "$group/$file"; done ;;
+    devices) # a guest may make any node, but not get at the machine's disks with it
+      for disk in $(grep -hv '^7:' /sys/class/block/*/dev); do echo "b $disk rw" > "$group/devices.deny"; done ;;
     memory) echo $((memory << 20)) > "$group/memory.limit_in_bytes" ;;
   esac
   echo 0 > "$group/cgroup.procs"
@@ -40,6 +42,8 @@ while [ $# -ge 2 ]; do
   index=$((index + 1))
   shift 2
 done
+# Nobody else has our addresses; looking for them would cost each boot a second and more.
+nsenter --net="/run/netns/$name" bash -c 'for file in /proc/sys/net/ipv6/conf/{default,eth*}/accept_dad; do [ ! -e "$file" ] || echo 0 > "$file"; done'
 # Once entered, the network namespace needs no name: it goes with the last process of the guest.
 exec nsenter --net="/run/netns/$name" bash -c 'ip netns delete "$1"; shift; exec "$@"' - "$name" \
   unshare --mount --uts --ipc --pid --cgroup --fork --kill-child bash "$run/guest-init.sh" "$dir" "$lower"

@@ -33,6 +33,7 @@ printf '[Match]\nName=eth*\n[Network]\nDHCP=ipv4\n' > "$1/etc/systemd/network/90
 for unit in dev-hugepages.mount sys-kernel-{config,debug,tracing}.mount sys-fs-fuse-connections.mount \
   systemd-{udevd,udev-trigger,udev-settle,logind,modules-load,sysctl,pstore,network-generator}.service modprobe@.service \
   getty@.service console-getty.service getty-static.service \
+  ldconfig.service systemd-journal-catalog-update.service \
   apt-daily.timer apt-daily-upgrade.timer fstrim.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
   cloud-init-hotplugd.socket; do
   ln -s /dev/null "$units/$unit"

@@ -87,6 +87,13 @@ async fn booted(lab: &Lab, spec: Spec) -> Arc<dyn Machine> {
     guest
 }
 
+/// Waits for what takes seconds, so that a guest which hangs fails its test.
+async fn in_time<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_mins(1), what)
+        .await
+        .expect("a guest is faster than this")
+}
+
 #[track_caller]
 fn run<'a>(
     guest: &'a Arc<dyn Machine>,
@@ -94,9 +101,10 @@ fn run<'a>(
 ) -> impl Future<Output = String> + use<'a> {
     let caller = std::panic::Location::caller();
     async move {
-        shell::run(guest.as_ref(), command)
-            .await
-            .unwrap_or_else(|error| panic!("{caller}: {error}"))
+        let ran =
+            tokio::time::timeout(Duration::from_mins(3), shell::run(guest.as_ref(), command)).await;
+        let ran = ran.unwrap_or_else(|_| panic!("{caller}: {command}: still running"));
+        ran.unwrap_or_else(|error| panic!("{caller}: {error}"))
     }
 }
 
@@ -166,17 +174,36 @@ async fn a_guest_reads_its_seed_and_runs_containers_from_the_registry() {
     assert!(
         matches!(refused, Err(AgentError::Refused { class, .. }) if class == "CommandNotFound")
     );
+    let privileged = format!("docker run --rm --privileged {registry}/demo/worker:1 echo may");
+    assert_eq!(run(&guest, &privileged).await, "may\n");
+    run(
+        &guest,
+        "mknod /root/disk b $(mountpoint --fs-devno /var/lib/docker | tr : ' ')",
+    )
+    .await;
+    let read = shell::run(guest.as_ref(), "head -c 1 /root/disk").await;
+    assert!(read.is_err(), "the disk of the machine is out of reach");
+    let agent = "systemctl show --property MainPID --value qemu-guest-agent";
+    let before = run(&guest, agent).await;
     run(
         &guest,
         "systemd-run --on-active=0 systemctl restart qemu-guest-agent",
     )
     .await;
-    shell::agent(guest.as_ref())
-        .await
-        .expect("an agent that was restarted is found again");
+    // Until the old one is gone it may still answer, and while the new one starts none does.
+    in_time(async {
+        while shell::run(guest.as_ref(), agent)
+            .await
+            .is_ok_and(|pid| pid == before)
+        {}
+        shell::agent(guest.as_ref())
+            .await
+            .expect("an agent that was restarted is found again");
+    })
+    .await;
 
     guest.powerdown().await;
-    assert_eq!(guest.ended().await, Exit::PowerOff);
+    assert_eq!(in_time(guest.ended()).await, Exit::PowerOff);
     assert!(matches!(
         guest.agent(json!({"execute": "guest-ping"})).await,
         Err(AgentError::Silent)
@@ -252,7 +279,7 @@ async fn a_data_disk_outlives_its_guest_and_grows() {
             .is_err(),
         "the guest goes before it answers"
     );
-    assert_eq!(guest.ended().await, Exit::Reboot);
+    assert_eq!(in_time(guest.ended()).await, Exit::Reboot);
     spec.cdrom = None;
     spec.disks[1].bytes = 512 << 20;
     let guest = booted(&lab, spec.clone()).await;
@@ -276,7 +303,7 @@ async fn a_data_disk_outlives_its_guest_and_grows() {
     );
 
     guest.kill().await;
-    assert_eq!(guest.ended().await, Exit::PowerOff);
+    assert_eq!(in_time(guest.ended()).await, Exit::PowerOff);
     lab.discard(spec.vmid).await;
     assert!(!lab.directory().join("guests/100").exists());
     let guest = booted(&lab, spec).await;

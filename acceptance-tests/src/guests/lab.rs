@@ -174,6 +174,16 @@ impl Lab {
         Forward::into(&self.0.network, to).await
     }
 
+    /// Runs a shell command in a guest and yields what it writes to stdout.
+    ///
+    /// # Errors
+    /// Where the guest is off, or what the command wrote where it fails.
+    pub async fn sh(&self, vmid: u32, command: &str) -> Result<String, String> {
+        let guest = self.slot(vmid).lock().await.clone();
+        let guest = guest.ok_or_else(|| format!("VM {vmid} is off"))?;
+        super::shell::run(guest.as_ref(), command).await
+    }
+
     async fn power_on(&self, spec: Spec) -> Result<Arc<dyn Machine>, String> {
         let lab = &self.0;
         let failed = |error: io::Error| format!("cannot start VM {}: {error}", spec.vmid);

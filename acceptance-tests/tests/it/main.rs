@@ -2,7 +2,10 @@
 //!
 //! Guests are scripted ones, which boot in an instant; what needs a real guest says so.
 
+mod cores;
 mod docker_vm;
+mod examples;
 mod image;
 mod provider;
 mod scene;
+mod stack;

@@ -56,7 +56,11 @@ mod tests {
             ("100ms", 0.1),
             ("0", 0.0),
         ] {
-            assert_eq!(parse(text).unwrap().as_secs_f64(), seconds, "{text}");
+            assert_eq!(
+                parse(text).unwrap(),
+                Duration::from_secs_f64(seconds),
+                "{text}"
+            );
         }
         for text in ["", "10", "1 m", "m", "1d", "-1s", "1s2", "ten minutes"] {
             assert!(parse(text).is_err(), "{text}");

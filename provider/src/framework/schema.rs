@@ -35,6 +35,10 @@ pub enum Type {
 pub type Check = fn(&Value) -> Result<(), String>;
 
 /// One row of a schema.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one word of the language that models are written in"
+)]
 #[derive(Clone, Debug, Default)]
 pub struct Attribute {
     /// Its type.
@@ -177,7 +181,7 @@ impl Schema {
             match (&attribute.ty, &attribute.default) {
                 (Type::Object(inner), _) => inner.fill_settings(value),
                 (_, Some(default)) if attribute.setting && value.is_null() => {
-                    *value = default.clone()
+                    *value = default.clone();
                 }
                 _ => {}
             }

@@ -11,8 +11,8 @@ use super::{Error, Guest, Result};
 
 mod answer;
 
-const SCRIPT: &str = include_str!("facts/facts.sh");
-const WHAT: &str = "looking at the guest";
+pub(super) const SCRIPT: &str = include_str!("facts/facts.sh");
+pub(super) const WHAT: &str = "looking at the guest";
 
 /// One look at a guest. What a tool that is not there would have said is `None` or empty.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -115,14 +115,24 @@ pub async fn read(guest: &impl Guest) -> Result<Facts> {
 }
 
 fn parse(answer: &str) -> Result<Facts> {
+    first(answer).map(|(facts, _)| facts)
+}
+
+/// The facts that a text begins with, and the rest of it.
+pub(super) fn first(text: &str) -> Result<(Facts, &str)> {
     let unexpected = |error| Error::Unexpected {
         what: WHAT.to_owned(),
-        answer: format!("{error}: {answer}"),
+        answer: format!("{error}: {text}"),
     };
-    serde_json::from_str::<answer::Answer>(answer)
-        .map_err(unexpected)?
-        .facts()
-        .map_err(unexpected)
+    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<answer::Answer>();
+    let none = || serde::de::Error::custom("nothing");
+    let answer = stream
+        .next()
+        .ok_or_else(none)
+        .flatten()
+        .map_err(unexpected)?;
+    let rest = &text[stream.byte_offset()..];
+    Ok((answer.facts().map_err(unexpected)?, rest))
 }
 
 /// Refuses a machine that Docker must not run on.

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::guest;
+use crate::secret::Secret;
 
 pub mod containers;
 pub mod down;
@@ -43,7 +44,7 @@ pub struct Stack {
     /// Text of `.env`. Without it no `.env` is read, even if one is there.
     pub env: Option<String>,
     /// Text of a second env file that only root may read; its keys win over those of `.env`.
-    pub env_secret: Option<Secret>,
+    pub env_secret: Option<Secret<Vec<u8>>>,
     /// Secret files by the name under `secrets:` in the Compose text.
     pub secrets: BTreeMap<String, SecretFile>,
     /// Value of the label [`inputs::LABEL`] by service; see [`inputs::labels`].
@@ -58,21 +59,11 @@ pub struct Stack {
     pub recreate: Recreate,
 }
 
-/// Bytes that are shown nowhere.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secret(pub Vec<u8>);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
-}
-
 /// A Compose secret: a file whose owner and mode are those of the host, since Compose ignores what its text says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretFile {
     /// Content.
-    pub content: Secret,
+    pub content: Secret<Vec<u8>>,
     /// Owner.
     pub uid: u32,
     /// Group.
@@ -85,7 +76,7 @@ impl SecretFile {
     /// A secret that only root may read.
     pub fn new(content: impl Into<Vec<u8>>) -> Self {
         Self {
-            content: Secret(content.into()),
+            content: Secret::new(content.into()),
             uid: 0,
             gid: 0,
             mode: 0o400,

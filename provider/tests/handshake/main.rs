@@ -2,12 +2,9 @@
 
 mod peer;
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
+
+use tokio::time::Instant;
 
 use proto::{
     go_plugin::{

@@ -27,7 +27,6 @@ pub(super) struct Erased<R> {
 
 impl<R: Resource> Erased<R> {
     fn context<'a>(
-        &self,
         scope: &Scope<'a, R::Client>,
         allowed: Duration,
         importing: bool,
@@ -44,7 +43,7 @@ impl<R: Resource> Erased<R> {
     }
 
     /// The diagnostics of a failure: one at each attribute that the API refused, else one.
-    fn explain(&self, verb: &str, subject: &Value, failure: Failure) -> Diagnostics {
+    fn explain(&self, verb: &str, subject: &Value, failure: &Failure) -> Diagnostics {
         let mut found = Diagnostics::default();
         let name = ["id", "name", "file_name"]
             .iter()
@@ -81,7 +80,7 @@ impl<R: Resource> Erased<R> {
     ) -> Outcome {
         let mut diagnostics = state.warnings;
         if let Err(failure) = result {
-            diagnostics.extend(self.explain(verb, subject, failure));
+            diagnostics.extend(self.explain(verb, subject, &failure));
         }
         Outcome {
             value: state.saved.as_ref().map_or(Value::Null, untyped),
@@ -105,7 +104,7 @@ impl<R: Resource> Erased<R> {
         };
         let mut state = State::of(None);
         let work = async {
-            let cx = self.context(&scope, timeout(subject, verb, default), false)?;
+            let cx = Self::context(&scope, timeout(subject, verb, default), false)?;
             if prior.is_null() {
                 let plan = decode(&with_write_only(&self.schema, planned, config))?;
                 return self.resource.create(&cx, plan, &mut state).await;
@@ -146,7 +145,7 @@ impl<R: Resource> Erased<R> {
         let importing = std::mem::take(&mut private.importing);
         let mut state = State::of(None);
         let result = async {
-            let cx = self.context(&scope, timeout(stored, "read", 2 * MINUTE), importing)?;
+            let cx = Self::context(&scope, timeout(stored, "read", 2 * MINUTE), importing)?;
             let prior: R::Model = decode(stored)?;
             state.save(prior.clone());
             self.resource.read(&cx, prior, &mut state).await
@@ -207,14 +206,14 @@ impl<R: Resource> AnyResource<R::Client> for Erased<R> {
                 .extend(std::mem::take(&mut plan.diagnostics));
             if !found.diagnostics.has_error() && plan.value != *prior {
                 let checked = async {
-                    let cx = self.context(&scope, 2 * MINUTE, false)?;
+                    let cx = Self::context(&scope, 2 * MINUTE, false)?;
                     self.resource.check(&cx, &plan, &mut found).await
                 }
                 .await;
                 if let Err(failure) = checked {
                     found
                         .diagnostics
-                        .extend(self.explain("plan", config, failure));
+                        .extend(self.explain("plan", config, &failure));
                 }
             }
             Planned {
@@ -255,7 +254,7 @@ impl<R: Resource> AnyResource<R::Client> for Erased<R> {
                 value
             }
             Err(failure) => {
-                diagnostics.extend(self.explain("import", &Value::Null, failure));
+                diagnostics.extend(self.explain("import", &Value::Null, &failure));
                 Value::Null
             }
         };

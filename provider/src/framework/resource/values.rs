@@ -138,3 +138,88 @@ pub(super) fn keep_spelling(schema: &Schema, prior: &Value, read: Value) -> Valu
             .collect(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::framework::{Attribute, model};
+
+    fn schema() -> Schema {
+        let nic = Schema::new("A NIC.")
+            .attribute(
+                "mac",
+                Attribute::of::<Option<String>>("MAC.").same(ignore_case),
+            )
+            .attribute(
+                "key_wo",
+                Attribute::of::<Option<String>>("Key.").write_only(),
+            );
+        Schema::new("A guest.")
+            .attribute("name", Attribute::of::<String>("Name."))
+            .attribute(
+                "password_wo",
+                Attribute::of::<Option<String>>("Password.").write_only(),
+            )
+            .attribute(
+                "nic",
+                Attribute {
+                    ty: Type::Slots(Box::new(nic)),
+                    ..Default::default()
+                },
+            )
+    }
+
+    fn ignore_case(a: &Value, b: &Value) -> bool {
+        matches!((a, b), (Value::String(a), Value::String(b)) if a.eq_ignore_ascii_case(b))
+    }
+
+    /// A value with everything that the JSON says, write-only or not.
+    fn value(json: &Json) -> Value {
+        match json {
+            Json::Object(entries) => Value::Map(
+                entries
+                    .iter()
+                    .map(|(name, json)| (name.clone(), value(json)))
+                    .collect(),
+            ),
+            Json::String(text) => text.clone().into(),
+            Json::Array(items) => Value::List(items.iter().map(value).collect()),
+            _ => Value::Null,
+        }
+    }
+
+    #[test]
+    fn write_only_values_come_from_the_configuration_at_any_depth() {
+        let config = json!({ "name": "a", "password_wo": "p", "nic": { "net0": { "mac": "x", "key_wo": "k" } } });
+        let planned = json!({ "name": "b", "password_wo": null, "nic": { "net0": { "mac": "x", "key_wo": null } } });
+        let merged = with_write_only(&schema(), &value(&planned), &value(&config));
+        let expected = json!({ "name": "b", "password_wo": "p", "nic": { "net0": { "mac": "x", "key_wo": "k" } } });
+        assert_eq!(model::to_json(&merged), expected);
+    }
+
+    #[test]
+    fn what_was_promised_comes_back_and_what_was_open_is_filled() {
+        let mut planned = value(&json!({ "name": "a", "id": "?", "tags": ["x"] }));
+        planned.put("id", Value::Unknown);
+        let actual = value(&json!({ "name": "moved", "id": "qemu/1", "tags": ["y"] }));
+        assert_eq!(
+            model::to_json(&echo(&planned, actual)),
+            json!({ "name": "a", "id": "qemu/1", "tags": ["x"] })
+        );
+        assert_eq!(
+            model::to_json(&echo(&planned, Value::Null))["id"],
+            Json::Null
+        );
+    }
+
+    #[test]
+    fn another_spelling_of_the_same_keeps_that_of_the_state() {
+        let prior = value(&json!({ "name": "a", "nic": { "net0": { "mac": "bc:24" } } }));
+        let read = json!({ "name": "A", "nic": { "net0": { "mac": "BC:24" }, "net1": { "mac": "BC:25" } } });
+        let kept = keep_spelling(&schema(), &prior, value(&read));
+        let expected = json!({ "name": "A", "nic": { "net0": { "mac": "bc:24" }, "net1": { "mac": "BC:25" } } });
+        assert_eq!(model::to_json(&kept), expected);
+    }
+}

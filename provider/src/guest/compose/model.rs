@@ -72,17 +72,18 @@ pub struct Service {
 }
 
 impl Service {
-    /// Bytes that differ exactly when [`changed`] would name a file, secret or config of the service.
+    /// Bytes that differ exactly when [`changed`] would name a file, secret or config of the service; none if it uses
+    /// none.
     ///
     /// Compose sees no such change: a keyed hash of these bytes as a label makes it recreate the containers.
-    pub fn content(&self) -> Vec<u8> {
+    pub fn content(&self) -> Option<Vec<u8>> {
         let seen = |key: &str| {
             ["files.", "secrets.", "configs."]
                 .iter()
                 .any(|kind| key.starts_with(kind))
         };
         let seen: BTreeMap<_, _> = self.beside.iter().filter(|(key, _)| seen(key)).collect();
-        serde_json::json!(seen).to_string().into_bytes()
+        (!seen.is_empty()).then(|| serde_json::json!(seen).to_string().into_bytes())
     }
 }
 

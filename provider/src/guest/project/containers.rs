@@ -16,7 +16,7 @@ use crate::guest;
 /// through what may be null (`.State.Health.Status`) fails.
 pub(super) const TEMPLATE: &str = concat!(
     r#"{"is":"container","image":{{json .Image}},"id":{{json .Id}},"ref":{{json .Config.Image}},"#,
-    r#""restarts":{{json .RestartCount}},"policy":{{json .HostConfig.RestartPolicy}},"#,
+    r#""created":{{json .Created}},"restarts":{{json .RestartCount}},"policy":{{json .HostConfig.RestartPolicy}},"#,
     r#""ports":{{json .HostConfig.PortBindings}},"labels":{{json .Config.Labels}},"#,
     r#""state":{{json .State}}}"#,
 );
@@ -48,8 +48,8 @@ pub struct Container {
     pub image_ref: String,
     /// Id of the image that it runs.
     pub image_id: String,
-    /// `sha256:…` of the image in its registry; none if it was never pulled.
-    pub digest: Option<String>,
+    /// `sha256:…` of the image in its registry, which may have several; none if it was never pulled.
+    pub digests: Vec<String>,
     /// State.
     pub state: State,
     /// Health; none without a check.
@@ -70,8 +70,12 @@ pub struct Container {
     pub ports: Vec<String>,
     /// Label `com.docker.compose.config-hash`.
     pub config_hash: String,
-    /// Label `com.docker.compose.image`: id of the image that the name stood for when it was made.
-    pub image_label: String,
+    /// Label `com.docker.compose.project.working_dir`.
+    pub directory: String,
+    /// Label `com.docker.compose.project.config_files`: absolute paths in order.
+    pub config_files: Vec<String>,
+    /// When it was made; RFC 3339.
+    pub created: String,
 }
 
 /// State of a container.
@@ -132,7 +136,9 @@ impl Seen {
     pub(super) fn finish(mut self) -> Vec<Container> {
         for container in &mut self.containers {
             let known = self.digests.get(&container.image_id);
-            container.digest = known.and_then(|known| digest(&container.image_ref, known));
+            container.digests = known
+                .map(|known| digests(&container.image_ref, known))
+                .unwrap_or_default();
         }
         self.containers
     }
@@ -150,6 +156,8 @@ struct ImageLine {
 struct Line {
     id: String,
     image: String,
+    #[serde(default)]
+    created: String,
     #[serde(rename = "ref")]
     image_ref: String,
     restarts: u64,
@@ -220,7 +228,7 @@ impl From<Line> for Container {
             oneoff: text("oneoff").eq_ignore_ascii_case("true"),
             image_ref: line.image_ref,
             image_id: line.image,
-            digest: None,
+            digests: Vec::new(),
             state: line.state.status,
             health: health.and_then(|health| match health.status.as_str() {
                 "starting" => Some(Health::Starting),
@@ -239,7 +247,12 @@ impl From<Line> for Container {
             restart_policy: line.policy.name,
             ports: ports(&line.ports),
             config_hash: text("config-hash"),
-            image_label: text("image"),
+            directory: text("project.working_dir"),
+            config_files: (text("project.config_files").split(','))
+                .filter(|path| !path.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            created: line.created,
         }
     }
 }
@@ -262,17 +275,20 @@ fn ports(bindings: &BTreeMap<String, Option<Vec<BindingLine>>>) -> Vec<String> {
     ports
 }
 
-/// The digest under which a registry knows an image: that of the repository which the container
+/// The digests under which a registry knows an image: those of the repository which the container
 /// names, or the only one there is.
-fn digest(image_ref: &str, repo_digests: &[String]) -> Option<String> {
+fn digests(image_ref: &str, repo_digests: &[String]) -> Vec<String> {
     let pairs = || {
         repo_digests
             .iter()
             .filter_map(|entry| entry.split_once('@'))
     };
-    let named = pairs().find(|(name, _)| repository(name) == repository(image_ref));
-    let only = || pairs().next().filter(|_| repo_digests.len() == 1);
-    named.or_else(only).map(|(_, digest)| digest.to_owned())
+    let named = pairs().filter(|(name, _)| repository(name) == repository(image_ref));
+    let named: Vec<_> = named.map(|(_, digest)| digest.to_owned()).collect();
+    match (named.is_empty(), repo_digests) {
+        (true, [_]) => pairs().map(|(_, digest)| digest.to_owned()).collect(),
+        _ => named,
+    }
 }
 
 /// Repository of an image name, without tag and digest, as Docker shortens it.
@@ -293,7 +309,7 @@ mod tests {
     use super::*;
 
     /// As Engine 26.1 prints a container of Compose 2.26, shortened ids.
-    const LINE: &str = r#"{"is":"container","image":"sha256:754d","id":"5dce","ref":"busybox:1.35","restarts":0,"policy":{"MaximumRetryCount":0,"Name":"no"},"ports":{"80/tcp":[{"HostIp":"","HostPort":"8080"}],"81/tcp":[{"HostIp":"","HostPort":""}],"9000/udp":[{"HostIp":"127.0.0.1","HostPort":"9000"}],"53/udp":[{"HostIp":"::1","HostPort":"53"}],"99/tcp":null},"labels":{"com.docker.compose.config-hash":"0667","com.docker.compose.container-number":"2","com.docker.compose.image":"sha256:754d","com.docker.compose.oneoff":"False","com.docker.compose.project":"t","com.docker.compose.service":"a"},"state":{"Dead":false,"Error":"","ExitCode":0,"Health":{"Status":"unhealthy","FailingStreak":3,"Log":[{"ExitCode":1,"Output":"no route\n"}]},"StartedAt":"2026-11-23T02:39:25.475924419Z","Status":"running"}}"#;
+    const LINE: &str = r#"{"is":"container","image":"sha256:754d","id":"5dce","created":"2026-11-23T02:39:25Z","ref":"busybox:1.35","restarts":0,"policy":{"MaximumRetryCount":0,"Name":"no"},"ports":{"80/tcp":[{"HostIp":"","HostPort":"8080"}],"81/tcp":[{"HostIp":"","HostPort":""}],"9000/udp":[{"HostIp":"127.0.0.1","HostPort":"9000"}],"53/udp":[{"HostIp":"::1","HostPort":"53"}],"99/tcp":null},"labels":{"com.docker.compose.config-hash":"0667","com.docker.compose.container-number":"2","com.docker.compose.image":"sha256:754d","com.docker.compose.oneoff":"False","com.docker.compose.project":"t","com.docker.compose.project.config_files":"/srv/t/compose.yaml,/srv/t/.pmoves/override.yaml","com.docker.compose.project.working_dir":"/srv/t","com.docker.compose.service":"a"},"state":{"Dead":false,"Error":"","ExitCode":0,"Health":{"Status":"unhealthy","FailingStreak":3,"Log":[{"ExitCode":1,"Output":"no route\n"}]},"StartedAt":"2026-11-23T02:39:25.475924419Z","Status":"running"}}"#;
 
     #[test]
     fn a_line_of_inspect_is_read() {
@@ -307,7 +323,7 @@ mod tests {
                 oneoff: false,
                 image_ref: "busybox:1.35",
                 image_id: "sha256:754d",
-                digest: None,
+                digests: [],
                 state: Running,
                 health: Some(
                     Unhealthy,
@@ -325,7 +341,12 @@ mod tests {
                     "[::1]:53:53/udp",
                 ],
                 config_hash: "0667",
-                image_label: "sha256:754d",
+                directory: "/srv/t",
+                config_files: [
+                    "/srv/t/compose.yaml",
+                    "/srv/t/.pmoves/override.yaml",
+                ],
+                created: "2026-11-23T02:39:25Z",
             }
         "#]]
         .assert_debug_eq(&Container::from(line));
@@ -341,7 +362,7 @@ mod tests {
     #[track_caller]
     fn check(image: &str, digests: &[&str], expected: &Expect) {
         let digests: Vec<_> = digests.iter().map(|&text| text.to_owned()).collect();
-        expected.assert_eq(&digest(image, &digests).unwrap_or_default());
+        expected.assert_eq(&super::digests(image, &digests).join(" "));
     }
 
     #[test]

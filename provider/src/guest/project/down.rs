@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use super::Result;
-use super::manifest::{self, Manifest};
+use super::manifest::{self, Manifest, REGISTER};
 use super::shell::{START, run, unexpected};
 use super::ship::{ENV, ENV_SECRET, FUNCTIONS, OVERRIDE};
 use super::up::{compose, line, stop, within};
@@ -32,6 +32,14 @@ pub async fn down(guest: &impl Guest, removal: &Removal) -> Result<()> {
     remove_files(guest, &removal.project, &removal.directory).await
 }
 
+/// Stops containers and removes them.
+pub async fn remove_containers(guest: &impl Guest, ids: &[&str]) -> Result<()> {
+    let ids = ids.join(" ");
+    let script = format!("{START}docker stop {ids} >/dev/null && docker rm -f {ids} >/dev/null\n");
+    run(guest, "removing containers", &script).await?;
+    Ok(())
+}
+
 /// Removes the files that the manifest in a directory lists, and directories that are then empty;
 /// nothing if the directory belongs to another project.
 pub async fn remove_files(guest: &impl Guest, project: &str, directory: &str) -> Result<()> {
@@ -47,7 +55,7 @@ pub async fn remove_files(guest: &impl Guest, project: &str, directory: &str) ->
         None if !text.trim().is_empty() => return Err(unexpected(FILES, &text).into()),
         known => known.unwrap_or_default(),
     };
-    run(guest, FILES, &files_script(directory, &manifest)).await?;
+    run(guest, FILES, &files_script(project, directory, &manifest)).await?;
     Ok(())
 }
 
@@ -111,18 +119,21 @@ const REMOVE_VOLUMES: &str = r#"  ids=$(docker volume ls -q --filter "$label")
   [ -z "$ids" ] || docker volume rm $ids >/dev/null
 "#;
 
-/// The manifest goes last: a cut script can be run again.
-fn files_script(directory: &str, manifest: &Manifest) -> String {
-    let directory = quote(directory);
-    let mut script = format!("{START}{FUNCTIONS}[ -d {directory} ] || exit 0\nenter {directory}\n");
+/// The manifest and the register go last: a cut script can be run again.
+fn files_script(project: &str, directory: &str, manifest: &Manifest) -> String {
+    let (directory, register) = (quote(directory), format!("{REGISTER}/{}", quote(project)));
+    let mut script = format!("{START}{FUNCTIONS}if [ -d {directory} ]; then\nenter {directory}\n");
     for path in manifest.files.keys() {
         let _ = writeln!(script, "discard {}", quote(path));
     }
-    script.push_str(
+    let _ = write!(
+        script,
         "rm -rf .pmoves
 cd ..
 rmdir -- \"$root\" 2>/dev/null || true
-",
+fi
+[ \"$(cat {register} 2>/dev/null)\" != {directory} ] || rm -f {register}
+"
     );
     script
 }

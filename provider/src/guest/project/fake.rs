@@ -96,6 +96,8 @@ fn walk(root: &Path, directory: &Path, lines: &mut Vec<String>) {
 
 impl Guest for Shell {
     async fn run(&self, script: &str) -> guest::Result<Output> {
+        let register = self.path("register");
+        let script = &script.replace(super::manifest::REGISTER, register.to_str().unwrap());
         check_syntax(script);
         let path = format!("{}:{}", self.path("bin").display(), env!("PATH"));
         let mut shell = Command::new("/bin/sh");

@@ -201,6 +201,11 @@ pub async fn wait(
     }
 }
 
+/// All containers of a project.
+pub async fn containers(guest: &impl Guest, project: &str) -> Result<Vec<Container>> {
+    Ok(parse_look(&run(guest, WHAT, &look_script(project)).await?)?.0)
+}
+
 /// The inspect of a container that goes away meanwhile fails: the next look counts.
 fn look_script(project: &str) -> String {
     let filter = quote(&format!("label=com.docker.compose.project={project}"));

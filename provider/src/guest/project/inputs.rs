@@ -66,7 +66,7 @@ fn label(key: &hmac::Key, stack: &Stack, uses: &Uses) -> Option<String> {
         add(
             "secret",
             &format!("{name} {}:{} {:o}", secret.uid, secret.gid, secret.mode),
-            &secret.content.0,
+            secret.content.expose(),
         );
     }
     for (name, content) in &uses.texts {

@@ -13,6 +13,10 @@ use crate::guest::{Guest, quote};
 
 /// Path of the manifest, relative to the project directory.
 pub(crate) const PATH: &str = ".pmoves/manifest.json";
+/// Path of its checksums as `sha256sum --check` takes them, for scripts.
+pub(super) const SUMS: &str = ".pmoves/sums";
+/// Directory that has a file for each project that we wrote, which holds the project directory.
+pub(super) const REGISTER: &str = "/etc/pmoves/stacks";
 
 /// Files that we wrote into a project directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +41,11 @@ pub struct Entry {
 impl Manifest {
     pub(super) fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec_pretty(self).expect("maps of text serialise")
+    }
+
+    pub(super) fn sums(&self) -> String {
+        let line = |(path, entry): (&String, &Entry)| format!("{}  {path}\n", entry.sha256);
+        self.files.iter().map(line).collect()
     }
 }
 

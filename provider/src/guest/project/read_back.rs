@@ -52,13 +52,27 @@ pub async fn read_back_opt(
     let Some(wanted) = paths(directory, labels.as_ref(), manifest.as_ref()) else {
         return Ok(None);
     };
-    let text = run(guest, WHAT, &files_script(directory, &wanted)).await?;
-    Ok(Some(parse_found(
-        directory,
-        wanted,
-        manifest.as_ref(),
-        &text,
-    )?))
+    let paths: Vec<_> = wanted
+        .iter()
+        .map(|wanted| within(directory, wanted.path()))
+        .collect();
+    let contents = contents(guest, &paths).await?;
+    Ok(Some(found(directory, wanted, manifest.as_ref(), contents)?))
+}
+
+/// Reads files, of each a little more than the 1 MiB that an attribute may hold; none for one that
+/// is not there.
+pub async fn contents(guest: &impl Guest, paths: &[String]) -> Result<Vec<Option<Vec<u8>>>> {
+    let text = run(guest, WHAT, &contents_script(paths)).await?;
+    let mut contents = vec![None; paths.len()];
+    for line in text.lines() {
+        let slot = line.split_once(' ').and_then(|(index, content)| {
+            Some((contents.get_mut(index.parse::<usize>().ok()?)?, content))
+        });
+        let (slot, content) = slot.ok_or_else(|| unexpected(WHAT, line))?;
+        *slot = Some(decode(WHAT, content)?);
+    }
+    Ok(contents)
 }
 
 /// What a container tells of its project.
@@ -150,36 +164,30 @@ fn paths(
 }
 
 /// Prints index and content of each file that is there.
-fn files_script(directory: &str, wanted: &[Wanted]) -> String {
+fn contents_script(paths: &[String]) -> String {
     let mut script = START.to_owned();
-    for (index, wanted) in wanted.iter().enumerate() {
-        let path = quote(&within(directory, wanted.path()));
+    for (index, path) in paths.iter().enumerate() {
+        let path = quote(path);
         let _ = writeln!(
             script,
-            "[ ! -f {path} ] || echo {index} \"$(base64 -w0 {path})\""
+            "[ ! -f {path} ] || echo {index} \"$(head -c 1048577 {path} | base64 -w0)\""
         );
     }
     script.push_str("exit 0\n");
     script
 }
 
-fn parse_found(
+fn found(
     directory: &str,
     wanted: Vec<Wanted>,
     manifest: Option<&Manifest>,
-    text: &str,
+    contents: Vec<Option<Vec<u8>>>,
 ) -> Result<Found> {
-    let mut contents = BTreeMap::new();
-    for line in text.lines() {
-        let (index, content) = line.split_once(' ').ok_or_else(|| unexpected(WHAT, line))?;
-        contents.insert(index.to_owned(), decode(WHAT, content)?);
-    }
     let mut found = Found {
         directory: directory.to_owned(),
         ..Found::default()
     };
-    for (index, wanted) in wanted.into_iter().enumerate() {
-        let content = contents.remove(&index.to_string());
+    for (wanted, content) in wanted.into_iter().zip(contents) {
         let text = |content| {
             String::from_utf8(content)
                 .map_err(|_| unexpected(WHAT, "a Compose text that is no UTF-8"))

@@ -21,8 +21,9 @@ pub struct ServiceFacts {
     pub replicas: u32,
     /// Declared ports.
     pub ports: Vec<String>,
-    /// Hash of its configuration as Compose recorded it.
-    pub config_hash: String,
+    /// Hash of its configuration as Compose recorded it; none if it never came up since it was
+    /// last changed.
+    pub config_hash: Option<String>,
 }
 
 /// What a service does, the worst of its containers; worse is greater.
@@ -56,43 +57,18 @@ impl fmt::Display for ServiceState {
     }
 }
 
-/// A service right after our own up.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Recorded {
-    /// What was seen.
-    pub facts: ServiceFacts,
-    /// Label `com.docker.compose.image`; empty if not recorded.
-    pub image_label: String,
-}
-
-/// What to record right after an up that succeeded.
-pub fn record(containers: &[Container]) -> BTreeMap<String, Recorded> {
-    let label = |service: &str| {
-        let mut own = containers
-            .iter()
-            .filter(|c| !c.oneoff && c.service == service);
-        own.next()
-            .map(|container| container.image_label.clone())
-            .unwrap_or_default()
-    };
-    let services = services(containers, &BTreeMap::new()).into_iter();
-    services
-        .map(|(name, facts)| {
-            let image_label = label(&name);
-            (name, Recorded { facts, image_label })
-        })
-        .collect()
-}
-
 /// The services of one project, without those containers that `docker compose run` made.
 ///
-/// Those recorded that have no container are missing. `recorded` is empty on import and right
-/// after an up: then what is there is what was wanted, and a container that ended well has
-/// completed. Later it has only if it was recorded so, for a container stopped by hand looks the
-/// same.
+/// Those recorded that have no container are missing, but for one that had completed: such
+/// containers are pruned. `recorded` is empty on import and right after an up: then what is there
+/// is what was wanted, and a container that ended well has completed. Later it has only if it was
+/// recorded so, for a container stopped by hand looks the same.
+///
+/// A service that is outdated keeps the hash and the digest that were recorded, so that it stays
+/// outdated until an up succeeds.
 pub fn services(
     containers: &[Container],
-    recorded: &BTreeMap<String, Recorded>,
+    recorded: &BTreeMap<String, ServiceFacts>,
 ) -> BTreeMap<String, ServiceFacts> {
     let own = || containers.iter().filter(|container| !container.oneoff);
     let names = own()
@@ -112,26 +88,22 @@ pub fn services(
         .collect()
 }
 
-fn facts(own: &[&Container], recorded: Option<&Recorded>, fresh: bool) -> ServiceFacts {
+fn facts(own: &[&Container], recorded: Option<&ServiceFacts>, fresh: bool) -> ServiceFacts {
     let Some(first) = own.first() else {
-        let known = recorded
-            .map(|recorded| recorded.facts.clone())
-            .unwrap_or_default();
-        // A service of no replicas is as it should be.
-        let state = if known.replicas == 0 {
-            known.state
-        } else {
-            ServiceState::Missing
-        };
+        let known = recorded.cloned().unwrap_or_default();
+        if known.state == ServiceState::Completed {
+            return known;
+        }
         return ServiceFacts {
-            state,
+            state: ServiceState::Missing,
             replicas: 0,
             ..known
         };
     };
+    let kept = recorded.filter(|recorded| own.iter().any(|own| is_outdated(own, recorded)));
     let states = own
         .iter()
-        .map(|container| state(container, recorded, fresh));
+        .map(|container| state(container, recorded, fresh, kept.is_some()));
     let ports: BTreeSet<_> = own
         .iter()
         .flat_map(|container| &container.ports)
@@ -139,21 +111,42 @@ fn facts(own: &[&Container], recorded: Option<&Recorded>, fresh: bool) -> Servic
         .collect();
     ServiceFacts {
         image: first.image_ref.clone(),
-        image_digest: first.digest.clone(),
+        image_digest: kept.map_or_else(
+            || same_digest(first, recorded),
+            |recorded| recorded.image_digest.clone(),
+        ),
         state: states.max().unwrap_or_default(),
         replicas: u32::try_from(own.len()).unwrap_or(u32::MAX),
         ports: ports.into_iter().collect(),
-        config_hash: first.config_hash.clone(),
+        config_hash: kept.map_or_else(
+            || Some(first.config_hash.clone()),
+            |recorded| recorded.config_hash.clone(),
+        ),
     }
 }
 
-fn state(container: &Container, recorded: Option<&Recorded>, fresh: bool) -> ServiceState {
-    let was_completed = recorded.is_some_and(|r| r.facts.state == ServiceState::Completed);
-    let outdated = recorded.is_some_and(|Recorded { facts, image_label }| {
-        let other = |old: &str, new: &str| !old.is_empty() && old != new;
-        other(&facts.config_hash, &container.config_hash)
-            || other(image_label, &container.image_label)
-    });
+/// Whether someone else's up, or one of ours that failed, made another container of it.
+fn is_outdated(container: &Container, recorded: &ServiceFacts) -> bool {
+    let digests = &container.digests;
+    let other = |digest: &String| !digests.is_empty() && !digests.contains(digest);
+    recorded.config_hash.as_ref() != Some(&container.config_hash)
+        || recorded.image_digest.as_ref().is_some_and(other)
+}
+
+/// The digest that was recorded, if it still is one of the image's.
+fn same_digest(container: &Container, recorded: Option<&ServiceFacts>) -> Option<String> {
+    let known = recorded.and_then(|recorded| recorded.image_digest.as_ref());
+    let known = known.filter(|digest| container.digests.contains(digest));
+    known.or(container.digests.first()).cloned()
+}
+
+fn state(
+    container: &Container,
+    recorded: Option<&ServiceFacts>,
+    fresh: bool,
+    outdated: bool,
+) -> ServiceState {
+    let was_completed = recorded.is_some_and(|facts| facts.state == ServiceState::Completed);
     match (container.state, container.health) {
         (State::Exited, _) if !(container.is_done() && (fresh || was_completed)) => {
             ServiceState::Exited
@@ -197,20 +190,20 @@ mod tests {
             state,
             image_ref: "nginx:1".to_owned(),
             config_hash: "h1".to_owned(),
-            image_label: "i1".to_owned(),
+            digests: vec!["d1".to_owned()],
             ports: vec!["8080:80/tcp".to_owned()],
             ..Container::default()
         }
     }
 
-    fn recorded(service: &str, state: ServiceState) -> BTreeMap<String, Recorded> {
-        let mut recorded = record(&[container(service, 1, State::Running)]);
-        recorded.get_mut(service).unwrap().facts.state = state;
+    fn recorded(service: &str, state: ServiceState) -> BTreeMap<String, ServiceFacts> {
+        let mut recorded = services(&[container(service, 1, State::Running)], &BTreeMap::new());
+        recorded.get_mut(service).unwrap().state = state;
         recorded
     }
 
     #[track_caller]
-    fn check(now: &[Container], recorded: &BTreeMap<String, Recorded>, expected: &Expect) {
+    fn check(now: &[Container], recorded: &BTreeMap<String, ServiceFacts>, expected: &Expect) {
         let services = services(now, recorded);
         let mut text = format!("{}\n", status(&services));
         for (
@@ -227,7 +220,8 @@ mod tests {
         {
             let _ = writeln!(
                 text,
-                "{name} {image} {state} x{replicas} {ports:?} {config_hash}"
+                "{name} {image} {state} x{replicas} {ports:?} {}",
+                config_hash.unwrap_or_default()
             );
         }
         expected.assert_eq(&text);
@@ -258,19 +252,45 @@ mod tests {
     }
 
     #[test]
-    fn another_hash_or_image_label_is_outdated() {
+    fn another_hash_or_digest_is_outdated_and_stays_so() {
         let hash = Container {
             config_hash: "h2".into(),
             ..container("web", 1, State::Running)
         };
         let image = Container {
-            image_label: "i2".into(),
+            digests: vec!["d2".into()],
             ..container("web", 1, State::Running)
         };
         for other in [hash, image] {
-            let facts = &services(&[other], &recorded("web", ServiceState::Running))["web"];
-            assert_eq!(facts.state, ServiceState::Outdated);
+            let mut known = recorded("web", ServiceState::Running);
+            for _ in 0..2 {
+                known = services(std::slice::from_ref(&other), &known);
+                assert_eq!(known["web"].state, ServiceState::Outdated);
+            }
         }
+    }
+
+    #[test]
+    fn what_never_came_up_is_outdated_until_it_does() {
+        let mut known = recorded("web", ServiceState::Running);
+        known.get_mut("web").unwrap().config_hash = None;
+        let now = [container("web", 1, State::Running)];
+        assert_eq!(services(&now, &known)["web"].state, ServiceState::Outdated);
+        assert_eq!(
+            services(&now, &BTreeMap::new())["web"].state,
+            ServiceState::Running
+        );
+    }
+
+    #[test]
+    fn an_image_may_have_several_digests() {
+        let now = Container {
+            digests: vec!["d0".into(), "d1".into()],
+            ..container("web", 1, State::Running)
+        };
+        let facts = &services(&[now], &recorded("web", ServiceState::Running))["web"];
+        assert_eq!(facts.state, ServiceState::Running);
+        assert_eq!(facts.image_digest.as_deref(), Some("d1"));
     }
 
     #[test]
@@ -301,6 +321,8 @@ mod tests {
             ServiceState::Completed
         );
         assert_eq!(state(BTreeMap::new()), ServiceState::Completed);
+        let pruned = services(&[], &recorded("job", ServiceState::Completed));
+        assert_eq!(pruned, recorded("job", ServiceState::Completed));
     }
 
     #[test]

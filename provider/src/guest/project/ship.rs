@@ -8,15 +8,15 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::manifest::{self, Entry, Manifest};
+use super::manifest::{self, Entry, Manifest, PATH, REGISTER, SUMS};
 use super::shell::{START, encode, run};
 use super::{PRIVATE, Result, Stack, inputs};
 use crate::guest::{self, Guest, quote};
 
 pub(super) const ENV: &str = ".env";
-pub(super) const ENV_SECRET: &str = ".pmoves/env";
+pub(crate) const ENV_SECRET: &str = ".pmoves/env";
 pub(super) const OVERRIDE: &str = ".pmoves/override.yaml";
-pub(super) const SECRETS: &str = ".pmoves/secrets/";
+pub(crate) const SECRETS: &str = ".pmoves/secrets/";
 
 /// Writes the files of the stack and removes those that the last apply wrote and that are not
 /// wanted any more. `prior` is that of [`manifest::prepare`], which must have run before.
@@ -122,13 +122,13 @@ fn files(stack: &Stack) -> Result<Vec<File<'_>>> {
         stack
             .env_secret
             .iter()
-            .map(|text| File::new(ENV_SECRET, &text.0, 0o600)),
+            .map(|text| File::new(ENV_SECRET, text.expose(), 0o600)),
     );
     files.extend(stack.secrets.iter().map(|(name, secret)| File {
         owner: (secret.uid, secret.gid),
         ..File::new(
             &format!("{SECRETS}{name}"),
-            &secret.content.0,
+            secret.content.expose(),
             secret.mode & 0o7777,
         )
     }));
@@ -242,7 +242,8 @@ fn script(
     }
     stage(&mut script, "both", &both.to_json());
     stage(&mut script, "manifest", &manifest.to_json());
-    let _ = writeln!(script, "mv -fT .pmoves/new/both {}", manifest::PATH);
+    stage(&mut script, "sums", manifest.sums().as_bytes());
+    let _ = writeln!(script, "mv -fT .pmoves/new/both {PATH}");
     let wanted = |path: &&String| manifest.files.contains_key(*path);
     for path in old.keys().filter(|path| !wanted(path)) {
         let _ = writeln!(script, "discard {}", quote(path));
@@ -255,8 +256,17 @@ fn script(
         let path = quote(path);
         let _ = writeln!(script, "place {index} {mode:04o} {uid}:{gid} {how} {path}");
     }
-    let _ = writeln!(script, "mv -fT .pmoves/new/manifest {}", manifest::PATH);
-    script.push_str("rm -rf .pmoves/new\n");
+    let register = format!("{REGISTER}/{}", stack.project);
+    let directory = quote(&stack.directory);
+    let _ = write!(
+        script,
+        "mv -fT .pmoves/new/sums {SUMS}\n\
+         mv -fT .pmoves/new/manifest {PATH}\n\
+         rm -rf .pmoves/new\n\
+         mkdir -p {REGISTER}\n\
+         printf '%s\\n' {directory} >{register}.new\n\
+         mv -fT {register}.new {register}\n"
+    );
     script
 }
 

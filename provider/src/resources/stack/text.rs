@@ -1,15 +1,14 @@
-//! The Compose text of `pmoves_stack`: read from values that may be unknown, checked, and compared. Pure.
+//! The Compose text of `pmoves_stack`: read from values that may be unknown, and checked. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::{
-    framework::{Plan, Value, resource::Faults},
-    guest::compose::{self, Fault, Inputs, Project, Source, Wanted},
+    framework::{Value, resource::Faults},
+    guest::compose::{self, Fault, Inputs, Project, Source},
 };
 
-/// What a plan shows for a variable whose value is secret: the same before and after, so that only
-/// its version tells a change.
-const HIDDEN: &str = "pmoves-secret";
+/// What stands for a variable whose value is secret. Its version follows, which tells a change.
+const HIDDEN: &str = "pmoves-secret-";
 
 /// Rules between attributes, and the text itself as soon as it is known.
 pub(super) fn validate(config: &Value, found: &mut Faults<'_>) {
@@ -103,6 +102,7 @@ pub(super) fn parse(object: &Value, secrets: &Value) -> Parsed {
         "compose_files",
         "files",
         "env",
+        "env_wo_version",
         "profiles",
     ];
     let names = ["env_wo", "secrets_wo"].map(|name| secrets.get(name));
@@ -125,7 +125,8 @@ pub(super) fn parse(object: &Value, secrets: &Value) -> Parsed {
         .flatten()
         .map(|(name, _)| name)
     {
-        env.insert(name.clone(), HIDDEN.to_owned());
+        let version = object.get("env_wo_version").as_str().unwrap_or_default();
+        env.insert(name.clone(), format!("{HIDDEN}{version}"));
     }
     let profiles = object.get("profiles").as_list().into_iter().flatten();
     let inputs = Inputs {
@@ -211,150 +212,9 @@ fn attribute_of(config: &Value, fault: &Fault) -> String {
 }
 
 fn sentence(fault: &Fault) -> String {
-    format!("{fault}.")
-}
-
-/// What a plan makes of `id`, `project_directory`, `services` and `status`.
-pub(super) fn effects(plan: &mut Plan<'_>) {
-    let (host, name) = (
-        plan.value.get("host_id").clone(),
-        plan.value.get("name").clone(),
-    );
-    if let (Some(host), Some(name)) = (host.as_str(), name.as_str()) {
-        let (id, directory) = (
-            format!("{host}/{name}"),
-            format!("{}/{name}", super::checks::STACKS),
-        );
-        if plan.creating() {
-            plan.set("id", id);
-        }
-        if plan.value.get("project_directory").is_unknown()
-            && plan.config.get("project_directory").is_null()
-        {
-            plan.set("project_directory", directory);
-        }
-    }
-    if plan.creating() {
-        plan.set("services", Value::Unknown);
-    }
-    let waits = plan.value.get("wait").as_bool() != Some(false);
-    let services = match (
-        parse(&plan.value, plan.config),
-        parse(plan.prior, plan.config),
-    ) {
-        (Parsed::Project(next), Parsed::Project(prior)) if !plan.creating() => {
-            redefined(plan, &prior, &next);
-            planned(plan, &next, &touched(plan, &prior, &next), waits)
-        }
-        (Parsed::Project(next), _) => {
-            let all = next.services.keys().cloned().collect();
-            planned(plan, &next, &all, waits)
-        }
-        _ => Value::Unknown,
-    };
-    if services != *plan.prior.get("services") {
-        let running = waits && !services.is_unknown() && !plan.creating();
-        match running {
-            true => plan.set("status", "running"),
-            false => plan.unknown("status"),
-        }
-        plan.set("services", services);
-    } else if plan.prior.get("status").as_str() != Some("running")
-        && waits
-        && !plan.creating()
-        && plan.prior.get("services").as_map().is_some()
-    {
-        // Nothing to do for any service: the word follows the services, at the next refresh.
-    }
-}
-
-/// A volume whose definition changed would be deleted with its data, or silently stay as it is.
-fn redefined(plan: &mut Plan<'_>, prior: &Project, next: &Project) {
-    let names = compose::volumes_redefined(prior, next);
-    if !names.is_empty() {
-        plan.error(
-            "compose",
-            "The definition of a volume changed",
-            format!(
-                "{}: Compose would have to delete the volume with its data. Copy the data away and remove the volume on the host, or give the new one another name.",
-                names.join(", ")
-            ),
-        );
-    }
-}
-
-/// Services that the next apply makes anew, as far as a plan can tell.
-fn touched(plan: &Plan<'_>, prior: &Project, next: &Project) -> BTreeSet<String> {
-    let changes = compose::changed(prior, next);
-    let mut touched: BTreeSet<String> = changes
-        .added
-        .into_iter()
-        .chain(changes.changed.into_keys())
-        .collect();
-    let secret_users = |service: &compose::Service| !service.secrets.is_empty();
-    for (name, service) in &next.services {
-        let anew = plan.changed("env_wo_version")
-            || (plan.changed("secrets_wo_version") && secret_users(service))
-            || (plan.changed("recreate") && plan.value.get("recreate").as_str() == Some("always"));
-        if anew {
-            touched.insert(name.clone());
-        }
-    }
-    touched
-}
-
-/// The services after the apply: those that are left alone as they were, but in the state that they
-/// should have, which is how drift shows.
-fn planned(plan: &Plan<'_>, next: &Project, touched: &BTreeSet<String>, waits: bool) -> Value {
-    let before = plan.prior.get("services");
-    let services = next
-        .services
-        .iter()
-        .filter(|(_, service)| service.replicas > 0);
-    let entries = services.map(|(name, service)| {
-        let known = before.get(name);
-        let value = match (known, touched.contains(name)) {
-            (Value::Map(known), false) => {
-                let mut known = known.clone();
-                let was = known
-                    .get("state")
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned();
-                let state = wanted(service.wanted, &was);
-                if was == "outdated" || was == "missing" {
-                    for name in ["image_digest", "replicas", "config_hash"] {
-                        known.insert(name.to_owned(), Value::Unknown);
-                    }
-                }
-                if was != state {
-                    known.insert(
-                        "state".to_owned(),
-                        if waits { state.into() } else { Value::Unknown },
-                    );
-                }
-                Value::Map(known)
-            }
-            _ => fresh(service),
-        };
-        (name.clone(), value)
-    });
-    Value::Map(entries.collect())
-}
-
-fn fresh(service: &compose::Service) -> Value {
-    let image = service.image.as_deref().map_or(Value::Unknown, Value::from);
-    let unknown = ["image_digest", "state", "replicas", "ports", "config_hash"];
-    let entries = unknown
-        .iter()
-        .map(|name| ((*name).to_owned(), Value::Unknown));
-    Value::Map(entries.chain([("image".to_owned(), image)]).collect())
-}
-
-/// A one-shot that ended well stays so; everything else runs.
-fn wanted(wanted: Wanted, was: &str) -> &'static str {
-    match (wanted, was) {
-        (Wanted::Completed, _) | (_, "completed") => "completed",
-        _ => "running",
+    let text = fault.to_string();
+    match text.ends_with(['.', '?', '!']) {
+        true => text,
+        false => text + ".",
     }
 }

@@ -114,7 +114,15 @@ impl Check<'_> {
             ("secrets", Some(names)) => names.contains(&entry.key),
             _ => false,
         };
+        let shipped = |names: &std::collections::BTreeSet<String>| {
+            key == "secrets" && names.contains(&entry.key)
+        };
         match origin {
+            Origin::External if self.context.inputs.secrets.as_ref().is_some_and(shipped) => {
+                let words = "is external, so the value in `secrets_wo` has no effect";
+                let hint = "remove \"external\", or the secret from `secrets_wo`";
+                self.fault_with(&entry.place, &path, words, hint);
+            }
             Origin::Absent if !supplied && entry.node.get("driver").is_none() => {
                 let hint = if key == "secrets" {
                     "set it in `secrets_wo`, or name a \"file\""

@@ -233,7 +233,7 @@ async fn the_wait_ends_when_all_is_up() {
     let containers = wait(&guest, &Sleep, "p", &wanted(&["web"]), within)
         .await
         .unwrap();
-    assert_eq!(containers[0].digest.as_deref(), Some("sha256:d"));
+    assert_eq!(containers[0].digests, ["sha256:d"]);
     assert_eq!(guest.asked.lock().unwrap().len(), 3);
 }
 

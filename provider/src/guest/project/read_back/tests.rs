@@ -5,8 +5,9 @@ use expect_test::expect;
 use super::super::fake::Shell;
 use super::super::manifest::prepare;
 use super::super::ship::ship;
-use super::super::{Secret, SecretFile, Stack};
+use super::super::{SecretFile, Stack};
 use super::*;
+use crate::secret::Secret;
 
 fn labels(pairs: &[(&str, &str)]) -> String {
     let prefix = "com.docker.compose.project";
@@ -86,7 +87,7 @@ async fn a_project_of_ours_is_read_by_its_manifest_without_its_secrets() {
             .into(),
         files: [("conf/a".to_owned(), b"content".to_vec())].into(),
         env: Some("A=1\n".to_owned()),
-        env_secret: Some(Secret(b"B=hush".to_vec())),
+        env_secret: Some(Secret::new(b"B=hush".to_vec())),
         secrets: [("db".to_owned(), SecretFile::new("hush"))].into(),
         ..Stack::default()
     };

@@ -3,10 +3,11 @@ use std::os::unix::fs::MetadataExt as _;
 
 use expect_test::expect;
 
+use super::super::SecretFile;
 use super::super::fake::{Shell, check_syntax};
 use super::super::manifest::prepare;
-use super::super::{Secret, SecretFile};
 use super::*;
+use crate::secret::Secret;
 
 fn stack(shell: &Shell) -> Stack {
     let text = |path: &str, content: &str| (path.to_owned(), content.into());
@@ -21,7 +22,7 @@ fn stack(shell: &Shell) -> Stack {
         ]
         .into(),
         env: Some("A=1\n".to_owned()),
-        env_secret: Some(Secret(b"B=hush-env".to_vec())),
+        env_secret: Some(Secret::new(b"B=hush-env".to_vec())),
         secrets: [(
             "db".to_owned(),
             SecretFile {
@@ -54,6 +55,7 @@ async fn files_are_written_with_their_modes() {
         .pmoves/override.yaml 600
         .pmoves/secrets/ 700
         .pmoves/secrets/db 400
+        .pmoves/sums 600
         compose.yaml 644
         conf/ 755
         conf/a.conf 644
@@ -102,6 +104,7 @@ async fn only_our_own_stale_files_go() {
         .pmoves/ 700
         .pmoves/inputs.key 600
         .pmoves/manifest.json 600
+        .pmoves/sums 600
         compose.yaml 644
         conf 644
         data/ 755

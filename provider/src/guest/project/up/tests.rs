@@ -2,10 +2,11 @@ use std::fs;
 
 use expect_test::{Expect, expect};
 
+use super::super::SecretFile;
 use super::super::fake::{Answers, Shell, Sleep};
 use super::super::manifest::prepare;
-use super::super::{Secret, SecretFile};
 use super::*;
+use crate::secret::Secret;
 
 const WITHIN: Duration = Duration::from_mins(1);
 
@@ -45,7 +46,7 @@ fn the_command_says_everything_that_compose_would_otherwise_guess() {
         |stack| {
             stack.compose_files.truncate(1);
             stack.env = Some("A=1".to_owned());
-            stack.env_secret = Some(Secret(b"hush".to_vec()));
+            stack.env_secret = Some(Secret::new(b"hush".to_vec()));
             stack.secrets = [("db".to_owned(), SecretFile::new("hush"))].into();
             stack.profiles = vec!["debug".to_owned()];
             stack.remove_orphans = true;

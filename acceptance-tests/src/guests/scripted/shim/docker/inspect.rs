@@ -187,7 +187,12 @@ fn ports(container: &Container, wanted: bool) -> Value {
             .or_insert(json!([]));
         match (port.host, entry) {
             (Some(host), Value::Array(list)) => {
-                list.push(json!({"HostIp": port.ip, "HostPort": host.to_string()}));
+                // Compose leaves the address open; the Engine then listens on all.
+                let ip = match port.ip.as_str() {
+                    "0.0.0.0" if wanted => "",
+                    ip => ip,
+                };
+                list.push(json!({"HostIp": ip, "HostPort": host.to_string()}));
             }
             (None, entry) => *entry = Value::Null,
             _ => {}
