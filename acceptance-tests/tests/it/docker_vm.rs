@@ -4,6 +4,7 @@ mod drift;
 mod failure;
 mod import;
 mod input;
+mod real;
 mod update;
 
 use expect_test::expect;

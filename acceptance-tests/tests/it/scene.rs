@@ -55,8 +55,7 @@ impl Scene {
         for image in [IMAGE, PLAIN] {
             stage.simulator.put_file("pve1", image, qcow2(2));
         }
-        let ws = stage.workspace().expect("a workspace is made");
-        ws.write("head.tf", HEAD);
+        let ws = workspace(&stage);
         let scene = Self { stage, guests, ws };
         scene.ws.init().await;
         scene.forget();
@@ -153,6 +152,13 @@ impl Scene {
         );
         output.stdout
     }
+}
+
+/// A workspace that reaches a stage, with nothing but the provider in it.
+pub(crate) fn workspace(stage: &Stage) -> Workspace {
+    let ws = stage.workspace().expect("a workspace is made");
+    ws.write("head.tf", HEAD);
+    ws
 }
 
 fn polls(entry: &Entry) -> bool {
