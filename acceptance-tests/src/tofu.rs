@@ -246,11 +246,26 @@ impl PlanJson {
     #[track_caller]
     pub fn empty(&self) {
         let nothing: Vec<String> = Vec::new();
-        assert_eq!(self.changes(), nothing, "{:#}", self.0["resource_changes"]);
+        assert_eq!(self.changes(), nothing, "{}", self.differences());
         let outputs = self.0["output_changes"].as_object().into_iter().flatten();
         for (name, change) in outputs {
             assert_eq!(change["actions"], serde_json::json!(["no-op"]), "output {name}");
         }
+    }
+
+    /// What changes from what to what, a line for each attribute.
+    pub fn differences(&self) -> String {
+        let changes = self.0["resource_changes"].as_array().into_iter().flatten();
+        let mut lines = Vec::new();
+        for change in changes {
+            let (before, after) = (&change["change"]["before"], &change["change"]["after"]);
+            for (name, now) in before.as_object().into_iter().flatten() {
+                if after[name] != *now {
+                    lines.push(format!("{}.{name}: {now} -> {}", change["address"], after[name]));
+                }
+            }
+        }
+        lines.join("\n")
     }
 
     /// The change of one resource.

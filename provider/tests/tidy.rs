@@ -71,11 +71,12 @@ fn the_simulator_shares_no_code_with_the_provider() {
 fn every_resource_has_page_example_import_and_acceptance_test() {
     let mut missing = Vec::new();
     for resource in Pmoves.resources() {
-        let name = resource.name();
+        let full = resource.name();
+        let name = full.trim_start_matches("pmoves_");
         let mut paths = vec![
             format!("docs/resources/{name}.md"),
-            format!("examples/resources/pmoves_{name}/resource.tf"),
-            format!("examples/resources/pmoves_{name}/import.sh"),
+            format!("examples/resources/{full}/resource.tf"),
+            format!("examples/resources/{full}/import.sh"),
         ];
         if root().join("acceptance-tests/tests/it").is_dir() {
             paths.push(format!("acceptance-tests/tests/it/{name}.rs"));
@@ -177,6 +178,7 @@ fn every_decision_has_context_options_decision_and_consequences() {
 #[test]
 fn every_test_that_the_architecture_names_exists() {
     let text = read("docs/architecture.md");
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let sources = sources();
     let missing = text
         .split("held by `")
@@ -247,38 +249,28 @@ fn sources() -> Vec<File> {
 /// All texts of the repository, but for what tools write.
 fn files() -> Vec<File> {
     let mut files = Vec::new();
-    let mut left = vec![root().to_owned()];
+    let mut left = vec![root()];
     while let Some(directory) = left.pop() {
-        for entry in fs::read_dir(&directory).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_str().unwrap();
+        for entry in fs::read_dir(&directory).expect("the directory was listed") {
+            let path = entry.expect("a listed file").path();
+            let name = path.file_name().and_then(|name| name.to_str());
+            let name = name.expect("names are UTF-8");
             if path.is_dir() {
-                let foreign =
-                    [".git", ".terraform"].contains(&name) || path.join("CACHEDIR.TAG").exists();
-                if !foreign {
+                let foreign = [".git", ".terraform"].contains(&name);
+                if !foreign && !path.join("CACHEDIR.TAG").exists() {
                     left.push(path);
                 }
-            } else if name != "Cargo.lock"
-                && name != ".git"
+            } else if ![".git", "Cargo.lock"].contains(&name)
                 && let Ok(text) = fs::read_to_string(&path)
             {
-                files.push(File {
-                    path: below_root(&path),
-                    text,
-                });
+                let below = path.strip_prefix(root()).expect("the walk began there");
+                let path = below.display().to_string();
+                files.push(File { path, text });
             }
         }
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files
-}
-
-fn below_root(path: &Path) -> String {
-    path.strip_prefix(root())
-        .unwrap()
-        .to_str()
-        .unwrap()
-        .to_owned()
 }
 
 fn read(path: &str) -> String {

@@ -108,6 +108,13 @@ impl Simulator {
         self.world.state().put_volume(node, id, volume);
     }
 
+    /// Takes a file off a storage.
+    pub fn remove_file(&self, node: &str, id: &str) {
+        let mut state = self.world.state();
+        let place = state.place(node, id);
+        state.volumes.remove(&place);
+    }
+
     /// All tasks: UPID and exit status, which is `None` while it runs.
     pub fn tasks(&self) -> Vec<(String, Option<String>)> {
         let state = self.world.state();

@@ -4,6 +4,7 @@
 
 mod cores;
 mod docker_vm;
+mod examples;
 mod image;
 mod provider;
 mod scene;

@@ -82,6 +82,14 @@ impl Scene {
         self.ws.plan(&["-refresh=false"]).await.empty();
     }
 
+    /// Applies once what an import cannot read, which sends nothing, and is quiet then.
+    pub(crate) async fn quiet_but_kept(&self) {
+        self.forget();
+        self.ws.apply(&[]).await.ok();
+        assert!(self.writes().is_empty(), "{:?}", self.writes());
+        self.quiet().await;
+    }
+
     /// A configuration that must be refused; gives what was said, and checks that nothing was written.
     pub(crate) async fn refused(&self, config: &impl fmt::Display) -> String {
         self.ws.write("main.tf", &config.to_string());
@@ -178,6 +186,17 @@ impl Block {
     /// Sets an attribute to an expression.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.attributes.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// An attribute as it is written.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.attributes.get(name).map(String::as_str)
+    }
+
+    /// The same host under another name of the configuration.
+    pub(crate) fn labelled(mut self, name: &str) -> Self {
+        self.label = format!("resource \"pmoves_docker_vm\" {name:?}");
         self
     }
 

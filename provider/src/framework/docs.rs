@@ -36,10 +36,10 @@ pub fn pages<P: Provider>(
         &example("provider/provider.tf".to_owned()),
     )];
     for kind in provider.resources() {
-        let full = format!("{name}_{}", kind.name());
+        let full = kind.name();
         pages.push(resource(
             name,
-            kind.name(),
+            full,
             kind.schema(),
             &example(format!("resources/{full}/resource.tf")),
             &example(format!("resources/{full}/import.sh")),
@@ -68,9 +68,10 @@ pub fn index(provider: &str, schema: &Schema, example: &str) -> Page {
     }
 }
 
-/// The page of a resource; `name` is without the prefix of the provider.
-pub fn resource(provider: &str, name: &str, schema: &Schema, example: &str, import: &str) -> Page {
-    let title = format!("{provider}_{name}");
+/// The page of a resource; `title` is the name of its type.
+pub fn resource(provider: &str, title: &str, schema: &Schema, example: &str, import: &str) -> Page {
+    let name = title.strip_prefix(provider).unwrap_or(title);
+    let name = name.trim_start_matches('_');
     let mut text = head(&format!("{title} Resource - {provider}"), &schema.doc);
     let _ = write!(text, "# {title} (Resource)\n\n{}\n\n", schema.doc);
     text += &block("Example Usage", "terraform", example);

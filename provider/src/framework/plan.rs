@@ -135,7 +135,7 @@ impl Plan<'_> {
         }
         match config {
             Value::Null => self.absent(attribute, at, prior, new),
-            Value::Unknown => self.unsettled(attribute, at, prior),
+            Value::Unknown => self.unsettled(attribute, at, config, prior),
             config => self.present(attribute, at, config, prior, new),
         }
     }
@@ -152,8 +152,13 @@ impl Plan<'_> {
         match &attribute.ty {
             Type::Object(schema) if !prior.is_null() || (new && attribute.filled) => {
                 let value = self.object(schema, at, &Value::Null, prior, new);
+                // An object of nulls says no more than an absent one, but is no change of itself.
                 match &value {
-                    Value::Map(entries) if entries.values().all(Value::is_null) => Value::Null,
+                    Value::Map(entries)
+                        if value != *prior && entries.values().all(Value::is_null) =>
+                    {
+                        Value::Null
+                    }
                     _ => value,
                 }
             }
@@ -178,29 +183,47 @@ impl Plan<'_> {
         }
     }
 
-    /// The configuration is decided during apply.
-    fn unsettled(&mut self, attribute: &Attribute, at: &Path, prior: &Value) -> Value {
-        if prior.is_null() {
-            return Value::Unknown;
-        }
-        // Core lets an unknown object be answered by the prior one only if that has no null left
-        // to turn into a value in the final plan.
-        if attribute.keep && !prior.has_null() {
+    /// The configuration, or a part of what is compared as a whole, is decided during apply.
+    fn unsettled(
+        &mut self,
+        attribute: &Attribute,
+        at: &Path,
+        config: &Value,
+        prior: &Value,
+    ) -> Value {
+        if stays(attribute, prior) {
             return prior.clone();
         }
-        if attribute.replace {
-            if attribute.replace_unknown {
-                self.replace.push(at.clone());
-            } else {
-                self.diagnostics.error(
-                    Some(at.clone()),
-                    "This value must be known",
-                    "A change of it would replace the resource, and nobody can tell from this plan \
-                     whether it changes. Apply what it depends on first (`-target`).",
-                );
+        self.may_replace(attribute, at, prior);
+        config.clone()
+    }
+
+    /// What is there may turn out to have changed, and the final plan must not replace more than
+    /// this one.
+    fn may_replace(&mut self, attribute: &Attribute, at: &Path, prior: &Value) {
+        match (&attribute.ty, prior) {
+            (_, Value::Null) => {}
+            (Type::Object(schema), _) => self.object_may_replace(schema, at, prior),
+            (Type::Slots(schema), Value::Map(slots)) => {
+                for (key, slot) in slots {
+                    self.object_may_replace(schema, &at.key(key), slot);
+                }
             }
+            _ if attribute.replace_unknown => self.replace.push(at.clone()),
+            _ if attribute.replace => self.diagnostics.error(
+                Some(at.clone()),
+                "This value must be known",
+                "A change of it would replace the resource, and nobody can tell from this plan \
+                 whether it changes. Apply what it depends on first (`-target`).",
+            ),
+            _ => {}
         }
-        Value::Unknown
+    }
+
+    fn object_may_replace(&mut self, schema: &Schema, at: &Path, prior: &Value) {
+        for (name, attribute) in &schema.attributes {
+            self.may_replace(attribute, &at.attribute(name), prior.get(name));
+        }
     }
 
     fn present(
@@ -214,7 +237,7 @@ impl Plan<'_> {
         match &attribute.ty {
             Type::Object(schema) => self.object(schema, at, config, prior, new),
             Type::Slots(schema) => self.slots(schema, at, config, prior, new),
-            _ if config.has_unknown() => config.clone(),
+            _ if config.has_unknown() => self.unsettled(attribute, at, config, prior),
             _ if config == prior => prior.clone(),
             _ if !prior.is_null() && attribute.same.is_some_and(|same| same(config, prior)) => {
                 prior.clone()
@@ -249,7 +272,10 @@ impl Plan<'_> {
                 .map(|(key, slot)| {
                     let path = at.key(key);
                     let value = match slot {
-                        Value::Unknown => Value::Unknown,
+                        Value::Unknown => {
+                            self.object_may_replace(schema, &path, prior.get(key));
+                            Value::Unknown
+                        }
                         slot => self.object(schema, &path, slot, prior.get(key), new),
                     };
                     (key.clone(), value)
@@ -267,18 +293,21 @@ impl Plan<'_> {
             return planned;
         }
         // Only the map as a whole may equal the prior one: core wants the keys of the configuration.
-        let others_equal = wanted.keys().all(|key| planned.get(key) == prior.get(key));
+        let others_equal = wanted
+            .keys()
+            .all(|key| !prior.get(key).is_null() && may_become(planned.get(key), prior.get(key)));
         let none_removed = prior
             .as_map()
             .into_iter()
             .flatten()
             .all(|(key, _)| wanted.contains_key(key) || foreign.contains(&key));
-        if others_equal && none_removed {
+        let whole = others_equal && none_removed;
+        if whole && !planned.has_unknown() {
             return prior.clone();
         }
         let names: Vec<&str> = foreign.iter().map(|name| name.as_str()).collect();
         let names = names.join(", ");
-        if planned.has_unknown() {
+        if whole {
             self.diagnostics.error(
                 Some(at.clone()),
                 "Unknown values beside devices that are not in the configuration",
@@ -304,7 +333,7 @@ impl Plan<'_> {
             .filter(|(key, _)| !self.claimed(&at.key(key)))
             .map(|(key, slot)| (key.clone(), slot.clone()))
             .collect();
-        match left.is_empty() {
+        match left.is_empty() && !slots.is_empty() {
             true => Value::Null,
             false => Value::Map(left),
         }
@@ -314,6 +343,37 @@ impl Plan<'_> {
     /// of the object it replaces, which say nothing about the new one.
     fn claimed(&self, at: &Path) -> bool {
         !self.creating() && self.claims.claimed.contains(&at.dotted())
+    }
+}
+
+/// Whether the prior value is the answer to any configuration.
+///
+/// Core lets an unknown object be answered by the prior one only if that has no null left that could
+/// become a value in the final plan, and no map that could get another key.
+fn stays(attribute: &Attribute, prior: &Value) -> bool {
+    match &attribute.ty {
+        _ if attribute.write_only => true,
+        _ if prior.is_null() => false,
+        Type::Object(schema) => {
+            let mut rows = schema.attributes.iter();
+            (attribute.computed || attribute.required)
+                && rows.all(|(name, row)| stays(row, prior.get(name)))
+        }
+        Type::Slots(_) => false,
+        _ => attribute.keep || (attribute.computed && !attribute.optional),
+    }
+}
+
+/// Whether what is unknown in a planned value could turn out so that it is the prior one.
+fn may_become(planned: &Value, prior: &Value) -> bool {
+    match (planned, prior) {
+        (Value::Unknown, _) => true,
+        (Value::Map(a), Value::Map(b)) => {
+            a.keys().eq(b.keys()) && a.keys().all(|key| may_become(&a[key], &b[key]))
+        }
+        // Elements of sets have no place.
+        (Value::List(_), Value::List(_)) if planned.has_unknown() => true,
+        _ => planned == prior,
     }
 }
 

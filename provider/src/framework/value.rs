@@ -54,16 +54,6 @@ impl Value {
         }
     }
 
-    /// Whether any part of the value is null.
-    pub fn has_null(&self) -> bool {
-        match self {
-            Self::Null => true,
-            Self::List(items) => items.iter().any(Self::has_null),
-            Self::Map(entries) => entries.values().any(Self::has_null),
-            _ => false,
-        }
-    }
-
     /// An attribute or map element: null inside null, unknown inside unknown.
     pub fn get(&self, name: &str) -> &Self {
         match self {

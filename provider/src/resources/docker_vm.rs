@@ -210,7 +210,8 @@ impl Resource for DockerVmResource {
                 "{id:?} is no VM; write it as qemu/101, 101 or pve1/101"
             ))
         })?;
-        Ok(json!({ "id": format!("qemu/{vmid}"), "vm_id": vmid }))
+        // What is required and not known yet is empty until the read that follows.
+        Ok(json!({ "id": format!("qemu/{vmid}"), "vm_id": vmid, "name": "", "node_name": "" }))
     }
 }
 

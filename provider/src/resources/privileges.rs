@@ -135,22 +135,24 @@ impl Need {
     }
 }
 
-/// The lines that grant what is missing: privileges are granted by roles.
+/// The lines that grant what is missing: privileges are granted by roles. They may be run twice.
+///
+/// A token of its own rights needs what its user has too, any other token has what its user has.
 fn commands(user: &str, missing: &BTreeMap<String, BTreeSet<&'static str>>) -> String {
     let privileges: BTreeSet<&str> = missing.values().flatten().copied().collect();
-    let option = if user.contains('!') {
-        "--tokens"
-    } else {
-        "--users"
+    let whom = match user.split_once('!') {
+        Some((owner, _)) => format!("--users '{owner}' --tokens '{user}'"),
+        None => format!("--users '{user}'"),
     };
-    let mut lines = vec![format!(
-        "pveum role add PmovesExtra --privs \"{}\"",
-        join(&privileges, " ")
-    )];
+    let privileges = join(&privileges, " ");
+    let mut lines = vec![
+        "pveum role add PmovesExtra".to_owned(),
+        format!("pveum role modify PmovesExtra --append 1 --privs \"{privileges}\""),
+    ];
     lines.extend(
         missing
             .keys()
-            .map(|path| format!("pveum acl modify {path} {option} '{user}' --roles PmovesExtra")),
+            .map(|path| format!("pveum acl modify {path} {whom} --roles PmovesExtra")),
     );
     lines.join("\n")
 }
@@ -176,8 +178,9 @@ mod tests {
         assert_eq!(missing["name"]["/vms"], BTreeSet::from(["VM.Allocate"]));
         assert_eq!(
             commands("a@pve!t", &missing["os_disk"]),
-            "pveum role add PmovesExtra --privs \"Datastore.AllocateSpace\"\n\
-             pveum acl modify /storage/local --tokens 'a@pve!t' --roles PmovesExtra"
+            "pveum role add PmovesExtra\n\
+             pveum role modify PmovesExtra --append 1 --privs \"Datastore.AllocateSpace\"\n\
+             pveum acl modify /storage/local --users 'a@pve' --tokens 'a@pve!t' --roles PmovesExtra"
         );
     }
 

@@ -17,15 +17,20 @@ impl From<Diagnostic> for pb::Diagnostic {
         } else {
             pb::diagnostic::Severity::Warning
         };
+        let path = diagnostic.path.unwrap_or_default();
+        // Core finds attributes at the root only: for one inside an object it would point at the
+        // whole resource. So the snippet shows the object, and the text says where in it.
+        let root = Path(path.0.iter().take(1).cloned().collect());
+        let detail = match path.0.len() {
+            0 | 1 => diagnostic.detail,
+            _ => format!("{path}: {}", diagnostic.detail),
+        };
         Self {
             severity: severity.into(),
             summary: diagnostic.summary,
-            detail: diagnostic.detail,
+            detail,
             // Core takes an empty path for an attribute too.
-            attribute: diagnostic
-                .path
-                .filter(|path| !path.0.is_empty())
-                .map(|path| (&path).into()),
+            attribute: (!root.0.is_empty()).then(|| (&root).into()),
         }
     }
 }

@@ -41,7 +41,7 @@ fn a_resource_shows_its_rows_by_who_sets_them_and_its_nested_schemas_below() {
     check(
         &resource(
             "demo",
-            "thing",
+            "demo_thing",
             &schema,
             "resource \"demo_thing\" \"a\" {}\n",
             "tofu import demo_thing.a 1\n",

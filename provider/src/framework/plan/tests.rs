@@ -1,3 +1,11 @@
+//! What plans contain, rule by rule, for one schema that has them all.
+
+mod kept;
+mod nothing;
+mod slots;
+
+use std::collections::BTreeSet;
+
 use serde_json::{Value as Json, json};
 
 use super::*;
@@ -18,10 +26,27 @@ fn schema() -> Schema {
             Attribute::of::<Option<String>>("Mounted.")
                 .keep()
                 .default("/opt"),
+        )
+        .attribute(
+            "key_wo",
+            Attribute::of::<Option<String>>("Key.").write_only(),
         );
+    let source = Schema::new("What it is made from.")
+        .attribute("id", Attribute::of::<Option<String>>("Id.").keep())
+        .attribute("user", Attribute::of::<Option<String>>("User.").keep())
+        .attribute(
+            "key_wo",
+            Attribute::of::<Option<String>>("Key.").write_only(),
+        );
+    let limits =
+        Schema::new("Times.").attribute("create", Attribute::of::<Option<String>>("Create."));
     let nic = Schema::new("A NIC.")
         .attribute("bridge", Attribute::of::<String>("Bridge."))
-        .attribute("mac", Attribute::of::<Option<String>>("MAC.").decided());
+        .attribute("mac", Attribute::of::<Option<String>>("MAC.").decided())
+        .attribute(
+            "key_wo",
+            Attribute::of::<Option<String>>("Key.").write_only(),
+        );
     let object = |schema: Schema| Attribute {
         ty: Type::Object(Box::new(schema)),
         optional: true,
@@ -35,6 +60,24 @@ fn schema() -> Schema {
             Attribute::of::<Option<i64>>("VMID.").decided().replace(),
         )
         .attribute("image", Attribute::of::<Option<String>>("Image.").keep())
+        .attribute(
+            "servers",
+            Attribute::of::<Option<Vec<String>>>("Servers.").keep(),
+        )
+        .attribute(
+            "labels",
+            Attribute::of::<Option<BTreeSet<String>>>("Labels.").open(),
+        )
+        .attribute(
+            "node",
+            Attribute::of::<Option<String>>("Node.").replace_unknown(),
+        )
+        .attribute(
+            "policy",
+            Attribute::of::<Option<String>>("Policy.")
+                .default("auto")
+                .setting(),
+        )
         .attribute("note", Attribute::of::<Option<String>>("Note."))
         .attribute(
             "tag",
@@ -54,6 +97,8 @@ fn schema() -> Schema {
         )
         .attribute("cpu", object(cpu).filled())
         .attribute("disk", object(disk).open())
+        .attribute("source", object(source).open())
+        .attribute("limits", object(limits))
         .attribute(
             "nic",
             Attribute {
@@ -86,6 +131,13 @@ fn value(json: &Json) -> Value {
                     })
                     .collect(),
             ),
+            (Value::List(items), json) => Value::List(
+                items
+                    .into_iter()
+                    .enumerate()
+                    .map(|(index, item)| mark(item, &json[index]))
+                    .collect(),
+            ),
             (other, _) => other,
         }
     }
@@ -102,6 +154,7 @@ fn shown(value: &Value) -> Json {
             .map(|(name, value)| (name.clone(), shown(value)))
             .collect::<serde_json::Map<_, _>>()
             .into(),
+        Value::List(items) => items.iter().map(shown).collect(),
         other => model::to_json(other),
     }
 }
@@ -130,9 +183,17 @@ fn check(config: Json, prior: Json, claimed: &[&str], planned: Json) -> (Vec<Str
     )
 }
 
+/// What a create from `{name}` plans.
+fn made() -> Json {
+    host(json!({ "id": "?", "vm_id": "?" }))
+}
+
 /// What the test schema looks like after a create from `{name}`.
 fn host(more: Json) -> Json {
-    let mut host = json!({ "id": "qemu/100", "name": "a", "vm_id": 100, "started": true, "cpu": { "cores": 2 } });
+    let mut host = json!({
+        "id": "qemu/100", "name": "a", "vm_id": 100, "started": true, "policy": "auto",
+        "cpu": { "cores": 2 }
+    });
     merge(&mut host, more);
     host
 }
@@ -146,192 +207,4 @@ fn merge(into: &mut Json, from: Json) {
         }
         (into, from) => *into = from,
     }
-}
-
-#[test]
-fn defaults_are_for_creation() {
-    check(
-        json!({ "name": "a" }),
-        Json::Null,
-        &[],
-        json!({
-            "id": "?", "name": "a", "vm_id": "?", "started": true, "cpu": { "cores": 2 }
-        }),
-    );
-    let imported = json!({ "id": "qemu/1", "name": "a", "vm_id": 1, "started": true });
-    check(json!({ "name": "a" }), imported.clone(), &[], imported);
-}
-
-#[test]
-fn a_device_that_is_configured_for_the_first_time_gets_its_defaults() {
-    check(
-        json!({ "name": "a", "disk": { "size": 8 } }),
-        host(json!({})),
-        &[],
-        host(json!({
-            "disk": { "size": 8, "path": "/opt" }
-        })),
-    );
-}
-
-#[test]
-fn unmanaged_stays_and_removed_returns_to_the_default() {
-    let prior = host(json!({ "cpu": { "cores": 4, "limit": 3 } }));
-    check(json!({ "name": "a" }), prior.clone(), &[], prior.clone());
-    check(
-        json!({ "name": "a" }),
-        prior,
-        &["cpu.cores", "cpu.limit"],
-        host(json!({ "cpu": { "cores": 2 } })),
-    );
-}
-
-#[test]
-fn removal_does_not_move_a_disk_or_draw_a_new_mac() {
-    let prior = host(json!({
-        "disk": { "size": 8, "storage": "fast", "path": "/srv" },
-        "nic": { "net0": { "bridge": "vmbr0", "mac": "BC:24:11:00:00:01" } }
-    }));
-    check(
-        json!({ "name": "a", "disk": { "size": 8 }, "nic": { "net0": { "bridge": "vmbr0" } } }),
-        prior.clone(),
-        &["disk.storage", "disk.path", "nic.net0", "nic.net0.mac"],
-        prior,
-    );
-}
-
-#[test]
-fn an_optional_attribute_that_is_owned_whole_is_removed_by_absence() {
-    check(
-        json!({ "name": "a" }),
-        host(json!({ "note": "x" })),
-        &[],
-        host(json!({})),
-    );
-}
-
-#[test]
-fn an_enforced_default_corrects_drift() {
-    check(
-        json!({ "name": "a" }),
-        host(json!({ "started": false })),
-        &[],
-        host(json!({})),
-    );
-}
-
-#[test]
-fn a_create_time_input_is_kept_with_a_warning() {
-    let (replace, found) = check(
-        json!({ "name": "a", "image": "new" }),
-        host(json!({ "image": "old" })),
-        &[],
-        host(json!({ "image": "old" })),
-    );
-    assert_eq!(
-        (replace.len(), found),
-        (0, vec!["Kept as it was made".to_owned()])
-    );
-    let (_, quiet) = check(
-        json!({ "name": "a", "image": "new" }),
-        host(json!({})),
-        &[],
-        host(json!({ "image": "new" })),
-    );
-    assert!(
-        quiet.is_empty(),
-        "an imported guest takes the image as a note"
-    );
-}
-
-#[test]
-fn a_create_time_input_keeps_its_value_while_the_configuration_is_unknown() {
-    check(
-        json!({ "name": "a", "image": "?" }),
-        host(json!({ "image": "old" })),
-        &[],
-        host(json!({ "image": "old" })),
-    );
-}
-
-#[test]
-fn a_replacing_change_names_its_path_and_silences_kept_inputs() {
-    let (replace, found) = check(
-        json!({ "name": "a", "vm_id": 7, "image": "new" }),
-        host(json!({ "image": "old" })),
-        &[],
-        host(json!({ "vm_id": 7, "image": "old" })),
-    );
-    assert_eq!((replace, found), (vec!["vm_id".to_owned()], vec![]));
-}
-
-#[test]
-fn an_unknown_value_that_would_replace_is_an_error() {
-    let (_, found) = check(
-        json!({ "name": "a", "vm_id": "?" }),
-        host(json!({})),
-        &[],
-        {
-            let mut planned = host(json!({}));
-            planned["vm_id"] = "?".into();
-            planned
-        },
-    );
-    assert_eq!(found, ["This value must be known"]);
-}
-
-#[test]
-fn another_spelling_returns_the_prior_one() {
-    check(
-        json!({ "name": "a", "tag": "WEB" }),
-        host(json!({ "tag": "web" })),
-        &[],
-        host(json!({ "tag": "web" })),
-    );
-}
-
-#[test]
-fn write_only_values_are_never_planned() {
-    check(
-        json!({ "name": "a", "secret_wo": "s" }),
-        host(json!({})),
-        &[],
-        host(json!({})),
-    );
-}
-
-#[test]
-fn a_claimed_slot_goes_and_a_foreign_one_stays() {
-    let nic = |n: u8| json!({ "bridge": "vmbr0", "mac": format!("BC:24:11:00:00:0{n}") });
-    let two = host(json!({ "nic": { "net0": nic(0), "net1": nic(1) } }));
-    let one = host(json!({ "nic": { "net0": nic(0) } }));
-    let config = json!({ "name": "a", "nic": { "net0": { "bridge": "vmbr0" } } });
-    check(config.clone(), two.clone(), &["nic.net0", "nic.net1"], one);
-    let (_, found) = check(config, two.clone(), &["nic.net0"], two.clone());
-    assert!(found.is_empty(), "a foreign NIC is no difference");
-    let changed = json!({ "name": "a", "nic": { "net0": { "bridge": "vmbr9" } } });
-    let (_, found) = check(
-        changed,
-        two,
-        &["nic.net0"],
-        host(json!({
-            "nic": { "net0": { "bridge": "vmbr9", "mac": "BC:24:11:00:00:00" } }
-        })),
-    );
-    assert_eq!(
-        found,
-        ["Devices that are not in the configuration stay attached"]
-    );
-}
-
-#[test]
-fn a_replacement_does_not_follow_the_claims_of_what_it_replaces() {
-    check(
-        json!({ "name": "a" }),
-        Json::Null,
-        &["cpu.cores", "nic.net0"],
-        json!({
-            "id": "?", "name": "a", "vm_id": "?", "started": true, "cpu": { "cores": 2 }
-        }),
-    );
 }

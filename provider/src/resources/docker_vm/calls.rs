@@ -82,8 +82,8 @@ pub(super) fn update(
 ) -> Vec<Call> {
     let base = format!("/nodes/{node}/qemu/{vmid}");
     let tag = tag.filter(|tag| config.tags.iter().any(|current| current == tag));
-    let mut before = scalars(prior, prior.tags.as_ref(), tag);
-    let mut after = scalars(plan, plan.tags.as_ref(), tag);
+    let mut before = scalars(prior, prior.tags.as_ref(), tag).flag("protection", prior.protection);
+    let mut after = scalars(plan, plan.tags.as_ref(), tag).flag("protection", plan.protection);
     if let (Some(raw), Some(cpu)) = (
         config.cpu.as_deref(),
         plan.cpu.as_ref().and_then(|cpu| cpu.r#type.as_deref()),

@@ -46,8 +46,10 @@ pub(super) async fn create(
         )
         .privileges(ALL_VMS, &["VM.Config.Network"], "network_device");
     wanted = bridges(wanted.agent(ALL_VMS, "docker"), plan);
-    for at in ["os_disk.datastore_id", "data_disk.datastore_id"] {
-        if let Some(storage) = text(at) {
+    let (os, data) = ("os_disk.datastore_id", "data_disk.datastore_id");
+    for at in [os, data] {
+        // Left open, the data disk goes to the storage of the OS disk.
+        if let Some(storage) = text(at).filter(|name| at == os || Some(name) != text(os).as_ref()) {
             cluster
                 .check_storage(pve, &node, &storage, "images", at, found)
                 .await?;

@@ -1,0 +1,113 @@
+//! Hosts that are taken over.
+
+use serde_json::json;
+
+use crate::scene::{Scene, dormant, web};
+
+const IMPORT: &str = r#"
+import {
+  to = pmoves_docker_vm.web
+  id = "qemu/100"
+}
+"#;
+
+/// Makes a host, and forgets it.
+async fn orphan(host: &crate::scene::Block) -> Scene {
+    let scene = Scene::new().await;
+    scene.settle(host).await;
+    scene
+        .ws
+        .run(&["state", "rm", "pmoves_docker_vm.web"])
+        .await
+        .ok();
+    scene.forget();
+    scene
+}
+
+#[tokio::test]
+async fn a_generated_configuration_plans_nothing() {
+    let scene = orphan(&web()).await;
+    std::fs::remove_file(scene.ws.path().join("main.tf")).expect("it was written");
+    scene.ws.write("import.tf", IMPORT);
+    let plan = scene.ws.plan(&["-generate-config-out=generated.tf"]).await;
+    let change = plan.change("pmoves_docker_vm.web");
+    assert_eq!(
+        change["actions"],
+        json!(["no-op"]),
+        "{}",
+        plan.differences()
+    );
+    scene.ws.apply(&[]).await.ok();
+    assert!(scene.writes().is_empty(), "{:?}", scene.writes());
+    scene.quiet().await;
+    assert_eq!(
+        scene.web("/docker/data_root").await,
+        json!("/opt/docker/data")
+    );
+    assert_eq!(scene.web("/data_disk/size_gb").await, json!(2));
+    assert_eq!(scene.web("/restart_policy").await, json!("if_needed"));
+}
+
+#[tokio::test]
+async fn a_configuration_by_hand_sends_nothing() {
+    let scene = orphan(&web()).await;
+    scene.ws.write("import.tf", IMPORT);
+    scene.ws.write("main.tf", &web().to_string());
+    scene.forget();
+    let said = scene.ws.apply(&[]).await.ok().said();
+    assert!(
+        said.contains("1 imported, 0 added, 1 changed")
+            || said.contains("1 imported, 0 added, 0 changed"),
+        "{said}"
+    );
+    assert!(scene.writes().is_empty(), "{:?}", scene.writes());
+    scene.quiet().await;
+    assert_eq!(scene.web("/image/id").await, json!(crate::scene::IMAGE));
+}
+
+#[tokio::test]
+async fn an_import_tells_what_a_create_told() {
+    let scene = Scene::new().await;
+    scene.settle(&web()).await;
+    let made = scene.web("").await;
+    scene
+        .ws
+        .run(&["state", "rm", "pmoves_docker_vm.web"])
+        .await
+        .ok();
+    scene
+        .ws
+        .run(&["import", "-no-color", "pmoves_docker_vm.web", "pve1/100"])
+        .await
+        .ok();
+    let imported = scene.web("").await;
+    let made = made.as_object().expect("an object");
+    // What Proxmox VE does not keep, and what only an import looks for.
+    let unlike = ["image", "initialization", "docker", "data_disk"];
+    for (name, value) in made
+        .iter()
+        .filter(|(name, _)| !unlike.contains(&name.as_str()))
+    {
+        assert_eq!(imported[name], *value, "{name}");
+    }
+    scene.quiet_but_kept().await;
+}
+
+#[tokio::test]
+async fn ids_of_other_things_are_refused() {
+    let scene = Scene::new().await;
+    scene.ws.write("main.tf", &dormant().to_string());
+    for (id, why) in [
+        ("web", "is no VM; write it as qemu/101"),
+        ("lxc/101", "is no VM; write it as qemu/101"),
+        ("qemu/7", "is no VM; write it as qemu/101"),
+        ("qemu/4711", "Cannot import non-existent remote object"),
+    ] {
+        let ran = scene
+            .ws
+            .run(&["import", "-no-color", "pmoves_docker_vm.web", id])
+            .await;
+        let said = ran.refused();
+        assert!(said.contains(why), "{id}: {said}");
+    }
+}
