@@ -15,7 +15,7 @@ pub(crate) const IMAGE: &str = "local:import/debian-13-docker.qcow2";
 /// The same without Docker and without an agent.
 pub(crate) const PLAIN: &str = "local:import/debian-13.qcow2";
 
-pub const HEAD: &str = r#"
+pub(crate) const HEAD: &str = r#"
 terraform {
   required_providers {
     pmoves = { source = "cataclysm-studios/pmoves" }

@@ -52,7 +52,7 @@ fn a_create_names_all_hardware_at_once() {
 }
 
 #[track_caller]
-fn check_update(change: impl FnOnce(&mut DockerVm), expected: Expect) {
+fn check_update(change: impl FnOnce(&mut DockerVm), expected: &Expect) {
     let (prior, mut plan) = (host(), host());
     change(&mut plan);
     let calls = calls::update(&prior, &plan, "pve2", 101, &config(), Some("pmoves"));
@@ -61,7 +61,7 @@ fn check_update(change: impl FnOnce(&mut DockerVm), expected: Expect) {
 
 #[test]
 fn an_update_sends_what_changes_and_nothing_else() {
-    check_update(|_| {}, expect![[""]]);
+    check_update(|_| {}, &expect![[""]]);
     check_update(
         |vm| {
             vm.name = "www".into();
@@ -73,14 +73,14 @@ fn an_update_sends_what_changes_and_nothing_else() {
                 balloon: Some(0),
             });
         },
-        expect![
+        &expect![
             "POST /nodes/pve2/qemu/101/config balloon=0 description=x memory=4096 name=www protection=1 tags=blue;pmoves"
         ],
     );
     // What Proxmox VE has beside our options stays: flags of the CPU, queues of the NIC.
     check_update(
         |vm| vm.cpu.as_mut().unwrap().r#type = Some("host".into()),
-        expect!["POST /nodes/pve2/qemu/101/config cpu=host,flags=+aes"],
+        &expect!["POST /nodes/pve2/qemu/101/config cpu=host,flags=+aes"],
     );
     check_update(
         |vm| {
@@ -89,9 +89,9 @@ fn an_update_sends_what_changes_and_nothing_else() {
                 .unwrap()
                 .get_mut("net0")
                 .unwrap()
-                .vlan_id = Some(20)
+                .vlan_id = Some(20);
         },
-        expect![
+        &expect![
             "POST /nodes/pve2/qemu/101/config net0=virtio=BC:24:11:00:00:01,bridge=vmbr0,queues=4,tag=20"
         ],
     );
@@ -109,13 +109,13 @@ fn an_update_sends_what_changes_and_nothing_else() {
                 .unwrap()
                 .insert("net1".into(), nic);
         },
-        expect![
+        &expect![
             "POST /nodes/pve2/qemu/101/config net1=virtio=BC:24:11:00:00:02,bridge=vmbr1,firewall=1"
         ],
     );
     check_update(
         |vm| vm.network_device = Some([].into()),
-        expect!["POST /nodes/pve2/qemu/101/config delete=net0"],
+        &expect!["POST /nodes/pve2/qemu/101/config delete=net0"],
     );
     check_update(
         |vm| {
@@ -123,10 +123,10 @@ fn an_update_sends_what_changes_and_nothing_else() {
             let data = vm.data_disk.as_mut().unwrap();
             (data.size_gb, data.backup) = (number("64"), Some(false));
         },
-        expect![[r#"
+        &expect![[r"
             POST /nodes/pve2/qemu/101/config scsi1=local-lvm:vm-101-disk-1,backup=0,discard=on,serial=pmoves-data,size=32G
             PUT /nodes/pve2/qemu/101/resize disk=scsi0 size=8704M
-            PUT /nodes/pve2/qemu/101/resize disk=scsi1 size=65536M"#]],
+            PUT /nodes/pve2/qemu/101/resize disk=scsi1 size=65536M"]],
     );
 }
 
@@ -148,9 +148,9 @@ fn a_protected_vm_is_opened_before_it_lets_go_of_the_seed() {
         protection: Some(true),
         ..host()
     };
-    expect![[r#"
+    expect![[r"
         PUT /nodes/pve1/qemu/101/config protection=0
-        PUT /nodes/pve1/qemu/101/config delete=scsi30 protection=1"#]]
+        PUT /nodes/pve1/qemu/101/config delete=scsi30 protection=1"]]
     .assert_eq(&lines(&calls::detach_seed(&plan, "pve1", 101, true)));
     expect!["PUT /nodes/pve1/qemu/101/config delete=scsi30"]
         .assert_eq(&lines(&calls::detach_seed(&host(), "pve1", 101, false)));

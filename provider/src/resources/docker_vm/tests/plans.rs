@@ -15,9 +15,9 @@ use crate::framework::{
 };
 
 #[track_caller]
-fn check_plan(config: serde_json::Value, prior: Option<&DockerVm>, expected: Expect) {
+fn check_plan(config: &serde_json::Value, prior: Option<&DockerVm>, expected: &Expect) {
     let schema = DockerVm::schema();
-    let config = object(&config, &schema);
+    let config = object(config, &schema);
     let prior = prior.map_or(Value::Null, untyped);
     // What the configuration does not set was never set.
     let private = Private::default();
@@ -62,9 +62,9 @@ fn with(more: &serde_json::Value) -> serde_json::Value {
 #[test]
 fn a_new_host_gets_its_defaults() {
     check_plan(
-        minimal(),
+        &minimal(),
         None,
-        expect![[r#"
+        &expect![[r#"
         addresses = ?
         compose_version = ?
         cpu = {"cores":2,"sockets":null,"type":"x86-64-v2-AES","units":null}
@@ -88,9 +88,9 @@ fn a_new_host_gets_its_defaults() {
         vm_id = ?"#]],
     );
     check_plan(
-        with(&json!({ "vm_id": 200, "image": null, "data_disk": null })),
+        &with(&json!({ "vm_id": 200, "image": null, "data_disk": null })),
         None,
-        expect![[r#"
+        &expect![[r#"
             addresses = ?
             compose_version = ?
             cpu = {"cores":2,"sockets":null,"type":"x86-64-v2-AES","units":null}
@@ -119,7 +119,7 @@ fn a_new_host_gets_its_defaults() {
 #[test]
 fn a_change_says_what_it_causes() {
     let prior = host();
-    check_plan(minimal(), Some(&prior), expect![[""]]);
+    check_plan(&minimal(), Some(&prior), &expect![[""]]);
     for (change, expected) in [
         (
             json!({ "memory": { "size": 4096 } }),
@@ -170,10 +170,10 @@ fn a_change_says_what_it_causes() {
         ),
         (
             json!({ "vm_id": 200 }),
-            expect![[r#"
+            expect![[r"
             vm_id = 200
             replace vm_id
-            warning vm_id: The data disk goes with the VM"#]],
+            warning vm_id: The data disk goes with the VM"]],
         ),
         (
             json!({ "vm_id": 101, "image": { "id": "local:import/other.qcow2" } }),
@@ -186,7 +186,7 @@ fn a_change_says_what_it_causes() {
                 error docker.source: Docker's source cannot be swapped"#]],
         ),
     ] {
-        check_plan(with(&change), Some(&prior), expected);
+        check_plan(&with(&change), Some(&prior), &expected);
     }
 }
 
@@ -197,20 +197,20 @@ fn a_host_that_is_not_finished_is_taken_up_again() {
         ..host()
     };
     check_plan(
-        minimal(),
+        &minimal(),
         Some(&unfinished),
-        expect![[r#"
+        &expect![[r"
         compose_version = ?
         docker_version = ?
         interface_name = ?
-        storage_driver = ?"#]],
+        storage_driver = ?"]],
     );
     // One without Docker is nobody's to finish.
     let plain = DockerVm {
         docker: None,
         ..unfinished
     };
-    check_plan(minimal(), Some(&plain), expect![[""]]);
+    check_plan(&minimal(), Some(&plain), &expect![[""]]);
 }
 
 #[test]
@@ -221,9 +221,9 @@ fn a_restart_that_waits_is_made_once_it_may() {
         ..host()
     };
     check_plan(
-        with(&json!({ "restart_policy": "if_needed" })),
+        &with(&json!({ "restart_policy": "if_needed" })),
         Some(&waiting),
-        expect![[r#"
+        &expect![[r#"
             restart_policy = "if_needed"
             restart_required = false"#]],
     );

@@ -20,7 +20,7 @@ fn row() -> GuestRow {
 }
 
 #[track_caller]
-fn check_state(prior: &DockerVm, config: &QemuConfig, importing: bool, expected: Expect) {
+fn check_state(prior: &DockerVm, config: &QemuConfig, importing: bool, expected: &Expect) {
     let state = read::from_config(prior, config, &row(), Some("pmoves"), importing);
     let (before, after) = (untyped(prior), untyped(&state));
     let changed: Vec<String> = DockerVm::schema()
@@ -34,7 +34,7 @@ fn check_state(prior: &DockerVm, config: &QemuConfig, importing: bool, expected:
 
 #[test]
 fn a_state_takes_what_the_configuration_tells() {
-    check_state(&host(), &config(), false, expect![[""]]);
+    check_state(&host(), &config(), false, &expect![[""]]);
     let mut changed = config();
     changed.memory = Some(1024);
     changed.tags = vec!["mine".into(), "pmoves".into()];
@@ -54,7 +54,7 @@ fn a_state_takes_what_the_configuration_tells() {
         &host(),
         &changed,
         false,
-        expect![[r#"
+        &expect![[r#"
         memory: {"balloon":null,"size":1024}
         network_device: {"net0":{"bridge":"vmbr9","firewall":null,"mac_address":"bc:24:11:00:00:01","mtu":null,"vlan_id":5}}
         os_disk: {"datastore_id":"local-lvm","size_gb":3.5}
@@ -70,7 +70,7 @@ fn an_import_takes_all_that_the_configuration_tells() {
         &blank,
         &config(),
         true,
-        expect![[r#"
+        &expect![[r#"
         cpu: {"cores":2,"sockets":null,"type":"x86-64-v2-AES","units":null}
         current_node: "pve1"
         data_disk: {"backup":true,"datastore_id":"local-lvm","filesystem":null,"mount_path":null,"size_gb":32}
@@ -88,7 +88,7 @@ fn an_import_takes_all_that_the_configuration_tells() {
         &blank,
         &config_of(&recorded["data"]),
         true,
-        expect![[r#"
+        &expect![[r#"
         cpu: {"cores":2,"sockets":1,"type":"x86-64-v2-AES","units":null}
         current_node: "pve1"
         description: "Hello\nworld ümlaut"
