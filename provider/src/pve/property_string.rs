@@ -41,7 +41,11 @@ impl PropertyString {
             default_key,
             entries: Vec::new(),
         };
-        for part in text.trim().split(',').filter(|part| !part.is_empty()) {
+        for part in text
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+        {
             let (key, value) = match (part.split_once('='), default_key) {
                 (Some(pair), _) => pair,
                 (None, Some(key)) if this.get(key).is_none() => (key, part),
