@@ -4,6 +4,8 @@
 //! of a plan or a state is decided here.
 
 pub mod codec;
+#[cfg(test)]
+mod core_rules;
 pub mod diagnostics;
 pub mod docs;
 pub mod duration;

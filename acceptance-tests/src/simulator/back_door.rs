@@ -2,11 +2,12 @@
 //!
 //! Nothing here checks permissions or rules, and nothing of it shows in the journal.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::Simulator;
 use super::faults::Fault;
 use super::journal::Entry;
+use super::machine::Machine;
 use super::qemu::{Vm, volume_of};
 use super::storage::Volume;
 
@@ -165,6 +166,11 @@ impl Simulator {
                 state.put_volume(node, &id, volume);
             }
         }
+    }
+
+    /// The machine of a VM that runs.
+    pub fn machine(&self, vmid: u32) -> Option<Arc<dyn Machine>> {
+        self.with_vm(vmid, |vm| vm.running.as_ref().map(|running| Arc::clone(&running.machine)))?
     }
 
     /// Cuts the power of a VM.

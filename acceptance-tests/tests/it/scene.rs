@@ -15,7 +15,7 @@ pub(crate) const IMAGE: &str = "local:import/debian-13-docker.qcow2";
 /// The same without Docker and without an agent.
 pub(crate) const PLAIN: &str = "local:import/debian-13.qcow2";
 
-pub const HEAD: &str = r#"
+pub(crate) const HEAD: &str = r#"
 terraform {
   required_providers {
     pmoves = { source = "cataclysm-studios/pmoves" }
@@ -55,8 +55,7 @@ impl Scene {
         for image in [IMAGE, PLAIN] {
             stage.simulator.put_file("pve1", image, qcow2(2));
         }
-        let ws = stage.workspace().expect("a workspace is made");
-        ws.write("head.tf", HEAD);
+        let ws = workspace(&stage);
         let scene = Self { stage, guests, ws };
         scene.ws.init().await;
         scene.forget();
@@ -153,6 +152,13 @@ impl Scene {
         );
         output.stdout
     }
+}
+
+/// A workspace that reaches a stage, with nothing but the provider in it.
+pub(crate) fn workspace(stage: &Stage) -> Workspace {
+    let ws = stage.workspace().expect("a workspace is made");
+    ws.write("head.tf", HEAD);
+    ws
 }
 
 fn polls(entry: &Entry) -> bool {

@@ -378,4 +378,6 @@ fn may_become(planned: &Value, prior: &Value) -> bool {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -73,3 +73,96 @@ fn claim(schema: &Schema, object: &Value, at: &Path, claimed: &mut BTreeSet<Stri
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::framework::{Attribute, model};
+
+    fn schema() -> Schema {
+        let row = |ty| Attribute {
+            ty,
+            ..Attribute::of::<Option<String>>("A row.")
+        };
+        let nic = Schema::new("A NIC.")
+            .attribute("bridge", row(Type::String))
+            .attribute("key_wo", row(Type::String).write_only());
+        Schema::new("A guest.")
+            .attribute("name", row(Type::String))
+            .attribute("tags", row(Type::Set(Box::new(Type::String))))
+            .attribute("secret_wo", row(Type::String).write_only())
+            .attribute("one", row(Type::Object(Box::new(nic.clone()))))
+            .attribute("nic", row(Type::Slots(Box::new(nic))))
+    }
+
+    #[track_caller]
+    fn check(config: &serde_json::Value, secret: bool, claimed: &[&str]) {
+        let mut config = model::object(config, &schema());
+        if secret {
+            config.put("secret_wo", "s".into());
+            config.put("nic.net0.key_wo", "s".into());
+        }
+        let found = Private::claiming(&schema(), &config).claimed;
+        assert_eq!(
+            found.iter().map(String::as_str).collect::<Vec<_>>(),
+            claimed
+        );
+    }
+
+    #[test]
+    fn what_the_configuration_sets_is_claimed() {
+        check(&json!({}), false, &[]);
+        check(
+            &json!({ "name": "a", "tags": ["x", "y"] }),
+            false,
+            &["name", "tags"],
+        );
+        // Empty is set, and says that the practitioner wants none.
+        check(&json!({ "name": "", "tags": [] }), false, &["name", "tags"]);
+        check(&json!({ "one": { "bridge": "b" } }), false, &["one.bridge"]);
+        check(&json!({ "one": {}, "nic": {} }), false, &[]);
+    }
+
+    #[test]
+    fn a_slot_is_claimed_with_what_it_sets() {
+        let config = json!({ "nic": { "net0": {}, "net7": { "bridge": "b" } } });
+        check(&config, false, &["nic.net0", "nic.net7", "nic.net7.bridge"]);
+    }
+
+    #[test]
+    fn secrets_are_never_claimed() {
+        check(&json!({ "nic": { "net0": {} } }), true, &["nic.net0"]);
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let private = Private {
+            v: VERSION,
+            claimed: ["name".to_owned()].into(),
+            importing: true,
+        };
+        assert_eq!(Private::decode(&private.encode()), private);
+        let bytes = Private::default().encode();
+        assert_eq!(bytes, br#"{"v":1}"#);
+    }
+
+    #[test]
+    fn what_cannot_be_read_claims_nothing() {
+        for bytes in [
+            &b""[..],
+            b"{",
+            b"null",
+            b"[1]",
+            b"\xff",
+            br#"{"claimed":["name"]}"#,
+            br#"{"v":2,"claimed":["name"]}"#,
+            br#"{"v":1,"claimed":"name"}"#,
+        ] {
+            assert!(Private::decode(bytes).claimed.is_empty(), "{bytes:?}");
+        }
+        let more = br#"{"v":1,"claimed":["name"],"later":1}"#;
+        assert_eq!(Private::decode(more).claimed.len(), 1);
+    }
+}

@@ -253,3 +253,70 @@ impl PartialEq for Schema {
         format!("{self:?}") == format!("{other:?}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::framework::{core_rules::random, model};
+
+    #[test]
+    fn only_settings_are_filled_in_a_state_that_lacks_them() {
+        let setting = || {
+            Attribute::of::<Option<String>>("How.")
+                .default("a")
+                .setting()
+        };
+        let inner = Schema::new("Inner.").attribute("setting", setting());
+        let schema = Schema::new("Outer.")
+            .attribute("setting", setting())
+            .attribute(
+                "default",
+                Attribute::of::<Option<String>>("D.").default("a"),
+            )
+            .attribute(
+                "inner",
+                Attribute {
+                    ty: Type::Object(Box::new(inner)),
+                    ..Attribute::of::<Option<String>>("I.")
+                },
+            );
+        for (state, filled) in [
+            (
+                json!({}),
+                json!({ "setting": "a", "default": null, "inner": null }),
+            ),
+            (
+                json!({ "setting": "b", "inner": {} }),
+                json!({ "setting": "b", "default": null, "inner": { "setting": "a" } }),
+            ),
+        ] {
+            let mut value = model::object(&state, &schema);
+            schema.fill_settings(&mut value);
+            assert_eq!(model::to_json(&value), filled);
+        }
+        let mut gone = Value::Null;
+        schema.fill_settings(&mut gone);
+        assert!(gone.is_null());
+    }
+
+    proptest! {
+        #![proptest_config(random::unrecorded())]
+
+        #[test]
+        fn a_stored_state_of_this_version_is_read_as_it_was(case in random::cases()) {
+            let stored = model::to_json(&case.prior);
+            prop_assert_eq!(model::object(&stored, &case.schema), case.prior);
+        }
+
+        #[test]
+        fn settings_are_filled_once(mut case in random::cases()) {
+            case.schema.fill_settings(&mut case.prior);
+            let mut again = case.prior.clone();
+            case.schema.fill_settings(&mut again);
+            prop_assert_eq!(again, case.prior);
+        }
+    }
+}

@@ -366,23 +366,4 @@ fn same_json(a: &Value, b: &Value) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::framework::model::check_model;
-
-    #[test]
-    fn the_model_matches_its_schema() {
-        check_model::<Docker>();
-    }
-
-    #[test]
-    fn a_daemon_setting_with_an_attribute_is_refused_in_the_free_text() {
-        assert!(daemon_json(&r#"{"debug":true}"#.into()).is_ok());
-        assert!(
-            daemon_json(&r#"{"mtu":1400}"#.into())
-                .unwrap_err()
-                .contains("docker.mtu")
-        );
-        assert!(daemon_json(&"[]".into()).is_err());
-    }
-}
+mod tests;

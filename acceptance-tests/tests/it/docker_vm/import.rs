@@ -45,6 +45,10 @@ async fn a_generated_configuration_plans_nothing() {
         json!("/opt/docker/data")
     );
     assert_eq!(scene.web("/data_disk/size_gb").await, json!(2));
+    assert_eq!(
+        scene.web("/data_disk/mount_path").await,
+        json!("/opt/docker")
+    );
     assert_eq!(scene.web("/restart_policy").await, json!("if_needed"));
 }
 
@@ -83,7 +87,7 @@ async fn an_import_tells_what_a_create_told() {
     let imported = scene.web("").await;
     let made = made.as_object().expect("an object");
     // What Proxmox VE does not keep, and what only an import looks for.
-    let unlike = ["image", "initialization", "docker", "data_disk"];
+    let unlike = ["image", "initialization", "docker"];
     for (name, value) in made
         .iter()
         .filter(|(name, _)| !unlike.contains(&name.as_str()))

@@ -76,6 +76,8 @@ async fn disks_grow_with_their_filesystems() {
     scene.settle(&web()).await;
     let bytes = "df -B1 --output=size /opt/docker | tail -n 1";
     let before: u64 = scene.sh(100, bytes).await.trim().parse().expect("a number");
+    let root = "df -B1 --output=size / | tail -n 1";
+    let root_before: u64 = scene.sh(100, root).await.trim().parse().expect("a number");
     let grown = web()
         .with("os_disk", r#"{ datastore_id = "local-lvm", size_gb = 6 }"#)
         .with("data_disk", "{ size_gb = 3.5 }");
@@ -85,6 +87,8 @@ async fn disks_grow_with_their_filesystems() {
     scene.quiet().await;
     let after: u64 = scene.sh(100, bytes).await.trim().parse().expect("a number");
     assert!(after > before + (1 << 30), "{before} {after}");
+    let root_after: u64 = scene.sh(100, root).await.trim().parse().expect("a number");
+    assert!(root_after > root_before + (1 << 30), "{root_before} {root_after}");
     let config = scene.stage.simulator.config(100).expect("the VM is there");
     assert!(
         config["scsi1"].contains("size=3584M"),

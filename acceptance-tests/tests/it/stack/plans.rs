@@ -44,52 +44,46 @@ async fn an_edit_shows_the_services_that_it_changes() {
         &site,
         &edit(&text("web:2", "")),
         &expect![[r#"
-        update
-        compose … -> …
-        services.web.config_hash hash -> ?
-        services.web.image "demo.test/web:1" -> "demo.test/web:2"
-        services.web.image_digest sha256 -> ?
-        services.web.ports ["80:80/tcp"] -> ?
-        services.web.replicas 1 -> ?
-        services.web.state "running" -> ?
-    "#]],
+            update
+            compose … -> …
+            services.web.config_hash hash -> ?
+            services.web.image "demo.test/web:1" -> "demo.test/web:2"
+            services.web.image_digest sha256 -> ?
+            services.web.ports ["80:80/tcp"] -> ?
+        "#]],
     )
     .await;
     check(
         &site,
         &edit(&text("web:1", "# a comment\n")),
-        &expect![[r#"
+        &expect![[r"
         update
         compose … -> …
-    "#]],
+    "]],
     )
     .await;
     check(
         &site,
         &first.clone().with("env", r#"{ TZ = "CET" }"#),
         &expect![[r#"
-        update
-        env.TZ "UTC" -> "CET"
-        services.web.config_hash hash -> ?
-        services.web.image_digest sha256 -> ?
-        services.web.ports ["80:80/tcp"] -> ?
-        services.web.replicas 1 -> ?
-        services.web.state "running" -> ?
-    "#]],
+            update
+            env.TZ "UTC" -> "CET"
+            services.web.config_hash hash -> ?
+            services.web.image_digest sha256 -> ?
+            services.web.ports ["80:80/tcp"] -> ?
+        "#]],
     )
     .await;
     check(
         &site,
         &first.clone().with("files", r#"{ "site.conf" = "two" }"#),
         &expect![[r#"
-        update
-        files.site.conf "one" -> "two"
-        services.site.config_hash hash -> ?
-        services.site.image_digest sha256 -> ?
-        services.site.ports [] -> ?
-        services.site.replicas 1 -> ?
-        services.site.state "running" -> ?
-    "#]],
+            update
+            files.site.conf "one" -> "two"
+            services.site.config_hash hash -> ?
+            services.site.image_digest sha256 -> ?
+            services.site.ports [] -> ?
+        "#]],
     )
     .await;
     check(
@@ -106,25 +100,19 @@ async fn an_edit_shows_the_services_that_it_changes() {
         &site,
         &always,
         &expect![[r#"
-        update
-        compose … -> …
-        recreate "auto" -> "always"
-        services.db.config_hash hash -> ?
-        services.db.image_digest sha256 -> ?
-        services.db.ports [] -> ?
-        services.db.replicas 1 -> ?
-        services.db.state "running" -> ?
-        services.site.config_hash hash -> ?
-        services.site.image_digest sha256 -> ?
-        services.site.ports [] -> ?
-        services.site.replicas 1 -> ?
-        services.site.state "running" -> ?
-        services.web.config_hash hash -> ?
-        services.web.image_digest sha256 -> ?
-        services.web.ports ["80:80/tcp"] -> ?
-        services.web.replicas 1 -> ?
-        services.web.state "running" -> ?
-    "#]],
+            update
+            compose … -> …
+            recreate "auto" -> "always"
+            services.db.config_hash hash -> ?
+            services.db.image_digest sha256 -> ?
+            services.db.ports [] -> ?
+            services.site.config_hash hash -> ?
+            services.site.image_digest sha256 -> ?
+            services.site.ports [] -> ?
+            services.web.config_hash hash -> ?
+            services.web.image_digest sha256 -> ?
+            services.web.ports ["80:80/tcp"] -> ?
+        "#]],
     )
     .await;
     let pulls = edit(&text("web:1", "# a comment\n")).with("pull", r#""always""#);
@@ -145,11 +133,11 @@ async fn an_edit_shows_the_services_that_it_changes() {
     check(
         &site,
         &edit(&scaled),
-        &expect![[r#"
+        &expect![[r"
         update
         compose … -> …
         services.db.replicas 1 -> 2
-    "#]],
+    "]],
     )
     .await;
     let without = text("web:1", "");
@@ -179,17 +167,16 @@ async fn an_edit_shows_the_services_that_it_changes() {
         &site,
         &patient,
         &expect![[r#"
-        update
-        compose … -> …
-        services.web.config_hash hash -> ?
-        services.web.image "demo.test/web:1" -> "demo.test/web:2"
-        services.web.image_digest sha256 -> ?
-        services.web.ports ["80:80/tcp"] -> ?
-        services.web.replicas 1 -> ?
-        services.web.state "running" -> ?
-        status "running" -> ?
-        wait true -> false
-    "#]],
+            update
+            compose … -> …
+            services.web.config_hash hash -> ?
+            services.web.image "demo.test/web:1" -> "demo.test/web:2"
+            services.web.image_digest sha256 -> ?
+            services.web.ports ["80:80/tcp"] -> ?
+            services.web.state "running" -> ?
+            status "running" -> ?
+            wait true -> false
+        "#]],
     )
     .await;
     let said = site
@@ -206,26 +193,20 @@ async fn an_edit_shows_the_services_that_it_changes() {
         &site,
         &first.clone().with("name", r#""renamed""#),
         &expect![[r#"
-        delete+create
-        id "qemu/100/hello" -> "qemu/100/renamed"
-        name "hello" -> "renamed"
-        project_directory "/opt/pmoves/stacks/hello" -> "/opt/pmoves/stacks/renamed"
-        services.db.config_hash hash -> ?
-        services.db.image_digest sha256 -> ?
-        services.db.ports [] -> ?
-        services.db.replicas 1 -> ?
-        services.db.state "running" -> ?
-        services.site.config_hash hash -> ?
-        services.site.image_digest sha256 -> ?
-        services.site.ports [] -> ?
-        services.site.replicas 1 -> ?
-        services.site.state "running" -> ?
-        services.web.config_hash hash -> ?
-        services.web.image_digest sha256 -> ?
-        services.web.ports ["80:80/tcp"] -> ?
-        services.web.replicas 1 -> ?
-        services.web.state "running" -> ?
-    "#]],
+            delete+create
+            id "qemu/100/hello" -> "qemu/100/renamed"
+            name "hello" -> "renamed"
+            project_directory "/opt/pmoves/stacks/hello" -> "/opt/pmoves/stacks/renamed"
+            services.db.config_hash hash -> ?
+            services.db.image_digest sha256 -> ?
+            services.db.ports [] -> ?
+            services.site.config_hash hash -> ?
+            services.site.image_digest sha256 -> ?
+            services.site.ports [] -> ?
+            services.web.config_hash hash -> ?
+            services.web.image_digest sha256 -> ?
+            services.web.ports ["80:80/tcp"] -> ?
+        "#]],
     )
     .await;
 }

@@ -90,8 +90,6 @@ async fn a_new_version_makes_the_users_anew_and_lost_secrets_are_written_again()
         services.db.config_hash hash -> ?
         services.db.image_digest sha256 -> ?
         services.db.ports [] -> ?
-        services.db.replicas 1 -> ?
-        services.db.state "running" -> ?
     "#]]
     .assert_eq(&site.changes(&next).await);
     site.settle(&next).await;
@@ -104,8 +102,6 @@ async fn a_new_version_makes_the_users_anew_and_lost_secrets_are_written_again()
         services.app.config_hash hash -> ?
         services.app.image_digest sha256 -> ?
         services.app.ports [] -> ?
-        services.app.replicas 1 -> ?
-        services.app.state "running" -> ?
     "#]]
     .assert_eq(
         &site
@@ -120,8 +116,6 @@ async fn a_new_version_makes_the_users_anew_and_lost_secrets_are_written_again()
         services.db.config_hash hash -> ?
         services.db.image_digest sha256 -> ?
         services.db.ports [] -> ?
-        services.db.replicas 1 -> ?
-        services.db.state "running" -> ?
     "#]]
     .assert_eq(&site.changes(&next).await);
     site.settle(&next).await;
@@ -138,13 +132,9 @@ async fn a_new_version_makes_the_users_anew_and_lost_secrets_are_written_again()
         services.app.config_hash hash -> ?
         services.app.image_digest sha256 -> ?
         services.app.ports [] -> ?
-        services.app.replicas 1 -> ?
-        services.app.state "running" -> ?
         services.db.config_hash hash -> ?
         services.db.image_digest sha256 -> ?
         services.db.ports [] -> ?
-        services.db.replicas 1 -> ?
-        services.db.state "running" -> ?
     "#]]
     .assert_eq(&site.changes(&next).await);
     site.settle(&next).await;

@@ -83,12 +83,15 @@ pub(super) fn echo(planned: &Value, actual: Value) -> Value {
                 .map(|(name, value)| (name.clone(), echo(value, Value::Null)))
                 .collect(),
         ),
-        (Value::List(planned), Value::List(actual)) if planned.len() == actual.len() => {
+        (Value::List(planned), actual) => {
+            let mut actual = match actual {
+                Value::List(items) => items.into_iter(),
+                _ => Vec::new().into_iter(),
+            };
             Value::List(
                 planned
                     .iter()
-                    .zip(actual)
-                    .map(|(planned, actual)| echo(planned, actual))
+                    .map(|planned| echo(planned, actual.next().unwrap_or_default()))
                     .collect(),
             )
         }
@@ -141,10 +144,15 @@ pub(super) fn keep_spelling(schema: &Schema, prior: &Value, read: Value) -> Valu
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::{Value as Json, json};
 
     use super::*;
-    use crate::framework::{Attribute, model};
+    use crate::framework::{
+        Attribute,
+        core_rules::{completion_faults, random},
+        model,
+    };
 
     fn schema() -> Schema {
         let nic = Schema::new("A NIC.")
@@ -212,6 +220,22 @@ mod tests {
             model::to_json(&echo(&planned, Value::Null))["id"],
             Json::Null
         );
+    }
+
+    proptest! {
+        #![proptest_config(random::unrecorded())]
+
+        #[test]
+        fn core_accepts_whatever_became_of_a_plan(mut case in random::cases()) {
+            let actual = random::object_state(&case.schema, &mut case.tape);
+            // A plan may hold unknown values wherever a configuration may.
+            for planned in [case.plan().value, case.config] {
+                let echoed = echo(&planned, actual.clone());
+                prop_assert!(!echoed.has_unknown());
+                let faults = completion_faults(&case.schema, &planned, &echoed);
+                prop_assert!(faults.is_empty(), "{faults:?}");
+            }
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::guest::{Guest, quote};
 const SETTLE: f64 = 5.0;
 /// Restarts during one wait that make a crash loop.
 const CRASH_LOOP: u64 = 3;
-const INTERVAL: Duration = Duration::from_millis(1500);
+const INTERVAL: Duration = Duration::from_secs(1);
 const WHAT: &str = "looking at the containers";
 
 /// What a service shall come to.
@@ -190,11 +190,18 @@ pub async fn wait(
         tracing::debug!(project, waiting_for);
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            let waiting_for = format!("service {waiting_for}");
+            let of = |container: &&Container| {
+                let rest = waiting_for.strip_prefix(&container.service);
+                rest.is_some_and(|rest| rest.starts_with(' '))
+            };
+            let log = match containers.iter().find(of) {
+                Some(container) => logs(guest, &container.id).await,
+                None => String::new(),
+            };
             return Err(Error::TimedOut {
-                waiting_for,
+                waiting_for: format!("service {waiting_for}"),
                 after: within,
-                log: String::new(),
+                log,
             });
         }
         pause.pause(INTERVAL.min(left)).await?;

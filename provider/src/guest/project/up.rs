@@ -11,7 +11,7 @@ use super::shell::{START, encode, last_lines, run, unexpected};
 use super::{Error, PRIVATE, Pause, Pull, Recreate, Result, Stack, manifest, ship};
 use crate::guest::{Guest, quote};
 
-const INTERVAL: Duration = Duration::from_secs(2);
+const INTERVAL: Duration = Duration::from_secs(1);
 const WHAT: &str = "docker compose up";
 /// Lines of output that are kept for the practitioner.
 const LINES: usize = 20;
@@ -133,9 +133,7 @@ pub(super) fn line(words: &[String], more: &str) -> String {
     )
 }
 
-/// Starts the unit and gives it a moment: an up without changes needs no second look.
-///
-/// Each start has a name of its own, for systemd refuses that of a unit which was just stopped.
+/// Starts the unit. Each start has a name of its own, for systemd refuses that of a unit which was just stopped.
 fn start_script(stack: &Stack) -> Result<String> {
     let command = line(&command(stack), "");
     let wanted = ship::manifest(stack)?.to_json();
@@ -158,11 +156,6 @@ if ! runs; then
     --property=WorkingDirectory="$PWD" --setenv=PATH="$PATH" \
     /bin/sh -c 'umask 077; . ./up.sh' >&2
 fi
-count=10
-while runs && [ $count -gt 0 ]; do
-  count=$((count - 1))
-  sleep 0.1
-done
 {LOOK}"#
     ))
 }
@@ -192,7 +185,14 @@ const KEEP_STATUS: &str = "echo $? >up.status.new\nmv -f up.status.new up.status
 
 /// Prints `running`, `gone` or the exit status, then the end of the log. The status is written
 /// before the unit ends, so a unit that has ended without one was killed.
-const LOOK: &str = "if runs; then echo running
+///
+/// Gives the unit a moment: an up without changes needs no second look.
+const LOOK: &str = "count=10
+while runs && [ $count -gt 0 ]; do
+  count=$((count - 1))
+  sleep 0.1
+done
+if runs; then echo running
 elif [ -s up.status ]; then cat up.status
 else echo gone
 fi

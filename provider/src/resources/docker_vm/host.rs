@@ -150,7 +150,7 @@ pub(super) async fn set_up(
         let mount = plan
             .data_disk
             .as_ref()
-            .and_then(|disk| disk.mount_path.clone());
+            .map(|disk| data_disk(disk).mount_path);
         seen = engine::apply(&guest, &wish(docker, mount))
             .await
             .map_err(docker_failure)?;

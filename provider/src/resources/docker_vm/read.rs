@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     framework::{Context, Failure, Result, State, model::untyped},
-    guest::facts::Facts,
+    guest::facts::{Facts, Mount},
     pve::{GuestRow, PropertyString, Pve, QemuConfig},
     resources::{cluster::Cluster, docker},
 };
@@ -82,10 +82,31 @@ fn note_docker(next: &mut DockerVm, facts: &Facts, importing: bool) {
         None if importing => next.docker = docker::adopted(facts),
         None => {}
     }
+    if let Some(disk) = next.data_disk.as_mut().filter(|_| importing) {
+        let root = facts.docker.as_ref().map(|docker| docker.root.as_str());
+        if let Some((path, mount)) = root.and_then(|root| mount_of(root, facts)) {
+            disk.mount_path = Some(path.clone());
+            disk.filesystem = Some(mount.filesystem.clone());
+        }
+    }
     if facts.docker.is_none() {
         // A daemon that does not run is brought back by the next apply.
         next.docker_version = None;
     }
+}
+
+/// The mount that holds a directory, unless that is the root.
+fn mount_of<'a>(directory: &str, facts: &'a Facts) -> Option<(&'a String, &'a Mount)> {
+    let holds = |path: &str| {
+        directory
+            .strip_prefix(path)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    facts
+        .mounts
+        .iter()
+        .filter(|(path, _)| path.len() > 1 && holds(path))
+        .max_by_key(|(path, _)| path.len())
 }
 
 /// Whether the VM runs. The shared list lags some seconds, so only its "running" is believed.

@@ -71,17 +71,16 @@ impl Host {
         up::up(&self.guest, &pause, &shipped, left)
             .await
             .map_err(explain)?;
-        let containers = match plan.wait {
-            Some(false) => health::containers(&self.guest, &plan.name).await?,
-            _ => {
-                let patience = plan.wait_timeout.as_deref();
-                let patience = patience
-                    .and_then(|text| duration::parse(text).ok())
-                    .unwrap_or(Duration::from_mins(5));
-                health::wait(&self.guest, &pause, &plan.name, &wanted(&project), patience)
-                    .await
-                    .map_err(explain)?
-            }
+        let patience = plan.wait_timeout.as_deref();
+        let patience = patience
+            .and_then(|text| duration::parse(text).ok())
+            .unwrap_or(Duration::from_mins(5));
+        let containers = if plan.wait == Some(false) {
+            health::containers(&self.guest, &plan.name).await?
+        } else {
+            health::wait(&self.guest, &pause, &plan.name, &wanted(&project), patience)
+                .await
+                .map_err(explain)?
         };
         let (own, strays): (Vec<_>, Vec<_>) = containers
             .into_iter()

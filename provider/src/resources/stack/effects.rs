@@ -90,12 +90,12 @@ fn redefined(plan: &mut Plan<'_>, prior: &Project, next: &Project) {
 fn touched(plan: &Plan<'_>, prior: &Project, next: &Project) -> BTreeSet<String> {
     let changes = compose::changed(prior, next);
     let only_scaled = |keys: &BTreeSet<String>| keys.iter().eq(["replicas"]);
-    let changed = changes
+    let edited = changes
         .changed
         .into_iter()
         .filter(|(_, keys)| !only_scaled(keys))
         .map(|(name, _)| name);
-    let mut touched: BTreeSet<String> = changes.added.into_iter().chain(changed).collect();
+    let mut touched: BTreeSet<String> = changes.added.into_iter().chain(edited).collect();
     if plan.changed("secrets_wo_version") {
         let written = plan.config.get("secrets_wo").as_map();
         let written = |name: &String| written.is_some_and(|all| all.contains_key(name));

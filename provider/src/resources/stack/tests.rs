@@ -145,7 +145,7 @@ fn a_new_stack_shows_what_is_certain() {
     for name in ["id", "project_directory", "services", "status"] {
         compare(name, &Value::Null, plan.value.get(name), &mut lines);
     }
-    expect![[r#"
+    expect![[r"
         id: nothing -> qemu/101/demo
         project_directory: nothing -> /opt/pmoves/stacks/demo
         services.db.config_hash: nothing -> (known after apply)
@@ -167,7 +167,7 @@ fn a_new_stack_shows_what_is_certain() {
         services.web.replicas: nothing -> 1
         services.web.state: nothing -> running
         status: nothing -> running
-    "#]]
+    "]]
     .assert_eq(&lines);
 }
 
@@ -179,19 +179,19 @@ fn drift_shows_in_the_state_of_its_service() {
             ("status", json!("degraded")),
         ],
         &json!({}),
-        &expect![[r#"
+        &expect![[r"
         services.web.state: exited -> running
         status: degraded -> running
-    "#]],
+    "]],
     );
     check(
         &[("services.web.state", json!("unhealthy"))],
         &json!({"wait": false}),
-        &expect![[r#"
+        &expect![[r"
         services.web.state: unhealthy -> (known after apply)
         status: running -> (known after apply)
         wait: true -> false
-    "#]],
+    "]],
     );
     check(
         &[
@@ -199,13 +199,13 @@ fn drift_shows_in_the_state_of_its_service() {
             ("services.web.image", json!("nginx:9")),
         ],
         &json!({}),
-        &expect![[r#"
+        &expect![[r"
         services.web.config_hash: h -> (known after apply)
         services.web.image: nginx:9 -> nginx:1
         services.web.image_digest: sha256:1 -> (known after apply)
         services.web.ports: (a collection) -> (known after apply)
         services.web.state: outdated -> running
-    "#]],
+    "]],
     );
     check(
         &[
@@ -213,33 +213,33 @@ fn drift_shows_in_the_state_of_its_service() {
             ("services.db.replicas", json!(0)),
         ],
         &json!({}),
-        &expect![[r#"
+        &expect![[r"
         services.db.config_hash: h -> (known after apply)
         services.db.image_digest: sha256:1 -> (known after apply)
         services.db.ports: (a collection) -> (known after apply)
         services.db.replicas: 0 -> 1
         services.db.state: missing -> running
-    "#]],
+    "]],
     );
     // It may as well end, as it did.
     check(
         &[("services.job.state", json!("exited"))],
         &json!({}),
-        &expect![[r#"
+        &expect![[r"
         services.job.state: exited -> (known after apply)
-    "#]],
+    "]],
     );
     check(
         &[("services.web.replicas", json!(3))],
         &json!({}),
-        &expect![[r#"
+        &expect![[r"
         services.web.replicas: 3 -> 1
-    "#]],
+    "]],
     );
     check(
         &[("services.web.state", json!("exited"))],
         &json!({"recreate": "always", "wait": false}),
-        &expect![[r#"
+        &expect![[r"
         recreate: auto -> always
         services.db.config_hash: h -> (known after apply)
         services.db.image_digest: sha256:1 -> (known after apply)
@@ -255,7 +255,7 @@ fn drift_shows_in_the_state_of_its_service() {
         services.web.state: exited -> (known after apply)
         status: running -> (known after apply)
         wait: true -> false
-    "#]],
+    "]],
     );
 }
 
@@ -264,32 +264,32 @@ fn only_who_uses_a_secret_changes_with_its_version() {
     check(
         &[],
         &json!({"env_wo_version": "2"}),
-        &expect![[r#"
+        &expect![[r"
         env_wo_version: 1 -> 2
         services.web.config_hash: h -> (known after apply)
         services.web.image_digest: sha256:1 -> (known after apply)
         services.web.ports: (a collection) -> (known after apply)
-    "#]],
+    "]],
     );
     check(
         &[],
         &json!({"secrets_wo_version": "2"}),
-        &expect![[r#"
+        &expect![[r"
         secrets_wo_version: 1 -> 2
         services.db.config_hash: h -> (known after apply)
         services.db.image_digest: sha256:1 -> (known after apply)
         services.db.ports: (a collection) -> (known after apply)
-    "#]],
+    "]],
     );
     check(
         &[("env_wo_version", Json::Null)],
         &json!({}),
-        &expect![[r#"
+        &expect![[r"
         env_wo_version: nothing -> 1
         services.web.config_hash: h -> (known after apply)
         services.web.image_digest: sha256:1 -> (known after apply)
         services.web.ports: (a collection) -> (known after apply)
-    "#]],
+    "]],
     );
 }
 
@@ -302,7 +302,7 @@ fn services_come_and_go_with_the_text() {
     check(
         &[],
         &json!({"compose": text}),
-        &expect![[r#"
+        &expect![[r"
         compose: … -> …
         services.job: -> nothing
         services.new.config_hash: nothing -> (known after apply)
@@ -311,30 +311,30 @@ fn services_come_and_go_with_the_text() {
         services.new.ports: nothing -> (known after apply)
         services.new.replicas: nothing -> 1
         services.new.state: nothing -> running
-    "#]],
+    "]],
     );
     let orphan = ("services.old", json!("x"));
     check(
         &[orphan.clone()],
         &json!({}),
-        &expect![[r#"
+        &expect![[r"
         services.old: x -> nothing
-    "#]],
+    "]],
     );
     check(
         &[orphan],
         &json!({"remove_orphans": false}),
-        &expect![[r#"
+        &expect![[r"
         remove_orphans: true -> false
-    "#]],
+    "]],
     );
     check(
         &[],
         &json!({"compose": TEXT.replace("'job:1'", "'job:1', scale: 0")}),
-        &expect![[r#"
+        &expect![[r"
         compose: … -> …
         services.job: -> nothing
-    "#]],
+    "]],
     );
 }
 

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use proptest::{collection, prelude::*};
 
 use super::*;
-use crate::framework::{Schema, Type, schema::Attribute};
+use crate::framework::{Schema, Type, core_rules::random, schema::Attribute};
 
 fn text(item: &str) -> Value {
     Value::from(item)
@@ -210,8 +210,12 @@ fn values(shape: Shape<'_>) -> BoxedStrategy<Value> {
         Shape::List(item) => collection::vec(values(item.into()), 0..4)
             .prop_map(Value::List)
             .boxed(),
-        Shape::Set(_) => collection::btree_set(any::<String>().prop_map(Value::String), 0..4)
-            .prop_map(|items| Value::List(items.into_iter().collect()))
+        Shape::Set(item) => collection::vec(values(item.into()), 0..4)
+            .prop_map(|mut items| {
+                items.sort();
+                items.dedup_by(|a, b| a == b && !a.has_unknown());
+                Value::List(items)
+            })
             .boxed(),
         Shape::Map(item) => entries(item.into()),
         Shape::Slots(schema) => entries(schema.into()),
@@ -260,5 +264,19 @@ proptest! {
         bytes[at] = byte;
         let _ = decode(&bytes, (&every_type()).into());
         let _ = decode(&bytes[..at], (&every_type()).into());
+    }
+}
+
+proptest! {
+    #![proptest_config(random::unrecorded())]
+
+    #[test]
+    fn what_core_sends_and_gets_survives_the_wire(case in random::cases()) {
+        let planned = case.plan().value;
+        for value in [&case.config, &case.prior, &planned] {
+            let (bytes, wrong) = encode(value, (&case.schema).into());
+            prop_assert_eq!(wrong, vec![]);
+            prop_assert_eq!(decode(&bytes, (&case.schema).into()), Ok(value.clone()));
+        }
     }
 }

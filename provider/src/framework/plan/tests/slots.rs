@@ -13,7 +13,9 @@ fn two() -> Json {
 }
 
 fn nics(nics: Json) -> Json {
-    json!({ "name": "a", "nic": nics })
+    let mut config = json!({ "name": "a" });
+    config["nic"] = nics;
+    config
 }
 
 #[test]
@@ -49,6 +51,10 @@ fn foreign_slots_leave_the_state_when_others_change() {
         (
             json!({ "net0": { "bridge": "vmbr0" }, "net2": { "bridge": "?" } }),
             json!({ "net0": nic(0), "net2": { "bridge": "?", "mac": "?" } }),
+        ),
+        (
+            json!({ "net0": { "bridge": "vmbr0" }, "net2": "?" }),
+            json!({ "net0": nic(0), "net2": "?" }),
         ),
     ] {
         let planned = host(json!({ "nic": planned }));

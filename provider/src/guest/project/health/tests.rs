@@ -241,14 +241,16 @@ async fn the_wait_ends_when_all_is_up() {
 async fn the_wait_ends_with_what_was_awaited_when_the_time_is_over() {
     let start = Instant::now();
     let looks = look("created");
-    let guest = Answers::new([looks.as_str(); 4]);
+    let mut answers = [looks.as_str(); 6];
+    answers[5] = "last words\n";
+    let guest = Answers::new(answers);
     let within = Duration::from_secs(4);
     let error = wait(&guest, &Sleep, "p", &wanted(&["web"]), within)
         .await
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "still waiting for service web (created) after 4 s"
+        "still waiting for service web (created) after 4 s; its last output:\nlast words"
     );
     assert_eq!(start.elapsed(), within);
 }

@@ -134,7 +134,7 @@ async fn it_is_looked_at_until_it_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn the_end_of_the_time_tells_how_far_it_was() {
-    let guest = Answers::new(["running\n Pulling\n"; 4]);
+    let guest = Answers::new(["running\n Pulling\n"; 6]);
     let error = up(&guest, &Sleep, &stack("/srv/d"), Duration::from_secs(5))
         .await
         .unwrap_err();

@@ -1,0 +1,110 @@
+//! A host on a real guest: systemd, cloud-init, the agent, and Docker from Debian's packages.
+//!
+//! Needs root, as all real guests do.
+
+use acceptance_tests::{guests::shell, simulator::Options, stage::Stage};
+
+use crate::scene::{Block, PLAIN, qcow2, web, workspace};
+
+struct Real {
+    stage: Stage,
+    ws: acceptance_tests::tofu::Workspace,
+}
+
+impl Real {
+    async fn new() -> Self {
+        let stage = Stage::real(Options::default())
+            .await
+            .expect("this machine runs real guests");
+        stage.simulator.put_file("pve1", PLAIN, qcow2(1));
+        let ws = workspace(&stage);
+        ws.init().await;
+        Self { stage, ws }
+    }
+
+    async fn settle(&self, host: &Block) {
+        self.ws.write("main.tf", &host.to_string());
+        self.ws.apply(&[]).await.ok();
+        self.ws.plan(&[]).await.empty();
+    }
+
+    /// What a command in the guest prints.
+    #[track_caller]
+    fn sh(&self, command: &str) -> impl Future<Output = String> {
+        let machine = self.stage.simulator.machine(100).expect("the guest runs");
+        async move {
+            shell::run(&*machine, command)
+                .await
+                .expect("the command succeeds")
+        }
+    }
+
+    /// What must hold of a host, whenever it runs.
+    async fn holds(&self) {
+        let disk = self.sh("readlink -f /dev/disk/by-id/*pmoves-data").await;
+        assert_eq!(
+            self.sh("findmnt -nvo SOURCE -M /opt/docker").await.trim(),
+            disk.trim()
+        );
+        let info = self.sh("docker info --format '{{.DockerRootDir}} {{.LiveRestoreEnabled}} {{.LoggingDriver}}'").await;
+        assert_eq!(info.trim(), "/opt/docker/data true local");
+        let containerd = self.sh("containerd config dump | grep ^root").await;
+        assert!(
+            containerd.contains("/opt/docker/containerd"),
+            "{containerd}"
+        );
+        for unit in ["docker", "containerd"] {
+            let shown = self
+                .sh(&format!(
+                    "systemctl show -p RequiresMountsFor -p ActiveState {unit}"
+                ))
+                .await;
+            assert!(
+                shown.contains("/opt/docker") && shown.contains("ActiveState=active"),
+                "{shown}"
+            );
+        }
+        assert_eq!(
+            self.sh("docker compose version --short | cut -d. -f1")
+                .await
+                .trim(),
+            "2"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_plain_image_becomes_a_docker_host_and_stays_one() {
+    let real = Real::new().await;
+    let host = web()
+        .with("image", &format!("{{ id = {PLAIN:?} }}"))
+        .with("os_disk", r#"{ datastore_id = "local-lvm" }"#)
+        .with("data_disk", r#"{ size_gb = 1, filesystem = "xfs" }"#);
+    real.settle(&host).await;
+    real.holds().await;
+    assert_eq!(
+        real.sh("dpkg-query -W -f '${db:Status-Status}' docker.io")
+            .await
+            .trim(),
+        "installed"
+    );
+    real.sh("docker volume create kept").await;
+
+    // A stop and a start bring everything back.
+    real.settle(&host.clone().with("started", "false")).await;
+    real.settle(&host).await;
+    real.holds().await;
+    assert_eq!(real.sh("docker volume ls -q").await.trim(), "kept");
+
+    // The filesystem grows with its disk, while Docker runs on it.
+    let size = "df -B1 --output=size /opt/docker | tail -n 1";
+    let before: u64 = real.sh(size).await.trim().parse().expect("a number");
+    real.settle(&host.with("data_disk", r#"{ size_gb = 1.5, filesystem = "xfs" }"#))
+        .await;
+    let after: u64 = real.sh(size).await.trim().parse().expect("a number");
+    assert!(after > before + (300 << 20), "{before} {after}");
+
+    real.ws.destroy().await.ok();
+    assert!(real.stage.simulator.vms().is_empty());
+    real.stage.stop().await;
+}

@@ -1,0 +1,163 @@
+//! What is asked of the API.
+
+use expect_test::{Expect, expect};
+
+use super::{
+    super::{
+        DockerVm, calls,
+        model::{Memory, NetworkDevice},
+    },
+    config, host,
+};
+use crate::pve::Call;
+
+fn number(text: &str) -> serde_json::Number {
+    serde_json::from_str(text).unwrap()
+}
+
+fn lines(calls: &[Call]) -> String {
+    let lines: Vec<String> = calls.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+#[test]
+fn a_create_names_all_hardware_at_once() {
+    let seed = "local:iso/pmoves-seed-101.iso";
+    let call = calls::create(&host(), 101, seed, Some("pmoves"));
+    expect!["POST /nodes/pve1/qemu agent=enabled=1 boot=order=scsi0 cores=2 cpu=x86-64-v2-AES memory=2048 name=web net0=virtio=BC:24:11:00:00:01,bridge=vmbr0 onboot=1 ostype=l26 scsi0=local-lvm:0,discard=on,iothread=1,import-from=local:import/debian-13.qcow2,ssd=1 scsi1=local-lvm:32,discard=on,iothread=1,serial=pmoves-data,ssd=1,backup=1 scsi30=local:iso/pmoves-seed-101.iso,media=cdrom scsihw=virtio-scsi-single serial0=socket tags=pmoves vmid=101"].assert_eq(&call.to_string());
+    let dormant = DockerVm {
+        started: Some(false),
+        protection: Some(true),
+        ..host()
+    };
+    // Nothing lets go of the seed of a VM that is not started, so it may be protected at once.
+    assert!(
+        calls::create(&dormant, 101, seed, None)
+            .to_string()
+            .contains("protection=1")
+    );
+    assert!(
+        !calls::create(
+            &DockerVm {
+                started: Some(true),
+                ..dormant
+            },
+            101,
+            seed,
+            None
+        )
+        .to_string()
+        .contains("protection")
+    );
+}
+
+#[track_caller]
+fn check_update(change: impl FnOnce(&mut DockerVm), expected: &Expect) {
+    let (prior, mut plan) = (host(), host());
+    change(&mut plan);
+    let calls = calls::update(&prior, &plan, "pve2", 101, &config(), Some("pmoves"));
+    expected.assert_eq(&lines(&calls));
+}
+
+#[test]
+fn an_update_sends_what_changes_and_nothing_else() {
+    check_update(|_| {}, &expect![[""]]);
+    check_update(
+        |vm| {
+            vm.name = "www".into();
+            vm.tags = Some(["blue".to_owned()].into());
+            vm.description = Some("x".into());
+            vm.protection = Some(true);
+            vm.memory = Some(Memory {
+                size: Some(4096),
+                balloon: Some(0),
+            });
+        },
+        &expect![
+            "POST /nodes/pve2/qemu/101/config balloon=0 description=x memory=4096 name=www protection=1 tags=blue;pmoves"
+        ],
+    );
+    // What Proxmox VE has beside our options stays: flags of the CPU, queues of the NIC.
+    check_update(
+        |vm| vm.cpu.as_mut().unwrap().r#type = Some("host".into()),
+        &expect!["POST /nodes/pve2/qemu/101/config cpu=host,flags=+aes"],
+    );
+    check_update(
+        |vm| {
+            vm.network_device
+                .as_mut()
+                .unwrap()
+                .get_mut("net0")
+                .unwrap()
+                .vlan_id = Some(20);
+        },
+        &expect![
+            "POST /nodes/pve2/qemu/101/config net0=virtio=BC:24:11:00:00:01,bridge=vmbr0,queues=4,tag=20"
+        ],
+    );
+    check_update(
+        |vm| {
+            let nic = NetworkDevice {
+                bridge: "vmbr1".into(),
+                vlan_id: None,
+                mac_address: Some("BC:24:11:00:00:02".into()),
+                firewall: Some(true),
+                mtu: None,
+            };
+            vm.network_device
+                .as_mut()
+                .unwrap()
+                .insert("net1".into(), nic);
+        },
+        &expect![
+            "POST /nodes/pve2/qemu/101/config net1=virtio=BC:24:11:00:00:02,bridge=vmbr1,firewall=1"
+        ],
+    );
+    check_update(
+        |vm| vm.network_device = Some([].into()),
+        &expect!["POST /nodes/pve2/qemu/101/config delete=net0"],
+    );
+    check_update(
+        |vm| {
+            vm.os_disk.as_mut().unwrap().size_gb = Some(number("8.5"));
+            let data = vm.data_disk.as_mut().unwrap();
+            (data.size_gb, data.backup) = (number("64"), Some(false));
+        },
+        &expect![[r"
+            POST /nodes/pve2/qemu/101/config scsi1=local-lvm:vm-101-disk-1,backup=0,discard=on,serial=pmoves-data,size=32G
+            PUT /nodes/pve2/qemu/101/resize disk=scsi0 size=8704M
+            PUT /nodes/pve2/qemu/101/resize disk=scsi1 size=65536M"]],
+    );
+}
+
+#[test]
+fn a_data_disk_may_come_later() {
+    let prior = DockerVm {
+        data_disk: None,
+        ..host()
+    };
+    let mut config = config();
+    config.disks.remove("scsi1");
+    let calls = calls::update(&prior, &host(), "pve1", 101, &config, None);
+    expect!["POST /nodes/pve1/qemu/101/config scsi1=local-lvm:32,discard=on,iothread=1,serial=pmoves-data,ssd=1,backup=1"].assert_eq(&lines(&calls));
+}
+
+#[test]
+fn a_protected_vm_is_opened_before_it_lets_go_of_the_seed() {
+    let plan = DockerVm {
+        protection: Some(true),
+        ..host()
+    };
+    expect![[r"
+        PUT /nodes/pve1/qemu/101/config protection=0
+        PUT /nodes/pve1/qemu/101/config delete=scsi30 protection=1"]]
+    .assert_eq(&lines(&calls::detach_seed(&plan, "pve1", 101, true)));
+    expect!["PUT /nodes/pve1/qemu/101/config delete=scsi30"]
+        .assert_eq(&lines(&calls::detach_seed(&host(), "pve1", 101, false)));
+}
+
+#[test]
+fn a_destroy_purges_if_it_shall() {
+    expect!["DELETE /nodes/pve1/qemu/101 destroy-unreferenced-disks=1 purge=1"]
+        .assert_eq(&calls::destroy(&host(), "pve1", 101).to_string());
+}
