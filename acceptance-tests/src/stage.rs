@@ -97,14 +97,26 @@ impl Stage {
     /// Runs a command line in a guest, as somebody with a shell there would, and gives what it
     /// printed on either output.
     pub async fn sh(&self, vmid: u32, line: &str) -> Result<String, String> {
-        let machine = self.power.machines.lock().unwrap_or_else(PoisonError::into_inner).get(&vmid).cloned();
+        let machine = self
+            .power
+            .machines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&vmid)
+            .cloned();
         let machine = machine.ok_or_else(|| format!("VM {vmid} was never started"))?;
         let ask = |command: &str, arguments: serde_json::Value| {
             let asked = machine.agent(json!({ "execute": command, "arguments": arguments }));
             async move { asked.await.map_err(|error| format!("{error:?}")) }
         };
-        let line = format!("export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root; {line}");
-        let started = ask("guest-exec", json!({ "path": "/bin/sh", "arg": ["-c", line], "capture-output": true })).await?;
+        let line = format!(
+            "export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root; {line}"
+        );
+        let started = ask(
+            "guest-exec",
+            json!({ "path": "/bin/sh", "arg": ["-c", line], "capture-output": true }),
+        )
+        .await?;
         let mut patience = tokio::time::interval(Duration::from_millis(50));
         loop {
             patience.tick().await;
@@ -135,16 +147,27 @@ impl Stage {
         vec![
             ("PROXMOX_VE_ENDPOINT", self.simulator.endpoint()),
             ("PROXMOX_VE_API_TOKEN", self.simulator.token().to_owned()),
-            ("TF_VAR_tls_fingerprint", self.simulator.fingerprint().to_owned()),
+            (
+                "TF_VAR_tls_fingerprint",
+                self.simulator.fingerprint().to_owned(),
+            ),
         ]
     }
 
     /// URL and SHA-256 of an image. A name with `docker` in it stands for one that brings Docker
     /// and the guest agent.
     pub fn image(&self, name: &str) -> (String, String) {
-        let content = self.images.files.get(name).expect("the server has this image");
+        let content = self
+            .images
+            .files
+            .get(name)
+            .expect("the server has this image");
         let sum = digest(&SHA256, content);
-        let hex = sum.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = sum
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         (format!("http://{}/{name}", self.images.address), hex)
     }
 

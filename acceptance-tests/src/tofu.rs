@@ -76,7 +76,10 @@ impl Workspace {
     /// The same for a core of one's choice.
     pub fn with_core(core: &Path, variables: &[(&str, String)]) -> Result<Self, String> {
         let told = |error: std::io::Error| format!("cannot make a workspace: {error}");
-        let directory = tempfile::Builder::new().prefix("pmoves-").tempdir().map_err(told)?;
+        let directory = tempfile::Builder::new()
+            .prefix("pmoves-")
+            .tempdir()
+            .map_err(told)?;
         let root = directory.path();
         for host in ["registry.opentofu.org", "registry.terraform.io"] {
             let place = root.join(format!("mirror/{host}/{ADDRESS}/{VERSION}/{}", platform()));
@@ -85,7 +88,9 @@ impl Workspace {
             std::os::unix::fs::symlink(provider()?, binary).map_err(told)?;
         }
         let mirror = root.join("mirror");
-        let settings = format!("provider_installation {{\n  filesystem_mirror {{\n    path = {mirror:?}\n  }}\n}}\n");
+        let settings = format!(
+            "provider_installation {{\n  filesystem_mirror {{\n    path = {mirror:?}\n  }}\n}}\n"
+        );
         std::fs::write(root.join("cli.tfrc"), settings).map_err(told)?;
         std::fs::create_dir_all(root.join("work")).map_err(told)?;
         let mut all: Vec<(OsString, OsString)> = [
@@ -100,7 +105,11 @@ impl Workspace {
         .into_iter()
         .map(|(name, value)| (name.into(), value))
         .collect();
-        all.extend(variables.iter().map(|(name, value)| ((*name).into(), value.into())));
+        all.extend(
+            variables
+                .iter()
+                .map(|(name, value)| ((*name).into(), value.into())),
+        );
         Ok(Self {
             directory,
             core: core.to_owned(),
@@ -148,7 +157,11 @@ impl Workspace {
 
     /// Runs a command to its end.
     pub async fn run(&self, arguments: &[&str]) -> Ran {
-        let output = self.command(arguments).output().await.expect("the core runs");
+        let output = self
+            .command(arguments)
+            .output()
+            .await
+            .expect("the core runs");
         Ran {
             status: output.status,
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -194,8 +207,13 @@ impl Workspace {
     /// The attributes of one resource in the state.
     pub async fn resource(&self, address: &str) -> Option<Value> {
         let state = self.state().await;
-        let resources = state.pointer("/values/root_module/resources")?.as_array()?.clone();
-        resources.into_iter().find(|resource| resource["address"] == address)
+        let resources = state
+            .pointer("/values/root_module/resources")?
+            .as_array()?
+            .clone();
+        resources
+            .into_iter()
+            .find(|resource| resource["address"] == address)
     }
 
     /// The text of the state file, of which secrets must not be a part.
@@ -223,7 +241,9 @@ impl Ran {
     /// What the command said, as one line.
     pub fn said(&self) -> String {
         let text = format!("{}\n{}", self.stdout, self.stderr);
-        let words = text.split_whitespace().filter(|word| !matches!(*word, "│" | "╷" | "╵"));
+        let words = text
+            .split_whitespace()
+            .filter(|word| !matches!(*word, "│" | "╷" | "╵"));
         words.collect::<Vec<_>>().join(" ")
     }
 }
@@ -237,7 +257,11 @@ impl PlanJson {
             .map(|change| {
                 let actions = change["change"]["actions"].as_array().into_iter().flatten();
                 let actions: Vec<_> = actions.filter_map(Value::as_str).collect();
-                format!("{}: {}", change["address"].as_str().unwrap_or_default(), actions.join("+"))
+                format!(
+                    "{}: {}",
+                    change["address"].as_str().unwrap_or_default(),
+                    actions.join("+")
+                )
             })
             .collect()
     }
@@ -249,7 +273,11 @@ impl PlanJson {
         assert_eq!(self.changes(), nothing, "{}", self.differences());
         let outputs = self.0["output_changes"].as_object().into_iter().flatten();
         for (name, change) in outputs {
-            assert_eq!(change["actions"], serde_json::json!(["no-op"]), "output {name}");
+            assert_eq!(
+                change["actions"],
+                serde_json::json!(["no-op"]),
+                "output {name}"
+            );
         }
     }
 
@@ -261,7 +289,10 @@ impl PlanJson {
             let (before, after) = (&change["change"]["before"], &change["change"]["after"]);
             for (name, now) in before.as_object().into_iter().flatten() {
                 if after[name] != *now {
-                    lines.push(format!("{}.{name}: {now} -> {}", change["address"], after[name]));
+                    lines.push(format!(
+                        "{}.{name}: {now} -> {}",
+                        change["address"], after[name]
+                    ));
                 }
             }
         }

@@ -18,10 +18,10 @@ pub mod docker;
 pub mod facts;
 pub mod iso;
 pub mod look;
+mod packages;
 pub mod password;
 pub mod project;
 pub mod seed;
-mod packages;
 #[cfg(test)]
 mod sh;
 

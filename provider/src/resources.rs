@@ -22,8 +22,15 @@ impl From<pve::Error> for Failure {
         let hint = hint(&error);
         let (detail, rejected) = match error {
             pve::Error::Rejected { params, .. } => {
-                let sentence = |why: String| format!("Proxmox VE refuses this value: {}", why.trim());
-                (detail, params.into_iter().map(|(name, why)| (name, sentence(why))).collect())
+                let sentence =
+                    |why: String| format!("Proxmox VE refuses this value: {}", why.trim());
+                (
+                    detail,
+                    params
+                        .into_iter()
+                        .map(|(name, why)| (name, sentence(why)))
+                        .collect(),
+                )
             }
             pve::Error::Task { upid, log, .. } => {
                 let log = match log.is_empty() {

@@ -38,7 +38,11 @@ async fn play() -> Result<(), String> {
     let began = Instant::now();
     heading("A simulated Proxmox VE cluster");
     let (stage, image, registry) = cluster().await?;
-    say(&format!("{} with one node, pve1, ready after {:.1} s.", stage.simulator.endpoint(), began.elapsed().as_secs_f64()));
+    say(&format!(
+        "{} with one node, pve1, ready after {:.1} s.",
+        stage.simulator.endpoint(),
+        began.elapsed().as_secs_f64()
+    ));
     let mut show = Show::new(&stage, &image, &registry)?;
     let shown = show.acts().await;
     let Show { scenes, .. } = show;
@@ -55,17 +59,25 @@ async fn play() -> Result<(), String> {
 async fn cluster() -> Result<(Stage, String, String), String> {
     match Lab::available() {
         Ok(()) => {
-            say("Its VMs are real guests in namespaces of this machine: systemd, cloud-init, the QEMU\nguest agent and, once the provider has installed it, Docker.");
+            say(
+                "Its VMs are real guests in namespaces of this machine: systemd, cloud-init, the QEMU\nguest agent and, once the provider has installed it, Docker.",
+            );
             let stage = Stage::real(Options::default()).await?;
             let registry = stage.lab.as_ref().map_or("", Lab::registry).to_owned();
             // The plain image: no Docker, and no guest agent, as cloud images are.
             Ok((stage, "debian-13.qcow2".to_owned(), registry))
         }
         Err(why) => {
-            say(&format!("Its VMs are scripted stand-ins, since real ones are not possible here:\n{why}"));
+            say(&format!(
+                "Its VMs are scripted stand-ins, since real ones are not possible here:\n{why}"
+            ));
             let hypervisor = ScriptedHypervisor::new(&ScriptedHypervisor::find_shim()?)?;
             let stage = Stage::with(Arc::new(hypervisor), Options::default()).await?;
-            Ok((stage, "debian-13.qcow2".to_owned(), "registry.pmoves.test:5000".to_owned()))
+            Ok((
+                stage,
+                "debian-13.qcow2".to_owned(),
+                "registry.pmoves.test:5000".to_owned(),
+            ))
         }
     }
 }
@@ -98,22 +110,42 @@ impl<'a> Show<'a> {
 
     async fn acts(&mut self) -> Result<(), String> {
         self.tofu("Install the provider", &["init"]).await?;
-        self.tofu("Plan: an image, a VM that is a Docker host, a stack of two services", &["plan"]).await?;
-        self.tofu("Apply, from a blank image to healthy services", &["apply", "-auto-approve"]).await?;
+        self.tofu(
+            "Plan: an image, a VM that is a Docker host, a stack of two services",
+            &["plan"],
+        )
+        .await?;
+        self.tofu(
+            "Apply, from a blank image to healthy services",
+            &["apply", "-auto-approve"],
+        )
+        .await?;
         self.look("What runs on the host now").await?;
         self.empty("Plan again: nothing to do").await?;
 
-        self.by_hand("Somebody stops a container by hand", "docker stop hello-web-1").await?;
-        self.tofu("The next plan names the service", &["plan"]).await?;
-        self.tofu("And an apply heals it", &["apply", "-auto-approve"]).await?;
+        self.by_hand(
+            "Somebody stops a container by hand",
+            "docker stop hello-web-1",
+        )
+        .await?;
+        self.tofu("The next plan names the service", &["plan"])
+            .await?;
+        self.tofu("And an apply heals it", &["apply", "-auto-approve"])
+            .await?;
 
         self.edit()?;
-        self.tofu("The plan names the service that changes, and leaves the other alone", &["plan"]).await?;
-        self.tofu("Apply the edit", &["apply", "-auto-approve"]).await?;
+        self.tofu(
+            "The plan names the service that changes, and leaves the other alone",
+            &["plan"],
+        )
+        .await?;
+        self.tofu("Apply the edit", &["apply", "-auto-approve"])
+            .await?;
         self.look("What runs on the host now").await?;
         self.empty("Plan again: nothing to do").await?;
 
-        self.tofu("Destroy everything", &["destroy", "-auto-approve"]).await
+        self.tofu("Destroy everything", &["destroy", "-auto-approve"])
+            .await
     }
 
     /// Runs a command of the core and shows all it prints, as it prints it.
@@ -128,10 +160,15 @@ impl<'a> Show<'a> {
         let began = Instant::now();
         let status = self.workspace.command(&all).status().await;
         let status = status.map_err(|error| format!("tofu does not run: {error}"))?;
-        self.scenes.0.push((title, began.elapsed(), self.stage.simulator.journal()));
+        self.scenes
+            .0
+            .push((title, began.elapsed(), self.stage.simulator.journal()));
         match status.success() {
             true => Ok(()),
-            false => Err(format!("`tofu {}` ended with {status}", arguments.join(" "))),
+            false => Err(format!(
+                "`tofu {}` ended with {status}",
+                arguments.join(" ")
+            )),
         }
     }
 
@@ -151,8 +188,13 @@ impl<'a> Show<'a> {
 
     async fn look(&mut self, title: &str) -> Result<(), String> {
         let format = r"table {{.Names}}\t{{.Image}}\t{{.Status}}";
-        self.by_hand(title, &format!("docker ps --format '{format}'")).await?;
-        self.by_hand("Docker's data is on the data disk", "df -h /opt/docker | cat; docker info --format 'data root: {{.DockerRootDir}}'").await
+        self.by_hand(title, &format!("docker ps --format '{format}'"))
+            .await?;
+        self.by_hand(
+            "Docker's data is on the data disk",
+            "df -h /opt/docker | cat; docker info --format 'data root: {{.DockerRootDir}}'",
+        )
+        .await
     }
 
     fn edit(&self) -> Result<(), String> {
@@ -182,7 +224,10 @@ impl Scenes {
         say("seconds   calls   reads  writes   polls  step");
         for (title, took, calls) in &self.0 {
             let polls = calls.iter().filter(|call| is_poll(call)).count();
-            let reads = calls.iter().filter(|call| !is_poll(call) && call.method == "GET").count();
+            let reads = calls
+                .iter()
+                .filter(|call| !is_poll(call) && call.method == "GET")
+                .count();
             let writes = calls.len() - polls - reads;
             say(&format!(
                 "{:7.1} {:7} {reads:7} {writes:7} {polls:7}  {title}",
@@ -190,16 +235,23 @@ impl Scenes {
                 calls.len()
             ));
         }
-        say(&format!("{:7.1}                                  everything", all.as_secs_f64()));
+        say(&format!(
+            "{:7.1}                                  everything",
+            all.as_secs_f64()
+        ));
         say("\nPolls wait for a task, for the guest agent, or for a command in the guest.");
     }
 }
 
 fn is_poll(call: &Entry) -> bool {
-    ["GET /nodes/*/tasks/**", "POST /nodes/*/qemu/*/agent/**", "GET /nodes/*/qemu/*/agent/**"]
-        .iter()
-        .filter_map(|poll| poll.split_once(' '))
-        .any(|(method, pattern)| call.is(method, pattern))
+    [
+        "GET /nodes/*/tasks/**",
+        "POST /nodes/*/qemu/*/agent/**",
+        "GET /nodes/*/qemu/*/agent/**",
+    ]
+    .iter()
+    .filter_map(|poll| poll.split_once(' '))
+    .any(|(method, pattern)| call.is(method, pattern))
 }
 
 fn heading(text: &str) {
@@ -221,7 +273,10 @@ fn command(text: &str) {
 /// The one place that writes to the terminal; a closed one ends the demo quietly.
 fn say(text: &str) {
     let mut out = std::io::stdout().lock();
-    if writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush()).is_err() {
+    if writeln!(out, "{}", text.trim_end_matches('\n'))
+        .and_then(|()| out.flush())
+        .is_err()
+    {
         std::process::exit(0);
     }
 }

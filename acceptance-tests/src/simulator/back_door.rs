@@ -170,7 +170,11 @@ impl Simulator {
 
     /// The machine of a VM that runs.
     pub fn machine(&self, vmid: u32) -> Option<Arc<dyn Machine>> {
-        self.with_vm(vmid, |vm| vm.running.as_ref().map(|running| Arc::clone(&running.machine)))?
+        self.with_vm(vmid, |vm| {
+            vm.running
+                .as_ref()
+                .map(|running| Arc::clone(&running.machine))
+        })?
     }
 
     /// Cuts the power of a VM.

@@ -23,16 +23,21 @@ async fn the_quickstart_runs_on_terraform_where_it_is_installed() {
 }
 
 fn terraform() -> Option<PathBuf> {
-    std::env::var_os("PMOVES_TERRAFORM").map(PathBuf::from).or_else(|| {
-        let paths = std::env::var_os("PATH")?;
-        std::env::split_paths(&paths).map(|directory| directory.join("terraform")).find(|path| path.is_file())
-    })
+    std::env::var_os("PMOVES_TERRAFORM")
+        .map(PathBuf::from)
+        .or_else(|| {
+            let paths = std::env::var_os("PATH")?;
+            std::env::split_paths(&paths)
+                .map(|directory| directory.join("terraform"))
+                .find(|path| path.is_file())
+        })
 }
 
 async fn quickstart(core: &Path) {
     let scene = Scene::new().await;
     let mut ws = Workspace::with_core(core, &scene.stage.variables()).expect("a workspace is made");
-    ws.copy(Path::new(QUICKSTART)).expect("the example is there");
+    ws.copy(Path::new(QUICKSTART))
+        .expect("the example is there");
     let (url, checksum) = scene.stage.image("debian-13.qcow2");
     ws.set("TF_VAR_image_url", url);
     ws.set("TF_VAR_image_checksum", checksum);
@@ -41,14 +46,24 @@ async fn quickstart(core: &Path) {
 
     ws.apply(&[]).await.ok();
     ws.plan(&[]).await.empty();
-    let stack = ws.resource("pmoves_stack.hello").await.expect("the stack is in the state");
-    assert_eq!(stack["values"]["services"]["web"]["state"], "running", "{stack:#}");
+    let stack = ws
+        .resource("pmoves_stack.hello")
+        .await
+        .expect("the stack is in the state");
+    assert_eq!(
+        stack["values"]["services"]["web"]["state"], "running",
+        "{stack:#}"
+    );
 
     scene.sh(100, "docker stop hello-web-1").await;
     let drift = ws.plan(&[]).await;
     assert_eq!(drift.changes(), ["pmoves_stack.hello: update"]);
-    let services = |side: &str| drift.change("pmoves_stack.hello")[side]["services"]["web"]["state"].clone();
-    assert_eq!((services("before"), services("after")), ("exited".into(), "running".into()));
+    let services =
+        |side: &str| drift.change("pmoves_stack.hello")[side]["services"]["web"]["state"].clone();
+    assert_eq!(
+        (services("before"), services("after")),
+        ("exited".into(), "running".into())
+    );
 
     let text = std::fs::read_to_string(ws.path().join("compose.yaml")).expect("the text is there");
     ws.write("compose.yaml", &text.replace("/demo/web:1", "/demo/web:2"));
@@ -58,5 +73,10 @@ async fn quickstart(core: &Path) {
     ws.destroy().await.ok();
     assert_eq!(scene.stage.simulator.vms(), []);
     let left: Vec<String> = scene.stage.simulator.volumes();
-    assert!(!left.iter().any(|volume| volume.contains("seed") || volume.contains("vm-100")), "{left:?}");
+    assert!(
+        !left
+            .iter()
+            .any(|volume| volume.contains("seed") || volume.contains("vm-100")),
+        "{left:?}"
+    );
 }

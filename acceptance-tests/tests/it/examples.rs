@@ -3,7 +3,10 @@
 use crate::scene::Scene;
 
 fn example(resource: &str) -> String {
-    let path = format!("{}/../examples/resources/{resource}/resource.tf", env!("CARGO_MANIFEST_DIR"));
+    let path = format!(
+        "{}/../examples/resources/{resource}/resource.tf",
+        env!("CARGO_MANIFEST_DIR")
+    );
     std::fs::read_to_string(&path).expect("every resource has an example")
 }
 
@@ -14,8 +17,13 @@ async fn the_examples_of_host_and_stack_work_together() {
     scene.ws.apply(&[]).await.ok();
     scene.ws.plan(&[]).await.empty();
 
-    scene.ws.set("TF_VAR_db_password", "sentinel-of-the-example");
-    scene.ws.write("stack.tf", &example("pmoves_stack").replace("\"qemu/101\"", "pmoves_docker_vm.apps.id"));
+    scene
+        .ws
+        .set("TF_VAR_db_password", "sentinel-of-the-example");
+    scene.ws.write(
+        "stack.tf",
+        &example("pmoves_stack").replace("\"qemu/101\"", "pmoves_docker_vm.apps.id"),
+    );
     scene.ws.apply(&[]).await.ok();
     scene.ws.plan(&[]).await.empty();
     assert!(!scene.ws.state_file().contains("sentinel-of-the-example"));
@@ -28,5 +36,8 @@ async fn the_example_of_an_image_can_be_planned() {
     let mut scene = Scene::new().await;
     scene.ws.write("image.tf", &example("pmoves_image"));
     scene.ws.set("TF_VAR_debian_checksum", "0".repeat(128));
-    assert_eq!(scene.ws.plan(&[]).await.changes(), ["pmoves_image.debian: create"]);
+    assert_eq!(
+        scene.ws.plan(&[]).await.changes(),
+        ["pmoves_image.debian: create"]
+    );
 }

@@ -61,7 +61,10 @@ impl Scope {
         self.cancel.clone()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one pause that all waits are made of")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one pause that all waits are made of"
+    )]
     pub(super) async fn pause(&self, what: &str, time: Duration) -> Result<()> {
         self.race(what, tokio::time::sleep(time)).await
     }

@@ -88,7 +88,10 @@ async fn disks_grow_with_their_filesystems() {
     let after: u64 = scene.sh(100, bytes).await.trim().parse().expect("a number");
     assert!(after > before + (1 << 30), "{before} {after}");
     let root_after: u64 = scene.sh(100, root).await.trim().parse().expect("a number");
-    assert!(root_after > root_before + (1 << 30), "{root_before} {root_after}");
+    assert!(
+        root_after > root_before + (1 << 30),
+        "{root_before} {root_after}"
+    );
     let config = scene.stage.simulator.config(100).expect("the VM is there");
     assert!(
         config["scsi1"].contains("size=3584M"),

@@ -143,11 +143,16 @@ async fn create_echoes_the_plan_and_takes_secrets_from_the_configuration() {
 #[tokio::test]
 async fn a_create_that_made_nothing_leaves_nothing() {
     let config = json!({ "name": "refused", "labels": ["x"] });
-    check_apply(config, Json::Null, expect![[r#"
+    check_apply(
+        config,
+        Json::Null,
+        expect![[r#"
         null
 
         ERROR /AttributeName("labels") Cannot create pmoves_thing "refused": bad tag
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
