@@ -89,7 +89,8 @@ impl Workspace {
         }
         let mirror = root.join("mirror");
         let settings = format!(
-            "provider_installation {{\n  filesystem_mirror {{\n    path = {mirror:?}\n  }}\n}}\n"
+            "provider_installation {{\n  filesystem_mirror {{\n    path = \"{}\"\n  }}\n}}\n",
+            mirror.display()
         );
         std::fs::write(root.join("cli.tfrc"), settings).map_err(told)?;
         std::fs::create_dir_all(root.join("work")).map_err(told)?;

@@ -76,11 +76,7 @@ fn measure(binary: &Path, options: &[String]) -> Result<()> {
         Ok(calls) => tell("system calls before the line", &calls.to_string(), "≤ 100"),
         Err(error) => tell("system calls before the line", &error.to_string(), "≤ 100"),
     }
-    tell(
-        "peak memory at the line",
-        &megabytes(peak * 1024),
-        "≤ 4 MB",
-    );
+    tell("peak memory at the line", &megabytes(peak * 1024), "≤ 4 MB");
     tell(
         "peak memory after the schema",
         &megabytes(after_schema(binary)? * 1024),

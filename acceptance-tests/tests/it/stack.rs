@@ -70,23 +70,23 @@ impl Site {
     async fn with(stack: &Block) -> Self {
         let scene = Scene::new().await;
         let site = Self { scene, vmid: 100 };
-        site.scene.settle(&site.text(stack)).await;
+        site.scene.settle(&Self::text(stack)).await;
         site
     }
 
     /// The whole configuration.
-    fn text(&self, stack: &impl fmt::Display) -> String {
+    fn text(stack: &impl fmt::Display) -> String {
         format!("{}{stack}", web())
     }
 
     /// Applies a stack, and checks that nothing is left to do.
     async fn settle(&self, stack: &impl fmt::Display) {
-        self.scene.settle(&self.text(stack)).await;
+        self.scene.settle(&Self::text(stack)).await;
     }
 
     /// What a plan for the stack changes of it, by dotted path: `before -> after`.
     async fn changes(&self, stack: &impl fmt::Display) -> String {
-        self.scene.ws.write("main.tf", &self.text(stack));
+        self.scene.ws.write("main.tf", &Self::text(stack));
         let plan = self.scene.ws.plan(&[]).await;
         let change = plan.change(STACK);
         let mut lines = format!(

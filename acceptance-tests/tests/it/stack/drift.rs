@@ -197,7 +197,7 @@ async fn a_stack_that_was_removed_is_made_again() {
         "docker compose -p hello down && rm -rf /opt/pmoves/stacks/hello /etc/pmoves/stacks/hello",
     )
     .await;
-    site.scene.ws.write("main.tf", &site.text(&stack()));
+    site.scene.ws.write("main.tf", &Site::text(&stack()));
     let plan = site.scene.ws.plan(&[]).await;
     assert_eq!(plan.changes(), ["pmoves_stack.hello: create"]);
     site.settle(&stack()).await;

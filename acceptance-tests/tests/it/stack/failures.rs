@@ -41,7 +41,7 @@ async fn a_create_that_fails_is_tainted_and_healed() {
         if image == "fails:1" {
             text = text.replace("unless-stopped", "\"no\"");
         }
-        let said = site.scene.apply(&site.text(&hello(&text))).await.refused();
+        let said = site.scene.apply(&Site::text(&hello(&text))).await.refused();
         for words in words {
             assert!(said.contains(words), "{image}: {said}");
         }
@@ -54,16 +54,16 @@ async fn a_create_that_fails_is_tainted_and_healed() {
 async fn an_update_that_fails_is_tried_again() {
     let site = Site::with(&hello(&good())).await;
     let broken = hello(&compose(&[("web", "missing:2", ""), ("db", "db:1", "")]));
-    site.scene.apply(&site.text(&broken)).await.refused();
+    site.scene.apply(&Site::text(&broken)).await.refused();
     assert!(!tainted(&site).await);
     for _ in 0..2 {
-        let said = site.scene.apply(&site.text(&broken)).await.refused();
+        let said = site.scene.apply(&Site::text(&broken)).await.refused();
         assert!(said.contains("pull access denied"), "{said}");
     }
     site.settle(&hello(&good())).await;
     let sick = hello(&compose(&[("web", "unhealthy:2", ""), ("db", "db:1", "")]));
-    site.scene.apply(&site.text(&sick)).await.refused();
-    let said = site.scene.apply(&site.text(&sick)).await.refused();
+    site.scene.apply(&Site::text(&sick)).await.refused();
+    let said = site.scene.apply(&Site::text(&sick)).await.refused();
     assert!(said.contains("is unhealthy"), "{said}");
     site.settle(&hello(&good())).await;
 }
@@ -75,7 +75,7 @@ async fn a_port_that_another_stack_has_is_said() {
     let other = hello(&compose(&[("proxy", "proxy:1", port)])).with("name", r#""other""#);
     let other = other.to_string().replace("\"hello\" {", "\"other\" {");
     let both = format!("{}{other}", hello(&compose(&[("web", "web:1", port)])));
-    let said = site.scene.apply(&site.text(&both)).await.refused();
+    let said = site.scene.apply(&Site::text(&both)).await.refused();
     assert!(said.contains("port is already allocated"), "{said}");
     assert!(
         said.contains("Hint: another container or program of the host listens on that port"),
@@ -87,7 +87,7 @@ async fn a_port_that_another_stack_has_is_said() {
 async fn an_apply_that_is_interrupted_is_healed_by_the_next() {
     let site = Site::new().await;
     let slow = hello(&compose(&[("web", "slow:1", "")]));
-    site.scene.ws.write("main.tf", &site.text(&slow));
+    site.scene.ws.write("main.tf", &Site::text(&slow));
     site.scene.forget();
     let mut apply = site
         .scene

@@ -18,7 +18,7 @@ async fn our_own_stack_is_taken_over_as_it_is() {
     site.scene.ws.run(&["state", "rm", STACK]).await.ok();
     site.scene
         .ws
-        .write("main.tf", &format!("{}{IMPORT}", site.text(&stack)));
+        .write("main.tf", &format!("{}{IMPORT}", Site::text(&stack)));
     let plan = site.scene.ws.plan(&[]).await;
     assert_eq!(
         plan.change(STACK)["actions"],
@@ -43,7 +43,7 @@ async fn a_project_of_someone_else_is_taken_over_as_it_is() {
     // Generated.
     site.scene
         .ws
-        .write("main.tf", &format!("{}{IMPORT}", site.text(&"")));
+        .write("main.tf", &format!("{}{IMPORT}", Site::text(&"")));
     let plan = site.scene.ws.plan(&["-generate-config-out=stack.tf"]).await;
     assert_eq!(plan.changes(), Vec::<String>::new());
     site.scene.ws.apply(&[]).await.ok();
@@ -57,7 +57,7 @@ async fn a_project_of_someone_else_is_taken_over_as_it_is() {
         .with("timeouts", r#"{ create = "9m" }"#);
     site.scene
         .ws
-        .write("main.tf", &format!("{}{IMPORT}", site.text(&stack)));
+        .write("main.tf", &format!("{}{IMPORT}", Site::text(&stack)));
     site.scene.forget();
     site.scene.ws.apply(&[]).await.ok();
     site.scene.quiet().await;
@@ -76,7 +76,7 @@ async fn a_project_of_someone_else_is_taken_over_as_it_is() {
 #[tokio::test]
 async fn what_is_not_there_cannot_be_imported() {
     let site = Site::new().await;
-    site.scene.ws.write("main.tf", &site.text(&""));
+    site.scene.ws.write("main.tf", &Site::text(&""));
     for (id, words) in [
         (
             "qemu/100/nothing",
@@ -89,7 +89,7 @@ async fn what_is_not_there_cannot_be_imported() {
             "main.tf",
             &format!(
                 "{}{import}",
-                site.text(&hello(&compose(&[("web", "web:1", "")])))
+                Site::text(&hello(&compose(&[("web", "web:1", "")])))
             ),
         );
         let said = site.scene.ws.run(&["plan", "-no-color"]).await.refused();

@@ -81,6 +81,7 @@ impl Lab {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 async fn a_stack_lives_on_real_docker() {
     let lab = Lab::new().await;
     let registry = lab

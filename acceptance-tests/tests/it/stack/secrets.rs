@@ -32,7 +32,7 @@ async fn secrets_are_on_the_host_and_nowhere_else() {
         .set("TF_LOG_PATH", site.scene.ws.path().join("trace.log"));
     site.scene
         .ws
-        .write("main.tf", &site.text(&stack(SECRET, "1")));
+        .write("main.tf", &Site::text(&stack(SECRET, "1")));
     let plan = site.scene.ws.plan(&[]).await;
     let ran = site
         .scene

@@ -128,6 +128,7 @@ async fn faults_of_a_text_have_their_place() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 async fn faults_of_attributes_have_theirs() {
     let scene = Scene::new().await;
     let text = "services: {web: {image: nginx, secrets: [a]}}\nsecrets: {a: {external: true}}";

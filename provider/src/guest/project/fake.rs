@@ -177,6 +177,10 @@ impl Guest for Answers {
 pub(super) struct Sleep;
 
 impl Pause for Sleep {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the time of the runtime, which tests pause"
+    )]
     async fn pause(&self, time: Duration) -> guest::Result<()> {
         tokio::time::sleep(time).await;
         Ok(())

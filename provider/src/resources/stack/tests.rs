@@ -315,7 +315,7 @@ fn services_come_and_go_with_the_text() {
     );
     let orphan = ("services.old", json!("x"));
     check(
-        &[orphan.clone()],
+        std::slice::from_ref(&orphan),
         &json!({}),
         &expect![[r"
         services.old: x -> nothing

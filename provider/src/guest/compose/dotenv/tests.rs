@@ -1,5 +1,3 @@
-#![expect(clippy::needless_raw_string_hashes, reason = "expect_test writes them")]
-
 use std::collections::BTreeMap;
 
 use expect_test::{Expect, expect};

@@ -1,7 +1,5 @@
 //! Which services an edit changes.
 
-#![expect(clippy::needless_raw_string_hashes, reason = "expect_test writes them")]
-
 use expect_test::{Expect, expect};
 
 use super::*;

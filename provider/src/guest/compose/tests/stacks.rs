@@ -1,7 +1,5 @@
 //! What is read from stacks as people write them.
 
-#![expect(clippy::needless_raw_string_hashes, reason = "expect_test writes them")]
-
 use expect_test::{Expect, expect};
 
 use super::*;
