@@ -12,7 +12,7 @@ resource "pmoves_docker_vm" "apps" {
     size_gb      = 16
   }
 
-  # Images, containers and volumes live here, and survive a new OS disk.
+  # Images, containers and volumes live here. A destroy of the VM takes it along.
   data_disk = {
     datastore_id = "local-lvm"
     size_gb      = 100
