@@ -12,7 +12,7 @@ use super::rules::RuleSet;
 use super::storage::upload::Upload;
 use super::tasks::TaskOrder;
 use super::world::World;
-use super::{access, cluster, network, pools, qemu, storage, tasks};
+use super::{access, backup, cluster, ha, lxc, network, pools, qemu, storage, tasks};
 
 /// A call whose sender is known.
 pub(crate) struct Call {
@@ -154,7 +154,20 @@ static ROUTES: LazyLock<Vec<Parsed>> = LazyLock::new(|| {
         access::roles::ROUTES,
         access::tickets::ROUTES,
         access::users::ROUTES,
+        backup::NOW,
+        backup::ROUTES,
         cluster::ROUTES,
+        ha::ROUTES,
+        lxc::clone::ROUTES,
+        lxc::config::ROUTES,
+        lxc::create::ROUTES,
+        lxc::destroy::ROUTES,
+        lxc::migrate::ROUTES,
+        lxc::move_volume::ROUTES,
+        lxc::power::ROUTES,
+        lxc::read::ROUTES,
+        lxc::resize::ROUTES,
+        lxc::snapshot::ROUTES,
         network::ROUTES,
         pools::ROUTES,
         qemu::agent::ROUTES,
