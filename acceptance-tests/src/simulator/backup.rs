@@ -104,7 +104,8 @@ fn may_use_storage(call: &Call) -> Result<(), Fail> {
 /// Exactly one way to choose the guests.
 fn check_selection(job: &Job) -> Result<(), Fail> {
     let is_on = |key: &str| match job.get(key) {
-        Some(Value::Text(text)) => !text.is_empty() && !(key == "all" && text == "0"),
+        Some(Value::Text(text)) if key == "all" => text == "1",
+        Some(Value::Text(text)) => !text.is_empty(),
         _ => false,
     };
     let chosen: Vec<&str> = ["vmid", "all", "pool"]

@@ -101,17 +101,13 @@ fn post(call: &Call) -> Outcome {
 
 /// Sets or removes the lock of a guest.
 fn set_lock(state: &mut State, vmid: u32, lock: Option<&str>) -> Result<&'static str, String> {
-    let vm = state.vms.get_mut(&vmid);
-    let (kind, config, check) = match vm {
-        Some(vm) => {
-            let check = vm.check_lock();
-            ("qemu", &mut vm.config, check)
-        }
-        None => {
-            let ct = state.cts.get_mut(&vmid).ok_or("guest is gone")?;
-            let check = ct.check_lock();
-            ("lxc", &mut ct.config, check)
-        }
+    let (kind, config, check) = if let Some(vm) = state.vms.get_mut(&vmid) {
+        let check = vm.check_lock();
+        ("qemu", &mut vm.config, check)
+    } else {
+        let ct = state.cts.get_mut(&vmid).ok_or("guest is gone")?;
+        let check = ct.check_lock();
+        ("lxc", &mut ct.config, check)
     };
     match lock {
         Some(lock) => {

@@ -48,7 +48,7 @@ async fn move_volume(call: Call) -> Outcome {
         }
         (None, Some(target)) => {
             let target = target.parse().unwrap_or_default();
-            return reassign(&call, (node, vmid, key), target).await;
+            return reassign(&call, (node, vmid, key), target);
         }
         (Some(_), None) => {}
     }
@@ -137,7 +137,7 @@ impl Job {
 }
 
 /// Gives a volume to another container of the node.
-async fn reassign(call: &Call, (node, vmid, key): (String, u32, String), to: u32) -> Outcome {
+fn reassign(call: &Call, (node, vmid, key): (String, u32, String), to: u32) -> Outcome {
     let target_key = call.params.text_opt("target-volume").unwrap_or(&key);
     let target_key = target_key.to_owned();
     call.need(&format!("/vms/{to}"), &["VM.Config.Disk"])?;

@@ -271,22 +271,16 @@ fn as_configured(ct: &Ct) -> Vec<Interface> {
 
 /// The IPv6 address that a card gives itself.
 fn link_local(mac: &str) -> Option<(IpAddr, u8)> {
-    let bytes: Vec<u16> = mac
-        .split(':')
-        .filter_map(|byte| u16::from_str_radix(byte, 16).ok())
-        .collect();
-    let [a, b, c, d, e, f] = bytes.try_into().ok()?;
-    let [a, b, c, d, e, f]: [u16; 6] = [a ^ 2, b, c, d, e, f];
-    let address = std::net::Ipv6Addr::new(
-        0xfe80,
-        0,
-        0,
-        0,
-        a << 8 | b,
-        c << 8 | 0xff,
-        0xfe00 | d,
-        e << 8 | f,
-    );
+    let byte = |text| u8::from_str_radix(text, 16).ok();
+    let mac: Vec<u8> = mac.split(':').filter_map(byte).collect();
+    let mac: [u8; 6] = mac.try_into().ok()?;
+    let mut address = [0; 16];
+    address[..2].copy_from_slice(&[0xfe, 0x80]);
+    address[8..11].copy_from_slice(&mac[..3]);
+    address[8] ^= 2;
+    address[11..13].copy_from_slice(&[0xff, 0xfe]);
+    address[13..].copy_from_slice(&mac[3..]);
+    let address = std::net::Ipv6Addr::from(address);
     Some((address.into(), 64))
 }
 
