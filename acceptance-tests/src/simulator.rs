@@ -9,6 +9,7 @@ mod back_door;
 mod call;
 mod certificate;
 mod cluster;
+pub mod contract;
 mod faults;
 mod journal;
 pub mod machine;
