@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod docker;
 pub mod docker_vm;
+pub mod host;
 pub mod image;
 pub mod privileges;
 pub mod stack;
