@@ -15,7 +15,8 @@ use crate::{
     functions,
     pve::{Credential, Limits, Pve, Settings, Trust},
     resources::{
-        cluster::Cluster, docker_vm::DockerVmResource, image::ImageResource, stack::StackResource,
+        cluster::Cluster, docker_lxc::DockerLxcResource, docker_vm::DockerVmResource,
+        image::ImageResource, stack::StackResource,
     },
     secret::Secret,
 };
@@ -86,6 +87,7 @@ impl crate::framework::provider::Provider for Pmoves {
         vec![
             erase(ImageResource),
             erase(DockerVmResource),
+            erase(DockerLxcResource),
             erase(StackResource),
         ]
     }

@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod docker;
+pub mod docker_lxc;
 pub mod docker_vm;
 pub mod host;
 pub mod image;
