@@ -78,6 +78,9 @@ static DRAWN: LazyLock<Vec<(regex::Regex, &str)>> = LazyLock::new(|| {
         (r"\bctime=\d+", "ctime=…"),
         (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "DATE"),
         (r"\([\d.]+ [KMG]?B/s\)", "(RATE)"),
+        (r"\d+[KMG]iB/s", "RATE"),
+        (r"done: SHA256:\S+", "done: SHA256:…"),
+        (r"ssh_host_[a-z0-9]+_key", "ssh_host_…_key"),
         (r"100% +[\d.]+[KMG]?=[\d.]+s", "100% RATE"),
         (r"\.tmp_dwnl\.\d+", ".tmp_dwnl.…"),
     ];

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::compare::{self, Answer};
 use super::sender::Sender;
-use super::{Numbered, Record, Verdict, files};
+use super::{Numbered, Record, Verdict, files, hands};
 use crate::simulator::{MemoryHypervisor, Options, Simulator, Storage};
 
 /// How long a task may take that the recorder saw ended.
@@ -56,6 +56,7 @@ pub async fn play(records: Vec<Numbered>) -> Result<Vec<Verdict>, String> {
         if let Some(upid) = upid_of_path(record).filter(|_| saw_the_end(record)) {
             await_task(&simulator, &sender, &upid).await;
         }
+        hands::prepare(&simulator, record).await;
         let answer = send_until_settled(&mut sender, record).await;
         if let Some(upid) = record
             .data()
