@@ -19,6 +19,7 @@ mod params;
 mod pools;
 mod qemu;
 mod random;
+mod release;
 mod reply;
 mod rules;
 mod server;
@@ -43,6 +44,7 @@ pub use journal::{Entry, covers};
 use machine::Hypervisor;
 pub use memory::{MemoryHypervisor, MemoryMachine};
 use random::random_uuid;
+pub use release::Release;
 pub use storage::Storage;
 use world::{Node, Settings, State, World};
 
@@ -51,6 +53,8 @@ const TOKEN_ID: &str = "pmoves@pve!tf";
 
 /// How a simulator is set up.
 pub struct Options {
+    /// The release of Proxmox VE.
+    pub release: Release,
     /// The names of the nodes; the first one answers.
     pub nodes: Vec<String>,
     /// The storages of all nodes.
@@ -77,6 +81,7 @@ impl Default for Options {
     fn default() -> Self {
         let files = "iso,vztmpl,import,backup";
         Self {
+            release: Release::default(),
             nodes: vec!["pve1".to_owned()],
             storages: vec![
                 Storage::dir("local", "/var/lib/vz", files),
@@ -123,7 +128,7 @@ impl Simulator {
         };
         let mut state = State {
             nodes: options.nodes.into_iter().map(node).collect(),
-            access: Access::new(&options.root_password),
+            access: Access::new(&options.root_password, options.release),
             storages: options.storages,
             volumes: BTreeMap::new(),
             vms: BTreeMap::new(),
@@ -133,6 +138,7 @@ impl Simulator {
         };
         let token = add_token(&mut state.access, TOKEN_ID, &[("/", DOCKER_VM_ROLE)]);
         let settings = Settings {
+            release: options.release,
             task_time: options.task_time,
             resources_lag: options.resources_lag,
             login_delay: options.login_delay,
@@ -178,7 +184,7 @@ impl Simulator {
 
     /// A further token that lacks these privileges of the ready one.
     pub fn token_without(&self, lacking: &[&str]) -> String {
-        let mut list = privileges(DOCKER_VM_ROLE);
+        let mut list = privileges(DOCKER_VM_ROLE, self.world.settings.release);
         list.retain(|privilege| !lacking.contains(&privilege.as_str()));
         let list: Vec<String> = list.into_iter().collect();
         self.token_with(&list.join(" "))
@@ -214,7 +220,8 @@ fn add_token(access: &mut Access, id: &str, grants: &[(&str, &str)]) -> String {
     access.users.insert(user.to_owned(), owner);
     for (path, list) in grants {
         let role = format!("Role{}", access.roles.len());
-        access.roles.insert(role.clone(), privileges(list));
+        let list = privileges(list, access.release);
+        access.roles.insert(role.clone(), list);
         access.list.push(AclEntry {
             path: (*path).to_owned(),
             subject: user.to_owned(),
