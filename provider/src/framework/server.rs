@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use tracing::Instrument as _;
 
+pub(crate) use self::call::refused;
 use self::call::{Call, Reply};
 use super::{
     AnyResource, Diagnostics, Failure, Model, Schema, function::Function, panic::guarded,
