@@ -9,6 +9,7 @@ mod back_door;
 mod call;
 mod certificate;
 mod cluster;
+pub mod contract;
 mod faults;
 mod journal;
 pub mod machine;
@@ -43,6 +44,7 @@ use machine::Hypervisor;
 pub use memory::{MemoryHypervisor, MemoryMachine};
 use random::random_uuid;
 pub use storage::Storage;
+pub(crate) use storage::checksum::of as checksum_of;
 use world::{Node, Settings, State, World};
 
 /// The id of the token that is ready from the start.
@@ -68,6 +70,8 @@ pub struct Options {
     pub login_delay: Duration,
     /// How long a call waits for an agent that does not answer; 3 s on a real node.
     pub agent_patience: Duration,
+    /// Whether there is a ready token, with its user; see [`Simulator::token`].
+    pub with_token: bool,
     /// Whether error bodies carry the message, as they do since PVE 8.4.
     pub with_message: bool,
 }
@@ -88,6 +92,7 @@ impl Default for Options {
             resources_lag: Duration::from_millis(300),
             login_delay: Duration::from_millis(100),
             agent_patience: Duration::from_millis(100),
+            with_token: true,
             with_message: true,
         }
     }
@@ -130,7 +135,11 @@ impl Simulator {
             tasks: Vec::new(),
             last_pid: 1000,
         };
-        let token = add_token(&mut state.access, TOKEN_ID, &[("/", DOCKER_VM_ROLE)]);
+        let token = if options.with_token {
+            add_token(&mut state.access, TOKEN_ID, &[("/", DOCKER_VM_ROLE)])
+        } else {
+            String::new()
+        };
         let settings = Settings {
             task_time: options.task_time,
             resources_lag: options.resources_lag,
@@ -170,7 +179,7 @@ impl Simulator {
         &self.ca_pem
     }
 
-    /// The ready token, `pmoves@pve!tf=SECRET`, with what hosts of containers need on `/`.
+    /// The ready token (empty if there is none), `pmoves@pve!tf=SECRET`, with what hosts of containers need on `/`.
     pub fn token(&self) -> &str {
         &self.token
     }

@@ -5,6 +5,7 @@
 use std::sync::{Arc, LazyLock};
 
 use super::access::login::Who;
+use super::journal::covers;
 use super::machine::BoxFuture;
 use super::params::Params;
 use super::reply::{Fail, Outcome};
@@ -149,7 +150,33 @@ pub(crate) struct Parsed {
     pub(crate) rules: RuleSet,
 }
 
-static ROUTES: LazyLock<Vec<Parsed>> = LazyLock::new(|| {
+impl Parsed {
+    /// Whether the daemon with the rights of root does the work, not the one that clients talk to.
+    pub(crate) fn is_protected(&self) -> bool {
+        let Some(path) = self.route.call.strip_prefix("GET ") else {
+            return true;
+        };
+        PROTECTED_READS.iter().any(|pattern| covers(pattern, path))
+    }
+}
+
+/// Reads that need the rights of root; every write does.
+const PROTECTED_READS: &[&str] = &[
+    "/access/tfa/**",
+    "/access/users",
+    "/cluster/status",
+    "/nodes/*/lxc",
+    "/nodes/*/qemu",
+    "/nodes/*/qemu/*/agent/*",
+    "/nodes/*/*/*/status/current",
+    "/nodes/*/storage",
+    "/nodes/*/storage/*/**",
+    "/nodes/*/tasks/*/log",
+    "/nodes/*/tasks/*/status",
+];
+
+/// All calls.
+pub(crate) static ROUTES: LazyLock<Vec<Parsed>> = LazyLock::new(|| {
     let families: &[&'static [Route]] = &[
         access::roles::ROUTES,
         access::tickets::ROUTES,

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use tracing::Instrument as _;
 
+pub(crate) use self::call::refused;
 use self::call::{Call, Reply};
 use super::{
     AnyDataSource, AnyEphemeralResource, AnyListResource, AnyResource, Diagnostics, Failure, Model,

@@ -28,7 +28,7 @@ pub(crate) const ROUTES: &[Route] = &[
     Route {
         call: "POST /nodes/{node}/qemu/{vmid}/template",
         allow: Allow::All("/vms/{vmid}", &["VM.Allocate"]),
-        rules: "+vm; disk? string",
+        rules: "+vm; +convertible",
         handler: now!(template),
     },
 ];

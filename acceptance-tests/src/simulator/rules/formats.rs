@@ -124,12 +124,23 @@ fn devices(name: &str, value: &str) -> Judgement {
             ),
             "invalid boot order".to_owned(),
         ),
-        "pve-hotplug-feature" => judged(
-            matches!(
-                value,
-                "0" | "1" | "network" | "disk" | "cpu" | "memory" | "usb" | "cloudinit"
-            ),
-            format!("invalid hotplug feature '{value}'"),
+        "pve-hotplug-features" => {
+            let bad = split_list(value).into_iter().find(|part| {
+                !matches!(
+                    *part,
+                    "0" | "1" | "network" | "disk" | "cpu" | "memory" | "usb" | "cloudinit"
+                )
+            });
+            let text = format!("invalid hotplug feature '{}'", bad.unwrap_or_default());
+            judged(bad.is_none(), text)
+        }
+        "pve-qm-bootdisk" => judged(
+            fits(r"(ide|sata|scsi|virtio)\d+", value),
+            format!("invalid boot disk '{value}'"),
+        ),
+        "pve-cpuset" => judged(
+            fits(r"\d+(-\d+)?(,\d+(-\d+)?)*", value),
+            format!("invalid cpuset '{value}'"),
         ),
         "pve-volume-id" => judged(
             is_volume_id(value),

@@ -1,8 +1,9 @@
 //! What the server must know of each request and reply to run them all alike.
 
+use prost::Message as _;
 use proto::tfplugin6 as pb;
 
-use super::super::Diagnostics;
+use super::{super::Diagnostics, refusal};
 
 /// A request.
 pub(super) trait Call: Send + 'static {
@@ -44,6 +45,19 @@ macro_rules! calls {
                 }
             }
         })*
+
+        /// The encoded reply to a call that was refused before it got here; `None` for a method that
+        /// this version does not know.
+        pub(crate) fn refused(method: &str, why: &str) -> Option<Vec<u8>> {
+            match method {
+                $($name => {
+                    let mut reply = pb::$module::Response::default();
+                    reply.fail(refusal("Request not understood", why));
+                    Some(reply.encode_to_vec())
+                })*
+                _ => None,
+            }
+        }
     };
 }
 
