@@ -14,6 +14,7 @@ use super::journal::Entry;
 use super::lxc::Ct;
 use super::machine::Hypervisor;
 use super::qemu::Vm;
+use super::release::Release;
 use super::reply::Fail;
 use super::storage::{Storage, Volume};
 use super::tasks::Task;
@@ -21,6 +22,7 @@ use super::{backup, ha};
 
 /// What does not change while the simulator runs.
 pub(crate) struct Settings {
+    pub(crate) release: Release,
     pub(crate) task_time: f64,
     pub(crate) resources_lag: Duration,
     pub(crate) login_delay: Duration,
