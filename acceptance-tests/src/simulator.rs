@@ -46,6 +46,7 @@ pub use faults::{Effect, Fault};
 pub use journal::{Entry, covers};
 use machine::Hypervisor;
 pub use memory::{MemoryHypervisor, MemoryMachine};
+use network::Network;
 use random::random_uuid;
 pub use release::Release;
 pub use storage::Storage;
@@ -63,7 +64,9 @@ pub struct Options {
     pub nodes: Vec<String>,
     /// The storages of all nodes.
     pub storages: Vec<Storage>,
-    /// The bridges of each node.
+    /// The network cards of each node.
+    pub cards: Vec<String>,
+    /// The bridges of each node; the first has the first card and the node's address.
     pub bridges: Vec<String>,
     /// What runs the VMs.
     pub hypervisor: Arc<dyn Hypervisor>,
@@ -93,6 +96,7 @@ impl Default for Options {
                 Storage::dir("local", "/var/lib/vz", files),
                 Storage::lvmthin("local-lvm", "images,rootdir"),
             ],
+            cards: vec!["eno1".to_owned(), "eno2".to_owned()],
             bridges: vec!["vmbr0".to_owned()],
             hypervisor: Arc::new(MemoryHypervisor::default()),
             root_password: "simulated".to_owned(),
@@ -127,14 +131,14 @@ impl Simulator {
         let identity = certificate::Identity::new(&options.nodes).map_err(std::io::Error::other)?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        let bridges = &options.bridges;
-        let node = |name: String| Node {
+        let (cards, bridges) = (&options.cards, &options.bridges);
+        let node = |(i, name): (usize, String)| Node {
             name,
             online: true,
-            bridges: bridges.clone(),
+            network: Network::installed(cards, bridges, i),
         };
         let mut state = State {
-            nodes: options.nodes.into_iter().map(node).collect(),
+            nodes: options.nodes.into_iter().enumerate().map(node).collect(),
             access: Access::new(&options.root_password, options.release),
             storages: options.storages,
             volumes: BTreeMap::new(),

@@ -33,7 +33,11 @@ pub(super) async fn prepare(simulator: &Simulator, record: &Record) {
             let read = record.method == "GET" && rest == ["config"];
             let unlocked = record.status == 200
                 && (changed || (read && record.data()["lock"].is_null()))
-                && record.params.iter().flatten().all(|(name, _)| name != "skiplock");
+                && record
+                    .params
+                    .iter()
+                    .flatten()
+                    .all(|(name, _)| name != "skiplock");
             if unlocked {
                 simulator.set_lock(id, None);
             }

@@ -24,7 +24,6 @@ fn node() -> Options {
     let content = "iso,rootdir,backup,vztmpl,images,snippets";
     Options {
         storages: vec![Storage::dir("local", "/var/lib/vz", content)],
-        bridges: Vec::new(),
         hypervisor: Arc::new(MemoryHypervisor::default()),
         resources_lag: Duration::ZERO,
         login_delay: Duration::ZERO,

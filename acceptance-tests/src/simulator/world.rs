@@ -13,6 +13,7 @@ use super::faults::Fault;
 use super::journal::Entry;
 use super::lxc::Ct;
 use super::machine::Hypervisor;
+use super::network::Network;
 use super::qemu::Vm;
 use super::release::Release;
 use super::reply::Fail;
@@ -98,19 +99,7 @@ pub(crate) const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) online: bool,
-    pub(crate) bridges: Vec<String>,
-}
-
-impl Node {
-    /// Whether a bridge of that name is up.
-    pub(crate) fn has_bridge(&self, name: &str) -> bool {
-        self.bridges.iter().any(|bridge| bridge == name)
-    }
-
-    /// The largest packet that a bridge carries.
-    pub(crate) fn bridge_mtu(&self, _: &str) -> u64 {
-        1500
-    }
+    pub(crate) network: Network,
 }
 
 /// A resource pool.
