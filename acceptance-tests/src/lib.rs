@@ -2,6 +2,7 @@
 //! Shares no code with the provider.
 
 pub mod guests;
+pub mod replay;
 pub mod simulator;
 pub mod stage;
 pub mod tofu;

@@ -126,6 +126,11 @@ impl Simulator {
             .collect()
     }
 
+    /// Waits for the end of a task and tells its exit status.
+    pub async fn task_end(&self, upid: &str) -> String {
+        self.world.task_end(upid).await
+    }
+
     /// The configuration of a VM as it is stored, without what is pending.
     pub fn config(&self, vmid: u32) -> Option<BTreeMap<String, String>> {
         self.world

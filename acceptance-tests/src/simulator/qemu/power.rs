@@ -22,7 +22,7 @@ pub(crate) const ROUTES: &[Route] = &[
         allow: POWER,
         rules: "+vm; force-cpu? string; machine? string {machine}; migratedfrom? string pve-node
             migration_network? string; migration_type? string enum=secure|insecure
-            nets-host-mtu? string; skiplock? boolean; stateuri? string len=..128
+            nets-host-mtu? string pattern=net\\d+=\\d+(,net\\d+=\\d+)*; skiplock? boolean; stateuri? string len=..128
             targetstorage? string; timeout? integer min=0; with-conntrack-state? boolean",
         handler: now!(post_start),
     },

@@ -21,7 +21,7 @@ pub(crate) const ROUTES: &[Route] = &[
     Route {
         call: "GET /storage",
         allow: Allow::Anyone,
-        rules: "type? string",
+        rules: "type? string enum=btrfs|cephfs|cifs|dir|esxi|iscsi|iscsidirect|lvm|lvmthin|nfs|pbs|rbd|zfs|zfspool",
         handler: tell!(configured),
     },
     Route {

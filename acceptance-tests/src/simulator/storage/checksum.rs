@@ -32,6 +32,13 @@ impl Checksum {
     }
 }
 
+/// The checksum of `data`, if the algorithm is known.
+pub(crate) fn of(algorithm: &str, data: &[u8]) -> Option<String> {
+    let mut sum = Checksum::new(algorithm)?;
+    sum.update(data);
+    Some(sum.finish())
+}
+
 /// `data` in lower-case hexadecimal.
 pub(crate) fn hex(data: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).expect("a nibble is below 16");
