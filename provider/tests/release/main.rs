@@ -57,18 +57,16 @@ fn megabytes(bytes: usize) -> String {
     format!("{}.{} MB", bytes / MB, bytes % MB / (MB / 10))
 }
 
-fn client(connection: Connection) -> ProviderClient<Connection> {
-    ProviderClient::new(connection)
+async fn client(plugin: &Plugin, core: &Identity) -> ProviderClient<Connection> {
+    ProviderClient::new(plugin.connect(Some(core)).await.unwrap())
         .max_decoding_message_size(usize::MAX)
         .max_encoding_message_size(usize::MAX)
 }
 
-async fn started() -> (Plugin, ProviderClient<Connection>) {
+async fn started() -> (Plugin, Identity) {
     release();
     let core = Identity::new();
-    let plugin = Plugin::start(Some(&core)).await;
-    let connection = plugin.connect(Some(&core)).await.unwrap();
-    (plugin, client(connection))
+    (Plugin::start(Some(&core)).await, core)
 }
 
 #[test]
@@ -111,10 +109,11 @@ async fn few_system_calls_come_before_the_line() {
 
 #[tokio::test]
 async fn little_memory_is_touched_until_there_is_work() {
-    let (plugin, mut provider) = started().await;
+    let (plugin, core) = started().await;
     let line = memory(&plugin, "VmHWM");
     tell("memory at the line", megabytes(line));
     assert!(line <= 4 * MB, "{line}");
+    let mut provider = client(&plugin, &core).await;
     let since = Instant::now();
     let before = cpu(&plugin);
     provider
@@ -133,7 +132,8 @@ async fn little_memory_is_touched_until_there_is_work() {
 /// As core asks for a thousand resources.
 #[tokio::test]
 async fn a_thousand_resources_leave_nothing_behind() {
-    let (plugin, mut provider) = started().await;
+    let (plugin, core) = started().await;
+    let mut provider = client(&plugin, &core).await;
     let state = br#"{"name":"web","node_name":"pve1","image":{"id":"local:import/a.qcow2"},"os_disk":{"datastore_id":"local-lvm","size_gb":4}}"#;
     let config = DynamicValue {
         json: state.to_vec().into(),
@@ -160,7 +160,8 @@ async fn a_thousand_resources_leave_nothing_behind() {
 
 #[tokio::test]
 async fn a_large_value_is_held_twice_at_most_and_given_back() {
-    let (plugin, mut provider) = started().await;
+    let (plugin, core) = started().await;
+    let mut provider = client(&plugin, &core).await;
     for size in [10 * MB, 100 * MB] {
         let mut json = br#"{"url":""#.to_vec();
         json.resize(json.len() + size, b'x');

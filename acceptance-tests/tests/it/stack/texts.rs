@@ -133,6 +133,7 @@ async fn faults_of_secrets_have_theirs() {
     let text = "services: {web: {image: nginx, secrets: [a]}}\nsecrets: {a: {external: true}}";
     let fine = hello("services: {web: {image: nginx}}");
     let secret = hello(text)
+        .with("host_id", r#""qemu/100""#)
         .with("secrets_wo", r#"{ a = "x" }"#)
         .with("secrets_wo_version", r#""1""#);
     scene.ws.write("main.tf", &secret.to_string());
