@@ -3,9 +3,12 @@
 //! Guests are scripted ones, which boot in an instant; what needs a real guest says so.
 
 mod cores;
+mod debugging;
 mod docker_vm;
 mod examples;
 mod image;
+mod process;
 mod provider;
 mod scene;
+mod secrets;
 mod stack;
