@@ -131,7 +131,7 @@ impl<R: Resource> Erased<R> {
         }
         let mut outcome = self.outcome(state, claims, verb, subject, result);
         if done {
-            outcome.value = echo(planned, outcome.value);
+            outcome.value = echo(planned, &outcome.value);
         }
         outcome
     }
@@ -152,7 +152,7 @@ impl<R: Resource> Erased<R> {
         }
         .await;
         let mut outcome = self.outcome(state, private, "read", stored, result);
-        outcome.value = keep_spelling(&self.schema, stored, outcome.value);
+        outcome.value = keep_spelling(&self.schema, stored, &outcome.value);
         self.schema.fill_settings(&mut outcome.value);
         outcome
     }
