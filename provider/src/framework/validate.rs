@@ -21,6 +21,15 @@ fn object(
 ) {
     for (name, attribute) in &schema.attributes {
         let (value, path) = (config.get(name), at.attribute(name));
+        // Core refuses a required attribute that is missing, but not one that is null.
+        if attribute.required && value.is_null() {
+            found.error(
+                Some(path),
+                format!("Missing {name}"),
+                "This attribute is required, but its value is null.",
+            );
+            continue;
+        }
         // What is unknown may turn out to be null; validation comes again when it is known.
         if value.is_null() || value.is_unknown() {
             continue;
@@ -167,6 +176,24 @@ mod tests {
         let mut found = Diagnostics::default();
         validate(&schema, &model::object(&config, &schema), true, &mut found);
         assert_eq!(paths(&found), ["list[1]", r#"map["a"]"#, "set[*]"]);
+    }
+
+    #[test]
+    fn a_required_attribute_that_is_null_is_missing() {
+        let inner = || Schema::new("Inner.").attribute("name", Attribute::of::<String>("Name."));
+        let schema = inner().attribute("one", nested(Type::Object(Box::new(inner()))));
+        for (config, wanted) in [
+            (json!({ "name": null }), vec!["name"]),
+            (json!({ "name": "a", "one": null }), vec![]),
+            (json!({ "name": "a", "one": {} }), vec!["one.name"]),
+        ] {
+            let mut found = Diagnostics::default();
+            validate(&schema, &model::object(&config, &schema), true, &mut found);
+            assert_eq!(paths(&found), wanted);
+        }
+        let mut found = Diagnostics::default();
+        validate(&schema, &Value::Unknown, true, &mut found);
+        assert_eq!(found, Diagnostics::default());
     }
 
     #[test]

@@ -300,3 +300,17 @@ fn capitalised(text: &str) -> String {
         first.to_uppercase().chain(letters).collect()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_those_of_the_state_since_a_destroy_has_no_configuration() {
+        let entry = |name: &str, value| Value::Map([(name.to_owned(), value)].into());
+        let state = entry("timeouts", entry("delete", "1h".into()));
+        assert_eq!(timeout(&state, "delete", MINUTE), 60 * MINUTE);
+        assert_eq!(timeout(&state, "read", MINUTE), MINUTE);
+        assert_eq!(timeout(&Value::Null, "delete", MINUTE), MINUTE);
+    }
+}

@@ -209,7 +209,53 @@ mod tests {
     }
 
     #[test]
-    fn what_was_promised_comes_back_and_what_was_open_is_filled() {
+    fn foreign_slots_leave_the_state_and_nothing_else_at_any_depth() {
+        let outer = schema().attribute(
+            "inner",
+            Attribute {
+                ty: Type::Object(Box::new(schema())),
+                ..Default::default()
+            },
+        );
+        let nics = |keys: &[&str]| {
+            let slots = keys
+                .iter()
+                .map(|key| ((*key).to_owned(), json!({ "mac": key })));
+            json!({ "nic": slots.collect::<serde_json::Map<_, _>>() })
+        };
+        let both = |keys: &[&str]| {
+            let mut host = nics(keys);
+            host["inner"] = nics(keys);
+            value(&host)
+        };
+        let private = Private {
+            claimed: ["nic.net1", "inner.nic.net1"].map(str::to_owned).into(),
+            ..Private::default()
+        };
+        // net1 was ours and is removed, net2 is somebody else's.
+        let (prior, planned) = (both(&["net0", "net1", "net2"]), both(&["net0"]));
+        let followed = without_foreign(&outer, &prior, &planned, &private);
+        assert_eq!(followed, both(&["net0", "net1"]));
+        assert_eq!(without_foreign(&outer, &prior, &prior, &private), prior);
+        let gone = value(&json!({ "inner": null }));
+        let followed = without_foreign(&outer, &prior, &gone, &private);
+        assert_eq!(followed, both(&["net1"]));
+    }
+
+    #[test]
+    fn what_was_open_in_an_element_of_a_set_comes_from_that_element() {
+        let item = |name: &str, id| {
+            let entries = [("name", name.into()), ("id", id)];
+            Value::Map(entries.map(|(name, value)| (name.to_owned(), value)).into())
+        };
+        let planned = Value::List(vec![item("a", Value::Unknown), item("b", Value::Unknown)]);
+        let actual = Value::List(vec![item("b", 2.into()), item("a", 1.into())]);
+        let wanted = Value::List(vec![item("a", 1.into()), item("b", 2.into())]);
+        assert_eq!(echo(&planned, &actual), wanted);
+    }
+
+    #[test]
+    fn apply_echoes_what_was_known() {
         let mut planned = value(&json!({ "name": "a", "id": "?", "tags": ["x"] }));
         planned.put("id", Value::Unknown);
         let actual = value(&json!({ "name": "moved", "id": "qemu/1", "tags": ["y"] }));
