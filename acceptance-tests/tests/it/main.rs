@@ -2,10 +2,13 @@
 //!
 //! Guests are scripted ones, which boot in an instant; what needs a real guest says so.
 
+mod bridges;
 mod cores;
+mod datastores;
 mod docker_vm;
 mod examples;
 mod image;
+mod nodes;
 mod provider;
 mod scene;
 mod stack;
