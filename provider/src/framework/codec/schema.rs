@@ -52,7 +52,8 @@ impl From<&Parameter> for pb::function::Parameter {
     }
 }
 
-fn type_bytes(ty: &Type) -> Bytes {
+/// The wire form of a type.
+pub fn type_bytes(ty: &Type) -> Bytes {
     ty.to_json().to_string().into()
 }
 
