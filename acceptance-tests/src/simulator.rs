@@ -1,18 +1,21 @@
 //! A Proxmox VE 9.2 API server for tests: one process, loopback only, with TLS.
 //!
 //! It shares no code with the provider, and it follows rules rather than replaying recordings.
-//! Containers, network changes, snapshots, backups and restores are not simulated: their calls are
-//! unknown here, as a wrong path is on a node.
+//! What is not simulated is unknown here, as a wrong path is on a node.
 
 mod access;
 mod back_door;
+mod backup;
 mod call;
 mod certificate;
 mod clock;
 mod cluster;
+pub mod container;
 pub mod contract;
 mod faults;
+mod ha;
 mod journal;
+mod lxc;
 pub mod machine;
 mod memory;
 mod network;
@@ -145,6 +148,9 @@ impl Simulator {
             storages: options.storages,
             volumes: BTreeMap::new(),
             vms: BTreeMap::new(),
+            cts: BTreeMap::new(),
+            ha: BTreeMap::new(),
+            jobs: BTreeMap::new(),
             pools: BTreeMap::new(),
             tasks: Vec::new(),
             last_pid: 1000,

@@ -16,7 +16,7 @@ use super::rules::RuleSet;
 use super::storage::upload::Upload;
 use super::tasks::TaskOrder;
 use super::world::World;
-use super::{access, cluster, network, pools, qemu, storage, tasks};
+use super::{access, backup, cluster, ha, lxc, network, pools, qemu, storage, tasks};
 
 /// A call whose sender is known.
 pub(crate) struct Call {
@@ -189,8 +189,15 @@ const PROTECTED_READS: &[&str] = &[
     "/access/users",
     "/cluster/status",
     "/nodes/*/lxc",
+    "/nodes/*/lxc/*/feature",
+    "/nodes/*/lxc/*/interfaces",
+    "/nodes/*/lxc/*/migrate",
+    "/nodes/*/lxc/*/snapshot",
     "/nodes/*/qemu",
     "/nodes/*/qemu/*/agent/*",
+    "/nodes/*/qemu/*/feature",
+    "/nodes/*/qemu/*/migrate",
+    "/nodes/*/qemu/*/snapshot",
     "/nodes/*/*/*/status/current",
     "/nodes/*/storage",
     "/nodes/*/storage/*/**",
@@ -210,7 +217,20 @@ fn routes(release: Release) -> Vec<Parsed> {
         access::roles::ROUTES,
         access::tickets::ROUTES,
         access::users::ROUTES,
+        backup::NOW,
+        backup::ROUTES,
         cluster::ROUTES,
+        ha::ROUTES,
+        lxc::clone::ROUTES,
+        lxc::config::ROUTES,
+        lxc::create::ROUTES,
+        lxc::destroy::ROUTES,
+        lxc::migrate::ROUTES,
+        lxc::move_volume::ROUTES,
+        lxc::power::ROUTES,
+        lxc::read::ROUTES,
+        lxc::resize::ROUTES,
+        lxc::snapshot::ROUTES,
         network::ROUTES,
         pools::ROUTES,
         qemu::agent::ROUTES,

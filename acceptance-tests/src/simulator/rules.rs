@@ -36,7 +36,14 @@ type Sets = BTreeMap<String, RuleSet>;
 
 fn sets(release: Release) -> Sets {
     let mut sets = Sets::new();
-    for block in include_str!("rules/sets.rules").split("\n[").skip(1) {
+    for block in concat!(
+        include_str!("rules/sets.rules"),
+        include_str!("rules/lxc.rules"),
+        include_str!("rules/cluster.rules")
+    )
+    .split("\n[")
+    .skip(1)
+    {
         let (name, body) = block.split_once(']').expect("a set begins with [name]");
         let rules = RuleSet::parse_with(body, release, |subset| sets[subset].clone());
         sets.insert(name.to_owned(), rules);
@@ -251,7 +258,7 @@ impl Rule {
                 self.max_len = to.parse().ok();
             }
             Some(("enum", list)) => {
-                self.choices = list.split('|').map(str::to_owned).collect();
+                self.choices = list.split('|').flat_map(choices).collect();
             }
             Some(("requires", name)) => self.requires = Some(name.to_owned()),
             Some(("pattern", text)) => self.pattern = Some(Pattern::new(text)),
@@ -263,6 +270,18 @@ impl Rule {
                 });
             }
         }
+    }
+}
+
+/// One choice, or all of a family: `mp#0-255`.
+fn choices(text: &str) -> Vec<String> {
+    let family = text.split_once('#').and_then(|(stem, range)| {
+        let (from, to) = range.split_once('-')?;
+        Some((stem, from.parse::<u32>().ok()?..=to.parse().ok()?))
+    });
+    match family {
+        Some((stem, range)) => range.map(|n| format!("{stem}{n}")).collect(),
+        None => vec![text.to_owned()],
     }
 }
 

@@ -148,12 +148,9 @@ fn create(call: &Call) -> Outcome {
 /// Takes the id, as the file that is written before the task begins does.
 fn reserve(call: &Call, vmid: u32, node: &str, pool: Option<&str>) -> Result<(), Fail> {
     let mut state = call.world.state();
-    if let Some(other) = state.vms.get(&vmid) {
-        return Err(Fail::died(format!(
-            "unable to create VM {vmid} - VM {vmid} already exists on node '{}'",
-            other.node
-        )));
-    }
+    state
+        .check_unused(vmid)
+        .map_err(|fail| Fail::died(format!("unable to create VM {vmid} - {}", fail.text())))?;
     let config = Config::from([("lock".to_owned(), "create".to_owned())]);
     state.vms.insert(vmid, Vm::new(vmid, node, config));
     if let Some(pool) = pool.and_then(|pool| state.pools.get_mut(pool)) {

@@ -25,6 +25,8 @@ pub(crate) fn check(name: &str, value: &str, release: Release) -> Result<(), Str
         .or_else(|| addresses(name, value))
         .or_else(|| devices(name, value))
         .or_else(|| people(name, value, release))
+        .or_else(|| containers(name, value))
+        .or_else(|| jobs(name, value))
         .unwrap_or_else(|| panic!("no format is called {name}"));
     if good { Ok(()) } else { Err(text) }
 }
@@ -162,6 +164,66 @@ fn devices(name: &str, value: &str) -> Judgement {
                 "images" | "rootdir" | "vztmpl" | "iso" | "backup" | "snippets" | "import" | "none"
             ),
             format!("invalid content type '{value}'"),
+        ),
+        _ => None,
+    }
+}
+
+/// Paths and settings of containers.
+fn containers(name: &str, value: &str) -> Judgement {
+    let judged = |is: bool, text: String| Some((is, text));
+    // No step of a path may be `.` or `..`, but a first `.`.
+    let climbs = value.split('/').enumerate().any(|(i, part)| match part {
+        "." => i > 0,
+        ".." => true,
+        _ => false,
+    });
+    match name {
+        "pve-lxc-mp-string" => judged(
+            !climbs,
+            format!("{value} contains illegal character sequences"),
+        ),
+        "pve-lxc-dev-string" => judged(
+            !climbs && value.starts_with("/dev/"),
+            format!("{value} is not a valid device path"),
+        ),
+        "lxc-ip-with-ll-iface" => {
+            let address = match value.split_once('%') {
+                Some((address, iface)) if address.starts_with("fe80:") && !iface.is_empty() => {
+                    address
+                }
+                _ => value,
+            };
+            judged(is_ipv4(address) || is_ipv6(address), like("IP address"))
+        }
+        "pve-ct-timezone" => judged(
+            value == "host" || fits(r"[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+){,2}", value),
+            format!("invalid time zone '{value}'"),
+        ),
+        "storage-pair" => judged(
+            fits(r"[a-zA-Z0-9\-_.]+(:[a-zA-Z0-9\-_.]+)?", value),
+            format!("invalid storage pair '{value}'"),
+        ),
+        _ => None,
+    }
+}
+
+/// What jobs and the manager of guests take.
+fn jobs(name: &str, value: &str) -> Judgement {
+    let judged = |is: bool, text: String| Some((is, text));
+    match name {
+        "pve-calendar-event" => judged(
+            fits(r"[A-Za-z0-9*/.,:\- ]+", value) && value.contains(|c: char| c.is_alphanumeric()),
+            format!("unable to parse calendar event - {value}"),
+        ),
+        "pve-day-of-week" => judged(
+            matches!(value, "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun"),
+            format!("invalid day '{value}'"),
+        ),
+        "email-or-username" => judged(!value.is_empty(), like("email address")),
+        "pve-ha-resource-or-vm-id" => judged(
+            fits(r"((vm|ct):)?[1-9][0-9]{2,8}", value),
+            "value does not look like a valid ha resource id".to_owned(),
         ),
         _ => None,
     }
