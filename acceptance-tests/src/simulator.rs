@@ -8,6 +8,7 @@ mod back_door;
 mod backup;
 mod call;
 mod certificate;
+mod clock;
 mod cluster;
 pub mod container;
 pub mod contract;
@@ -41,7 +42,9 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use access::{Access, DOCKER_VM_ROLE, Entry as AclEntry, Token, User, privileges};
+pub(crate) use back_door::Strict;
 pub use back_door::VmSummary;
+use clock::Clock;
 pub use faults::{Effect, Fault};
 pub use journal::{Entry, covers};
 use machine::Hypervisor;
@@ -74,8 +77,12 @@ pub struct Options {
     pub root_password: String,
     /// How long tasks take, as a fraction of the time on a real node.
     pub task_time: f64,
+    /// Whether the time of the cluster stands still until [`Simulator::advance`] moves it on.
+    pub clock_stands: bool,
     /// How late statistics reach `/cluster/resources`; 10 s on a real cluster.
     pub resources_lag: Duration,
+    /// How long a connection stays open without a request; 5 s on a real node.
+    pub idle: Duration,
     /// How long a refused login takes; 3 s on a real node.
     pub login_delay: Duration,
     /// How long a call waits for an agent that does not answer; 3 s on a real node.
@@ -101,7 +108,9 @@ impl Default for Options {
             hypervisor: Arc::new(MemoryHypervisor::default()),
             root_password: "simulated".to_owned(),
             task_time: 0.02,
+            clock_stands: false,
             resources_lag: Duration::from_millis(300),
+            idle: Duration::from_secs(5),
             login_delay: Duration::from_millis(100),
             agent_patience: Duration::from_millis(100),
             with_token: true,
@@ -159,12 +168,14 @@ impl Simulator {
             release: options.release,
             task_time: options.task_time,
             resources_lag: options.resources_lag,
+            idle: options.idle,
             login_delay: options.login_delay,
             agent_patience: options.agent_patience,
             with_message: options.with_message,
             fingerprint: identity.fingerprint,
         };
-        let world = Arc::new(World::new(settings, options.hypervisor, state));
+        let clock = Clock::new(options.clock_stands);
+        let world = Arc::new(World::new(settings, clock, options.hypervisor, state));
         let server = server::serve(
             listener,
             TlsAcceptor::from(identity.tls),

@@ -2,7 +2,7 @@
 //!
 //! Nothing here checks permissions or rules, and nothing of it shows in the journal.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::Simulator;
 use super::faults::Fault;
@@ -10,6 +10,7 @@ use super::journal::Entry;
 use super::machine::Machine;
 use super::qemu::{Vm, volume_of};
 use super::storage::Volume;
+use super::world::World;
 
 /// A VM at a glance.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +23,21 @@ pub struct VmSummary {
     pub name: String,
     /// Whether it runs.
     pub running: bool,
+}
+
+/// Holds the requests of a test to what the API has; see [`Simulator::take_violations`].
+pub(crate) struct Strict(Arc<World>);
+
+impl Drop for Strict {
+    fn drop(&mut self) {
+        let violations = self.0.violations.lock();
+        let violations = violations.expect("no holder of the violations panics");
+        // A test that fails anyway says why.
+        assert!(
+            violations.is_empty() || std::thread::panicking(),
+            "the API has no such requests: {violations:#?}"
+        );
+    }
 }
 
 impl Simulator {
@@ -41,6 +57,26 @@ impl Simulator {
             .lock()
             .expect("no holder of the faults panics")
             .clear();
+    }
+
+    /// Lets time pass at once for whatever the cluster waits for.
+    pub fn advance(&self, time: Duration) {
+        self.world.clock.advance(time);
+    }
+
+    /// The requests since the last question that the API does not have, or not with such parameters.
+    pub fn take_violations(&self) -> Vec<String> {
+        let mut violations = self.world.violations.lock();
+        std::mem::take(
+            violations
+                .as_mut()
+                .expect("no holder of the violations panics"),
+        )
+    }
+
+    /// Fails the test, when it is dropped, if there are violations that nobody took.
+    pub(crate) fn strict(&self) -> Strict {
+        Strict(Arc::clone(&self.world))
     }
 
     /// All calls so far.
