@@ -188,6 +188,7 @@ pub(crate) static ROUTES: LazyLock<Vec<Parsed>> = LazyLock::new(|| {
         qemu::clone::ROUTES,
         qemu::create::ROUTES,
         qemu::destroy::ROUTES,
+        qemu::moves::ROUTES,
         qemu::power::ROUTES,
         qemu::read::ROUTES,
         qemu::resize::ROUTES,
