@@ -8,7 +8,7 @@ use super::Simulator;
 use super::faults::Fault;
 use super::journal::Entry;
 use super::machine::Machine;
-use super::qemu::{Vm, volume_of};
+use super::qemu::Vm;
 use super::storage::Volume;
 use super::world::World;
 
@@ -152,6 +152,24 @@ impl Simulator {
         state.volumes.remove(&place);
     }
 
+    /// Makes a resource pool.
+    pub fn put_pool(&self, id: &str) {
+        let pool = super::world::Pool {
+            comment: None,
+            guests: Vec::new(),
+        };
+        self.world.state().pools.insert(id.to_owned(), pool);
+    }
+
+    /// The guests of a resource pool.
+    pub fn pool(&self, id: &str) -> Vec<u32> {
+        let state = self.world.state();
+        state
+            .pools
+            .get(id)
+            .map_or_else(Vec::new, |pool| pool.guests.clone())
+    }
+
     /// All tasks: UPID and exit status, which is `None` while it runs.
     pub fn tasks(&self) -> Vec<(String, Option<String>)> {
         let state = self.world.state();
@@ -195,27 +213,7 @@ impl Simulator {
 
     /// Moves a guest to another node, with its volumes.
     pub fn move_vm(&self, vmid: u32, node: &str) {
-        let mut state = self.world.state();
-        let state = &mut *state;
-        let (of, config, volume_of): (_, _, fn(&str, &str) -> Option<String>) =
-            if let Some(vm) = state.vms.get_mut(&vmid) {
-                (&mut vm.node, &vm.config, volume_of)
-            } else if let Some(ct) = state.cts.get_mut(&vmid) {
-                (&mut ct.node, &ct.config, super::lxc::volumes::volume_of)
-            } else {
-                return;
-            };
-        let from = std::mem::replace(of, node.to_owned());
-        let own: Vec<String> = config
-            .iter()
-            .filter_map(|(key, value)| volume_of(key, value))
-            .collect();
-        for id in own {
-            let place = state.place(&from, &id);
-            if let Some(volume) = state.volumes.remove(&place) {
-                state.put_volume(node, &id, volume);
-            }
-        }
+        self.world.state().move_guest(vmid, node);
     }
 
     /// The machine of a VM that runs.

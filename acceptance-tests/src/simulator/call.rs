@@ -241,6 +241,7 @@ fn routes(release: Release) -> Vec<Parsed> {
         qemu::clone::ROUTES,
         qemu::create::ROUTES,
         qemu::destroy::ROUTES,
+        qemu::moves::ROUTES,
         qemu::power::ROUTES,
         qemu::read::ROUTES,
         qemu::resize::ROUTES,

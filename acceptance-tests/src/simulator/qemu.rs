@@ -9,6 +9,7 @@ pub(crate) mod create;
 pub(crate) mod destroy;
 pub(crate) mod drives;
 pub(crate) mod hotplug;
+pub(crate) mod moves;
 pub(crate) mod power;
 pub(crate) mod read;
 pub(crate) mod resize;
