@@ -8,15 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     framework::{
-        AnyResource, Failure, Model, Result, Value, duration,
+        AnyDataSource, AnyResource, Failure, Model, Result, Value, data_source, duration,
         function::Function,
         resource::{Faults, erase},
     },
     functions,
     pve::{Credential, Limits, Pve, Settings, Trust},
     resources::{
-        cluster::Cluster, docker_lxc::DockerLxcResource, docker_vm::DockerVmResource,
-        image::ImageResource, stack::StackResource,
+        bridges::BridgesData, cluster::Cluster, datastores::DatastoresData,
+        docker_lxc::DockerLxcResource, docker_vm::DockerVmResource, image::ImageResource,
+        nodes::NodesData, stack::StackResource,
     },
     secret::Secret,
 };
@@ -89,6 +90,14 @@ impl crate::framework::provider::Provider for Pmoves {
             erase(DockerVmResource),
             erase(DockerLxcResource),
             erase(StackResource),
+        ]
+    }
+
+    fn data_sources(&self) -> Vec<Arc<dyn AnyDataSource<Cluster>>> {
+        vec![
+            data_source::erase(BridgesData),
+            data_source::erase(DatastoresData),
+            data_source::erase(NodesData),
         ]
     }
 

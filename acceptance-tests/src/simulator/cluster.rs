@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::call::{Allow, Call, Route, now, tell};
+use super::release::Release;
 use super::reply::{Fail, Outcome};
 use super::world::{Node, State};
 
@@ -69,18 +70,6 @@ pub(crate) const ROUTES: &[Route] = &[
     },
 ];
 
-/// The packages of the release that is simulated.
-const PACKAGES: &[(&str, &str)] = &[
-    ("pve-manager", "9.2.11"),
-    ("qemu-server", "9.2.6"),
-    ("pve-container", "6.1.10"),
-    ("libpve-storage-perl", "9.1.7"),
-    ("libpve-common-perl", "9.2.1"),
-    ("libpve-access-control", "9.1.1"),
-    ("libpve-http-server-perl", "6.0.5"),
-    ("pve-qemu-kvm", "10.0.13"),
-];
-
 const NODE_MEMORY: u64 = 64 << 30;
 pub(crate) const NODE_CORES: u32 = 16;
 
@@ -93,8 +82,9 @@ fn index(_: &Call) -> Json {
         .collect::<Json>()
 }
 
-fn version(_: &Call) -> Json {
-    json!({"version": "9.2.11", "release": "9.2", "repoid": "unknown"})
+fn version(call: &Call) -> Json {
+    let release = call.world.settings.release;
+    json!({"version": release.version(), "release": release.name(), "repoid": "unknown"})
 }
 
 fn next_id(call: &Call) -> Outcome {
@@ -145,9 +135,9 @@ fn nodes(call: &Call) -> Json {
 }
 
 fn node(call: &Call) -> Json {
-    json!({
+    let mut status = json!({
         "uptime": call.world.begun.elapsed().as_secs() + 86_400,
-        "pveversion": "pve-manager/9.2.11/unknown",
+        "pveversion": format!("pve-manager/{}/unknown", call.world.settings.release.version()),
         "loadavg": ["0.02", "0.03", "0.00"], "cpu": 0.02, "wait": 0, "idle": 0,
         "cpuinfo": {
             "cpus": NODE_CORES, "cores": NODE_CORES, "sockets": 1, "model": "Simulated CPU",
@@ -165,17 +155,23 @@ fn node(call: &Call) -> Json {
             "version": "#1 SMP PREEMPT_DYNAMIC",
         },
         "ksm": {"shared": 0},
-    })
+    });
+    if call.world.settings.release < Release::V9_0 {
+        let memory = status["memory"].as_object_mut();
+        memory.expect("it is an object").remove("available");
+    }
+    status
 }
 
-fn packages(_: &Call) -> Json {
-    let entry = |(name, version): &(&str, &str)| {
+fn packages(call: &Call) -> Json {
+    let entry = |(name, version): (&str, &str)| {
         json!({
             "Package": name, "Version": version, "OldVersion": version,
             "CurrentState": "Installed", "Arch": "all", "Origin": "Proxmox", "Title": name,
         })
     };
-    PACKAGES.iter().map(entry).collect::<Json>()
+    let packages = call.world.settings.release.packages();
+    packages.into_iter().map(entry).collect::<Json>()
 }
 
 fn status(call: &Call) -> Json {

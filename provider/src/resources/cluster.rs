@@ -19,7 +19,7 @@ use crate::{
         look::{self, Look},
         reached::Reached,
     },
-    pve::{self, GuestRow, Pve, StorageRow},
+    pve::{self, GuestRow, NodeRow, Pve, StorageRow},
 };
 
 /// How long a look at a guest stands for all who ask. A refresh is over by then, and a change of
@@ -136,19 +136,28 @@ impl Cluster {
                 "The node is not online",
                 format!("{node} is {}.", row.status),
             ),
-            None => {
-                let names: Vec<&str> = nodes.iter().map(|row| row.name.as_str()).collect();
-                found.error(
-                    at,
-                    "No such node",
-                    format!(
-                        "The cluster has no node {node}; it has {}.",
-                        names.join(", ")
-                    ),
-                );
-            }
+            None => found.error(
+                at,
+                "No such node",
+                format!("{}.", no_such_node(node, &nodes)),
+            ),
         }
         Ok(false)
+    }
+
+    /// The nodes that can be asked: the named one, or all that are not offline.
+    pub async fn nodes(&self, pve: &Pve, named: Option<&str>) -> Result<Vec<String>> {
+        let rows = pve.nodes().await?;
+        let Some(named) = named else {
+            let rows = rows.into_iter().filter(|row| !row.is_offline());
+            return Ok(rows.map(|row| row.name).collect());
+        };
+        let why = match rows.iter().find(|row| row.name == named) {
+            Some(row) if !row.is_offline() => return Ok(vec![named.to_owned()]),
+            Some(row) => format!("{named} is {}", row.status),
+            None => no_such_node(named, &rows),
+        };
+        Err(Failure::new(why).at("node_name"))
     }
 
     /// Whether a storage of the node takes a kind of content; if not, says so at the attribute.
@@ -281,4 +290,12 @@ impl Cluster {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&vmid);
     }
+}
+
+fn no_such_node(node: &str, all: &[NodeRow]) -> String {
+    let names: Vec<&str> = all.iter().map(|row| row.name.as_str()).collect();
+    format!(
+        "The cluster has no node {node}; it has {}",
+        names.join(", ")
+    )
 }

@@ -42,6 +42,8 @@ pub struct DockerLxcResource;
 
 impl Resource for DockerLxcResource {
     const NAME: &'static str = "pmoves_docker_lxc";
+    // Unique in the cluster, whichever node the guest is on.
+    const IDENTITY: &'static [&'static str] = &["vm_id"];
     type Client = Cluster;
     type Model = DockerLxc;
 

@@ -42,6 +42,7 @@ impl Resource for DockerVmResource {
     const NAME: &'static str = "pmoves_docker_vm";
     type Client = Cluster;
     type Model = DockerVm;
+    const IDENTITY: &'static [&'static str] = &["vm_id"];
 
     fn validate(config: &Value, found: &mut Faults<'_>) {
         effects::validate(config, found);

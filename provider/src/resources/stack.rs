@@ -42,6 +42,7 @@ impl Resource for StackResource {
     const NAME: &'static str = "pmoves_stack";
     type Client = Cluster;
     type Model = Stack;
+    const IDENTITY: &'static [&'static str] = &["host_id", "name"];
 
     fn validate(config: &Value, found: &mut Faults<'_>) {
         text::validate(config, found);

@@ -3,26 +3,28 @@
 //! Only the look of a value is judged: whether a node, a storage or a VM exists is not asked here.
 
 use super::pattern::Pattern;
+use crate::simulator::access::is_privilege;
+use crate::simulator::release::Release;
 
 /// Checks `value` against the format `name`. The error is the format checker's text without its
 /// trailing newline. A name that ends in `-list` checks each element, `-opt` allows the empty text.
-pub(crate) fn check(name: &str, value: &str) -> Result<(), String> {
+pub(crate) fn check(name: &str, value: &str, release: Release) -> Result<(), String> {
     if let Some(one) = name.strip_suffix("-list") {
         return split_list(value)
             .into_iter()
-            .try_for_each(|part| check(one, part));
+            .try_for_each(|part| check(one, part, release));
     }
     if let Some(one) = name.strip_suffix("-opt") {
         return if value.is_empty() {
             Ok(())
         } else {
-            check(one, value)
+            check(one, value, release)
         };
     }
     let (good, text) = names(name, value)
         .or_else(|| addresses(name, value))
         .or_else(|| devices(name, value))
-        .or_else(|| people(name, value))
+        .or_else(|| people(name, value, release))
         .or_else(|| containers(name, value))
         .or_else(|| jobs(name, value))
         .unwrap_or_else(|| panic!("no format is called {name}"));
@@ -88,6 +90,14 @@ fn addresses(name: &str, value: &str) -> Judgement {
         "address" => judged(
             is_ipv4(value) || is_ipv6(value) || value.split('.').all(|part| fits(LABEL, part)),
             like("IP address or DNS name"),
+        ),
+        "ipv4mask" => judged(is_mask(value), like("IP netmask")),
+        "pve-vlan-id-or-range" => judged(
+            value.split('-').count() <= 2
+                && value
+                    .split('-')
+                    .all(|id| id.parse::<u32>().is_ok_and(|id| (1..4095).contains(&id))),
+            format!("invalid VLAN configuration '{value}'"),
         ),
         "CIDRv4" => judged(is_cidr4(value), like("IPv4 CIDR network")),
         "CIDRv6" => judged(is_cidr6(value), like("IPv6 CIDR network")),
@@ -228,7 +238,7 @@ fn jobs(name: &str, value: &str) -> Judgement {
 }
 
 /// Users, tokens, roles.
-fn people(name: &str, value: &str) -> Judgement {
+fn people(name: &str, value: &str, release: Release) -> Judgement {
     let judged = |is: bool, text: String| Some((is, text));
     match name {
         "pve-userid" => judged(
@@ -254,7 +264,7 @@ fn people(name: &str, value: &str) -> Judgement {
             "value does not look like a valid realm".to_owned(),
         ),
         "pve-priv" => judged(
-            crate::simulator::access::is_privilege(value),
+            is_privilege(value, release),
             format!("invalid privilege '{value}'"),
         ),
         "email" => judged(value.contains('@'), like("email address")),
@@ -271,6 +281,14 @@ fn fits(pattern: &str, value: &str) -> bool {
 
 fn is_ipv4(value: &str) -> bool {
     value.parse::<std::net::Ipv4Addr>().is_ok()
+}
+
+/// Whether it is a dotted mask whose ones come first.
+fn is_mask(value: &str) -> bool {
+    let mask = value
+        .parse::<std::net::Ipv4Addr>()
+        .map(|mask| mask.to_bits());
+    mask.is_ok_and(|mask| mask.leading_ones() + mask.trailing_zeros() == 32)
 }
 
 fn is_ipv6(value: &str) -> bool {
@@ -312,6 +330,10 @@ pub(crate) fn split_list(text: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn check(name: &str, value: &str) -> Result<(), String> {
+        super::check(name, value, Release::default())
+    }
 
     #[track_caller]
     fn accepts(name: &str, values: &[&str]) {

@@ -202,8 +202,6 @@ fn migrating(plan: &mut Plan<'_>) {
 
 /// Whether no device ties a running VM to its node.
 pub(super) fn moves_online(vm: &Value) -> bool {
-    let devices = |name: &str| vm.get(name).as_map().is_some_and(|map| !map.is_empty());
-    !["hostpci", "usb", "virtiofs"]
-        .iter()
-        .any(|name| devices(name))
+    let devices = |name: &&str| vm.get(name).as_map().is_some_and(|map| !map.is_empty());
+    !["hostpci", "usb", "virtiofs"].iter().any(devices)
 }
