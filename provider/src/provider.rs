@@ -15,7 +15,8 @@ use crate::{
     functions,
     pve::{Credential, Limits, Pve, Settings, Trust},
     resources::{
-        cluster::Cluster, docker_vm::DockerVmResource, image::ImageResource, stack::StackResource,
+        bridge::BridgeResource, cluster::Cluster, docker_vm::DockerVmResource,
+        image::ImageResource, stack::StackResource,
     },
     secret::Secret,
 };
@@ -85,6 +86,7 @@ impl crate::framework::provider::Provider for Pmoves {
     fn resources(&self) -> Vec<Arc<dyn AnyResource<Cluster>>> {
         vec![
             erase(ImageResource),
+            erase(BridgeResource),
             erase(DockerVmResource),
             erase(StackResource),
         ]

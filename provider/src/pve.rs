@@ -8,6 +8,7 @@ mod call;
 mod cluster;
 mod error;
 mod lenient;
+mod network;
 mod node;
 mod params;
 mod property_string;
@@ -34,6 +35,7 @@ pub use self::{
     call::Call,
     cluster::{GuestRow, Permissions, Version},
     error::{Cause, Error, Fingerprint, Permission, Result},
+    network::{Edit, Network, NetworkRow, Wish},
     node::{Bridge, NodeRow, StorageRow, Volume},
     params::Params,
     property_string::{Malformed, PropertyString, format_size, parse_size},
@@ -44,6 +46,7 @@ pub use self::{
 use self::{
     auth::Auth,
     cluster::Cluster,
+    network::Networks,
     reply::Reply,
     scope::Scope,
     slots::{Held, Slots},
@@ -63,6 +66,7 @@ struct Inner {
     auth: Auth,
     slots: Slots,
     cluster: Cluster,
+    networks: Networks,
 }
 
 /// What PVE answers to a call that changes something.
@@ -83,6 +87,7 @@ impl Pve {
                 auth: Auth::new(settings.credential),
                 slots: Slots::new(settings.limits),
                 cluster: Cluster::default(),
+                networks: Networks::default(),
             }),
             scope: Scope::new(None, CancellationToken::new()),
         }
@@ -105,6 +110,11 @@ impl Pve {
     /// The user, or the full id of the token, as PVE logs it.
     pub fn user(&self) -> &str {
         self.inner.auth.user()
+    }
+
+    /// Name or address of the endpoint, without its port.
+    pub fn host(&self) -> &str {
+        self.inner.transport.name()
     }
 
     /// The data that answers `call`.

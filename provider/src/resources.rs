@@ -1,5 +1,6 @@
 //! One module a resource, and the seam between the errors of the API and of guests and Terraform's.
 
+pub mod bridge;
 pub mod cluster;
 pub mod docker;
 pub mod docker_vm;
