@@ -7,7 +7,9 @@ mod auth;
 mod call;
 mod cluster;
 mod error;
+mod keys;
 mod lenient;
+mod lxc;
 mod network;
 mod node;
 mod params;
@@ -18,6 +20,7 @@ mod scope;
 mod settings;
 mod slots;
 mod task;
+mod terminal;
 mod tls;
 mod transport;
 mod wait;
@@ -35,6 +38,7 @@ pub use self::{
     call::Call,
     cluster::{GuestRow, Permissions, Version},
     error::{Cause, Error, Fingerprint, Permission, Result},
+    lxc::LxcConfig,
     network::{Edit, Network, NetworkRow, Wish},
     node::{Bridge, NodeRow, StorageRow, Volume},
     params::Params,
@@ -42,6 +46,7 @@ pub use self::{
     qemu::{PendingRow, QemuConfig, VmStatus},
     settings::{Credential, Limits, Settings, Trust},
     task::Upid,
+    terminal::Terminal,
 };
 use self::{
     auth::Auth,

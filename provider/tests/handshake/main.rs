@@ -1,5 +1,6 @@
 //! The built binary as core meets it: started, handshaken, asked, signalled, left alone.
 
+mod endings;
 mod hostile;
 mod peer;
 
