@@ -2,6 +2,7 @@
 //!
 //! Guests are scripted ones, which boot in an instant; what needs a real guest says so.
 
+mod bridge;
 mod cores;
 mod docker_vm;
 mod examples;
