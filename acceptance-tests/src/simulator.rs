@@ -196,6 +196,15 @@ impl Simulator {
         &self.token
     }
 
+    /// All tickets and CSRF tokens that logins were given.
+    pub fn tickets(&self) -> Vec<String> {
+        let state = self.world.state();
+        let given = state.access.tickets.iter();
+        given
+            .flat_map(|(ticket, (_, csrf))| [ticket.clone(), csrf.clone()])
+            .collect()
+    }
+
     /// A further token that lacks these privileges of the ready one.
     pub fn token_without(&self, lacking: &[&str]) -> String {
         let mut list = privileges(DOCKER_VM_ROLE, self.world.settings.release);

@@ -4,9 +4,12 @@
 
 mod bridge;
 mod cores;
+mod debugging;
 mod docker_vm;
 mod examples;
 mod image;
+mod process;
 mod provider;
 mod scene;
+mod secrets;
 mod stack;
