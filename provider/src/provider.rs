@@ -8,14 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     framework::{
-        AnyResource, Failure, Model, Result, Value, duration,
+        AnyDataSource, AnyResource, Failure, Model, Result, Value, data_source, duration,
         function::Function,
         resource::{Faults, erase},
     },
     functions,
     pve::{Credential, Limits, Pve, Settings, Trust},
     resources::{
-        cluster::Cluster, docker_vm::DockerVmResource, image::ImageResource, stack::StackResource,
+        bridges::BridgesData, cluster::Cluster, datastores::DatastoresData,
+        docker_vm::DockerVmResource, image::ImageResource, nodes::NodesData, stack::StackResource,
     },
     secret::Secret,
 };
@@ -87,6 +88,14 @@ impl crate::framework::provider::Provider for Pmoves {
             erase(ImageResource),
             erase(DockerVmResource),
             erase(StackResource),
+        ]
+    }
+
+    fn data_sources(&self) -> Vec<Arc<dyn AnyDataSource<Cluster>>> {
+        vec![
+            data_source::erase(BridgesData),
+            data_source::erase(DatastoresData),
+            data_source::erase(NodesData),
         ]
     }
 

@@ -107,6 +107,11 @@ impl Pve {
         self.inner.auth.is_root()
     }
 
+    /// Whether this is an API token.
+    pub fn is_token(&self) -> bool {
+        self.inner.auth.is_token()
+    }
+
     /// The user, or the full id of the token, as PVE logs it.
     pub fn user(&self) -> &str {
         self.inner.auth.user()
