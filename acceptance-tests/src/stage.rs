@@ -16,7 +16,8 @@ use serde_json::json;
 use crate::{
     guests::{Lab, Rootfs},
     simulator::{
-        Options, Simulator,
+        Options, Simulator, Strict,
+        container::{ContainerSpec, Started},
         machine::{BoxFuture, Hypervisor, Machine, Spec},
     },
     tofu::Workspace,
@@ -30,6 +31,7 @@ pub struct Stage {
     pub lab: Option<Lab>,
     images: Images,
     power: Arc<Power>,
+    _strict: Strict,
 }
 
 /// Remembers which machines were powered on, for hands in the guests.
@@ -47,6 +49,14 @@ impl Hypervisor for Power {
             machines.insert(vmid, Arc::clone(&machine));
             Ok(machine)
         })
+    }
+
+    fn start_container(&self, spec: ContainerSpec) -> Started<'_> {
+        self.hypervisor.start_container(spec)
+    }
+
+    fn reload_network(&self, node: &str, bridges: &[String]) -> BoxFuture<'_, Result<(), String>> {
+        self.hypervisor.reload_network(node, bridges)
     }
 
     fn discard(&self, vmid: u32) -> BoxFuture<'_, ()> {
@@ -87,6 +97,7 @@ impl Stage {
         let simulator = Simulator::start(options).await.map_err(told)?;
         let images = Images::start().await.map_err(told)?;
         Ok(Self {
+            _strict: simulator.strict(),
             simulator,
             lab: None,
             images,

@@ -7,7 +7,9 @@ mod auth;
 mod call;
 mod cluster;
 mod error;
+mod keys;
 mod lenient;
+mod lxc;
 mod node;
 mod params;
 mod property_string;
@@ -17,6 +19,7 @@ mod scope;
 mod settings;
 mod slots;
 mod task;
+mod terminal;
 mod tls;
 mod transport;
 mod wait;
@@ -34,12 +37,14 @@ pub use self::{
     call::Call,
     cluster::{GuestRow, Permissions, Version},
     error::{Cause, Error, Fingerprint, Permission, Result},
+    lxc::LxcConfig,
     node::{Bridge, NodeRow, StorageRow, Volume},
     params::Params,
     property_string::{Malformed, PropertyString, format_size, parse_size},
     qemu::{PendingRow, QemuConfig, VmStatus},
     settings::{Credential, Limits, Settings, Trust},
     task::Upid,
+    terminal::Terminal,
 };
 use self::{
     auth::Auth,
@@ -100,6 +105,11 @@ impl Pve {
     /// Whether this is `root@pam` with a ticket. A token of root is not: PVE compares the whole user id.
     pub fn is_root(&self) -> bool {
         self.inner.auth.is_root()
+    }
+
+    /// Whether this is an API token.
+    pub fn is_token(&self) -> bool {
+        self.inner.auth.is_token()
     }
 
     /// The user, or the full id of the token, as PVE logs it.

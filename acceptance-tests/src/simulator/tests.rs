@@ -1,9 +1,12 @@
 //! The simulator as its clients see it: over TLS, with real requests.
 
 mod agent;
+mod faults;
 mod files;
 mod machines;
 mod protocol;
+mod releases;
+mod time;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +67,11 @@ impl Lab {
             http: http.expect("the client builds"),
             token,
         }
+    }
+
+    /// The same for another token.
+    fn by(self, token: String) -> Self {
+        Self { token, ..self }
     }
 
     fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {

@@ -5,10 +5,13 @@
 mod bridges;
 mod cores;
 mod datastores;
+mod debugging;
 mod docker_vm;
 mod examples;
 mod image;
 mod nodes;
+mod process;
 mod provider;
 mod scene;
+mod secrets;
 mod stack;

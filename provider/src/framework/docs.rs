@@ -5,7 +5,7 @@
 
 mod function;
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 pub use function::function;
 
@@ -187,7 +187,7 @@ fn attributes(schema: &Schema) -> String {
 /// What a nested section shows.
 enum Body<'a> {
     Schema(&'a Schema),
-    Record(&'a [(&'static str, Type)]),
+    Record(&'a BTreeMap<String, Type>),
 }
 
 type Row<'a> = (&'a str, &'a Attribute);
@@ -239,7 +239,7 @@ fn body(ty: &Type) -> Option<Body<'_>> {
         Type::Object(schema) | Type::Slots(schema) => Some(Body::Schema(schema)),
         Type::Record(rows) => Some(Body::Record(rows)),
         Type::List(inner) | Type::Set(inner) | Type::Map(inner) => body(inner),
-        Type::String | Type::Number | Type::Bool => None,
+        Type::String | Type::Number | Type::Bool | Type::Tuple(_) | Type::Dynamic => None,
     }
 }
 
@@ -259,6 +259,10 @@ fn label(ty: &Type) -> String {
         Type::String => "String".to_owned(),
         Type::Number => "Number".to_owned(),
         Type::Bool => "Boolean".to_owned(),
+        Type::Dynamic => "Dynamic".to_owned(),
+        Type::Tuple(_) => "Tuple".to_owned(),
+        Type::List(inner) if ty.nested().is_some() => format!("{} List", label(inner)),
+        Type::Set(inner) if ty.nested().is_some() => format!("{} Set", label(inner)),
         Type::List(inner) => format!("List of {}", label(inner)),
         Type::Set(inner) => format!("Set of {}", label(inner)),
         Type::Map(inner) => format!("Map of {}", label(inner)),
@@ -292,6 +296,9 @@ fn sentences(row: &Attribute) -> String {
             }
             Rule::Range(..) | Rule::OneOf(_) | Rule::Check(_) => {}
         }
+    }
+    if let Some(why) = row.deprecated {
+        add(&format!("**Deprecated**: {why}"));
     }
     if let Some(default) = &row.default {
         add(&format!("Default `{}`.", value(default)));

@@ -4,7 +4,6 @@
 //! answer becomes a state in `read`, and what happens inside the guest in `host`.
 
 mod calls;
-mod checks;
 mod effects;
 mod host;
 mod make;
@@ -14,6 +13,7 @@ mod read;
 mod seed_file;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use serde_json::{Value as Json, json};
 
@@ -21,10 +21,18 @@ pub use model::DockerVm;
 
 use seed_file::SeedFile;
 
-use super::cluster::Cluster;
+use super::{
+    cluster::Cluster,
+    host::{
+        Kind, checks, inside, plans,
+        power::{self, Place, run},
+    },
+};
 use crate::{
-    framework::{Context, Failure, Plan, Resource, Result, State, Value, resource::Faults},
-    pve::{self, GuestRow, PendingRow, Pve},
+    framework::{
+        Context, Failure, Plan, Resource, Result, State, Value, model::untyped, resource::Faults,
+    },
+    pve::{self, GuestRow, Pve},
 };
 
 /// The resource.
@@ -98,7 +106,7 @@ impl Resource for DockerVmResource {
             run(&pve, state, [grow]).await.map_err(grow_failure)?;
         }
         if plan.started != Some(false) {
-            run(&pve, state, [calls::start(&node, vmid)]).await?;
+            power::start(&pve, &Place::new(Kind::Qemu, &node, vmid), state).await?;
             let seed = SeedFile::new(&node, &storage, vmid);
             plan = first_boot(&pve, &seed, plan, false, state).await?;
         }
@@ -128,40 +136,56 @@ impl Resource for DockerVmResource {
     ) -> Result<()> {
         let pve = cx.client.pve(cx)?;
         let vmid = prior.vmid()?;
-        let row = row(&pve, vmid).await?;
+        let mut row = row(&pve, vmid).await?;
+        let plan = plan.with_macs();
+        cx.client.forget(vmid);
+        if prior.node_name != plan.node_name && row.node != plan.node_name {
+            migrate(&pve, &prior, &row, &plan.node_name, state).await?;
+            row.node.clone_from(&plan.node_name);
+            state.save(DockerVm {
+                node_name: plan.node_name.clone(),
+                current_node: Some(row.node.clone()),
+                ..prior.clone()
+            });
+        }
         let Some(config) = pve.vm_config_opt(&row.node, vmid).await? else {
             return Err(Failure::new(format!(
                 "VM {vmid} is gone; a refresh finds out"
             )));
         };
-        let plan = plan.with_macs();
-        cx.client.forget(vmid);
         let calls = calls::update(&prior, &plan, &row.node, vmid, &config, cx.client.tag());
         run(&pve, state, calls).await?;
         let mut done = DockerVm {
             current_node: Some(row.node.clone()),
             ..plan.clone()
         };
-        // From here only power and the guest are left; the configuration is as planned.
+        // From here only power and the guest are left; the configuration is as planned. Until the
+        // guest is too, the state has no docker_version, so that the next plan takes it up again.
+        let inside = host::concerned(&prior, &plan);
         state.save(DockerVm {
             started: prior.started,
             status: prior.status.clone(),
             docker: prior.docker.clone(),
-            docker_version: prior.docker_version.clone(),
+            docker_version: prior.docker_version.clone().filter(|_| !inside),
             ..done.clone().with_addresses(&prior)
         });
-        let booted = power(&pve, &prior, &plan, &row.node, vmid, state).await?;
+        let up = plan.started != Some(false);
+        let due = plans::restart_due(calls::NEEDS_RESTART, &untyped(&prior), &untyped(&plan));
+        let place = Place::of(Kind::Qemu, &row);
+        let booted = power::switch(&pve, &place, up, due, state).await?;
         if plan.started == Some(false) {
             done = done.with_addresses(&prior);
         } else if let Some(seed) = SeedFile::attached(&row.node, vmid, &config) {
             let protected = plan.protection == Some(true) || config.protection == Some(true);
             done = first_boot(&pve, &seed, done, protected, state).await?;
-        } else if booted || host::concerned(&prior, &plan) {
-            let grown = prior.os_disk != plan.os_disk;
+        } else if plan.has_agent() && (booted || inside) {
+            let grown = prior.os_disk != plan.os_disk || prior.docker_version.is_none();
             done = host::set_up(&pve, &row.node, vmid, done, grown).await?;
-        } else if prior.network_device != plan.network_device {
+        } else if plan.has_agent() && prior.network_device != plan.network_device {
             done =
                 host::look_again(&pve, &row.node, vmid, done.with_addresses(&prior), state).await;
+        } else {
+            done = done.with_addresses(&prior);
         }
         cx.client.forget(vmid);
         state.save(done);
@@ -183,18 +207,13 @@ impl Resource for DockerVmResource {
         let Some(config) = pve.vm_config_opt(&row.node, vmid).await? else {
             return Ok(());
         };
-        let running = pve
-            .vm_status_opt(&row.node, vmid)
-            .await?
-            .is_some_and(|status| status.is_running());
-        if running {
-            let end = match prior.stop_on_destroy {
-                Some(true) => calls::stop(&row.node, vmid),
-                _ => calls::shutdown(&row.node, vmid),
-            };
-            run(&pve, state, [end]).await?;
+        let place = Place::of(Kind::Qemu, &row);
+        if power::runs(&pve, &place).await? {
+            let at_once = prior.stop_on_destroy == Some(true);
+            power::stop(&pve, &place, at_once, state).await?;
         }
-        match run(&pve, state, [calls::destroy(&prior, &row.node, vmid)]).await {
+        let purge = prior.purge_on_destroy == Some(true);
+        match run(&pve, state, [power::destroy(&place, purge)]).await {
             Err(error) if error.is_gone() => {}
             other => other?,
         }
@@ -206,7 +225,7 @@ impl Resource for DockerVmResource {
     }
 
     fn import(id: &str) -> Result<Json> {
-        let vmid = vmid_of(id).ok_or_else(|| {
+        let vmid = Kind::Qemu.vmid_of(id).ok_or_else(|| {
             Failure::new(format!(
                 "{id:?} is no VM; write it as qemu/101, 101 or pve1/101"
             ))
@@ -214,19 +233,6 @@ impl Resource for DockerVmResource {
         // What is required and not known yet is empty until the read that follows.
         Ok(json!({ "id": format!("qemu/{vmid}"), "vm_id": vmid, "name": "", "node_name": "" }))
     }
-}
-
-/// The VMID in `101`, `qemu/101`, `pve1/101` or `pve1/qemu/101`.
-fn vmid_of(id: &str) -> Option<u32> {
-    let parts: Vec<&str> = id.split('/').collect();
-    let number = match parts[..] {
-        [number] | [_, number] | [_, "qemu", number] if parts[0] != "lxc" => number,
-        _ => return None,
-    };
-    number
-        .parse()
-        .ok()
-        .filter(|vmid| (100..=999_999_999).contains(vmid))
 }
 
 /// Waits for the first boot and sets the guest up; then the seed has done its work.
@@ -246,47 +252,22 @@ async fn first_boot(
     Ok(done)
 }
 
-/// Runs calls and passes the warnings of their tasks on.
-async fn run(
-    pve: &Pve,
-    state: &mut State<DockerVm>,
-    calls: impl IntoIterator<Item = pve::Call>,
-) -> Result<(), pve::Error> {
-    for warning in pve.run(calls).await? {
-        state.warn("Proxmox VE warns", warning);
-    }
-    Ok(())
-}
-
-/// Starts, stops or restarts the VM as the plan wants, and says whether it booted.
-async fn power(
+/// Moves the VM to another node: while it runs if nothing ties it to its own.
+async fn migrate(
     pve: &Pve,
     prior: &DockerVm,
-    plan: &DockerVm,
-    node: &str,
-    vmid: u32,
+    row: &GuestRow,
+    target: &str,
     state: &mut State<DockerVm>,
-) -> Result<bool> {
-    let runs = pve
-        .vm_status_opt(node, vmid)
-        .await?
-        .is_some_and(|status| status.is_running());
-    let calls = match (runs, plan.started != Some(false)) {
-        (false, true) => vec![calls::start(node, vmid)],
-        (true, false) => vec![calls::shutdown(node, vmid)],
-        (true, true) if read::restart_due(prior, plan) && waits(pve, node, vmid).await? => {
-            vec![calls::shutdown(node, vmid), calls::start(node, vmid)]
-        }
-        _ => return Ok(false),
-    };
-    run(pve, state, calls).await?;
-    Ok(plan.started != Some(false))
-}
-
-/// Whether anything really waits for a restart: some changes reach a running VM after all.
-async fn waits(pve: &Pve, node: &str, vmid: u32) -> Result<bool> {
-    let rows = pve.vm_pending(node, vmid).await?;
-    Ok(rows.iter().any(PendingRow::waits_for_restart))
+) -> Result<()> {
+    let place = Place::of(Kind::Qemu, row);
+    let running = power::runs(pve, &place).await?;
+    let online = running && prior.moves_online();
+    if running && !online {
+        power::stop(pve, &place, false, state).await?;
+    }
+    let call = calls::migrate(&row.node, row.vmid, target, online);
+    power::migrate(pve, &place, target, call, state).await
 }
 
 fn grow_failure(error: pve::Error) -> Failure {
@@ -309,8 +290,18 @@ async fn row(pve: &Pve, vmid: u32) -> Result<GuestRow> {
 impl DockerVm {
     fn vmid(&self) -> Result<u32> {
         self.vm_id
-            .or_else(|| vmid_of(self.id.as_deref()?))
+            .or_else(|| Kind::Qemu.vmid_of(self.id.as_deref()?))
             .ok_or_else(|| Failure::new("the state holds no VMID"))
+    }
+
+    /// Whether the guest can be reached.
+    fn has_agent(&self) -> bool {
+        self.agent.as_ref().and_then(|agent| agent.enabled) != Some(false)
+    }
+
+    /// Whether it can move to another node while it runs.
+    fn moves_online(&self) -> bool {
+        effects::moves_online(&untyped(self))
     }
 
     fn identify(&mut self, vmid: u32) {
@@ -328,7 +319,7 @@ impl DockerVm {
             .flat_map(|nics| nics.values_mut())
         {
             if nic.mac_address.is_none() {
-                nic.mac_address = Some(host::draw_mac());
+                nic.mac_address = Some(inside::draw_mac());
             }
         }
         self

@@ -1,5 +1,7 @@
 //! Bytes that no core sends: every one of them is answered, by a diagnostic wherever one fits.
 
+#![expect(clippy::unwrap_used, reason = "only tests call this")]
+
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};

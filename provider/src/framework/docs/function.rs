@@ -78,6 +78,8 @@ fn written(ty: &Type) -> String {
                 .collect();
             format!("object({})", rows.join(", "))
         }
+        Type::Tuple(_) => "tuple".to_owned(),
+        Type::Dynamic => "dynamic".to_owned(),
         Type::Object(_) | Type::Slots(_) => "object".to_owned(),
     }
 }

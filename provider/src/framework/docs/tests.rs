@@ -155,7 +155,7 @@ fn a_function_shows_its_signature_and_arguments() {
         description: "Merges maps.",
         parameters: vec![parameter("first", false)],
         variadic: Some(parameter("more", true)),
-        returns: Type::Record(vec![("count", Type::Number)]),
+        returns: Type::Record([("count".to_owned(), Type::Number)].into()),
         call: |_| Ok(Value::Null),
     };
     check(

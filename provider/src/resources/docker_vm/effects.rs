@@ -1,9 +1,12 @@
 //! What a plan of `pmoves_docker_vm` means beyond its attributes. Pure.
 
-use super::{calls::NEEDS_RESTART, checks::mebibytes};
+use super::calls::NEEDS_RESTART;
 use crate::{
-    framework::{Path, Plan, Value, resource::Faults},
-    resources::docker,
+    framework::{Plan, Value, resource::Faults},
+    resources::{
+        docker,
+        host::{Kind, plans},
+    },
 };
 
 /// Rules between attributes, as far as they are known.
@@ -102,6 +105,13 @@ fn creating(plan: &mut Plan<'_>) {
             );
         }
     }
+    if plan.value.at("agent.enabled").as_bool() == Some(false) {
+        plan.error(
+            "agent.enabled",
+            "A new VM needs the agent",
+            "Docker is installed through the guest agent, which the first boot sets up.",
+        );
+    }
     if plan.value.get("data_disk").is_null() {
         plan.warn(
             "data_disk",
@@ -112,39 +122,16 @@ fn creating(plan: &mut Plan<'_>) {
 }
 
 fn updating(plan: &mut Plan<'_>) {
-    replacing(plan);
-    for path in ["os_disk.size_gb", "data_disk.size_gb"] {
-        let size = |value: &Value| match value.at(path) {
-            Value::Number(number) => mebibytes(number.as_str()),
-            _ => None,
-        };
-        if let (Some(old), Some(new)) = (size(plan.prior), size(&plan.value))
-            && new < old
-        {
-            let detail = format!(
-                "The disk has {} GiB. Disks only grow: a smaller one would cut off data.",
-                plan.prior.at(path).display()
-            );
-            plan.error(path, "A disk cannot shrink", detail);
-        }
-    }
-    for path in ["os_disk.datastore_id", "data_disk.datastore_id"] {
-        if !plan.prior.at(path).is_null() && plan.changed(path) {
-            plan.error(path, "The disk is on another storage", format!(
-                "It is on {}. Move it there first (`qm disk move`, or Move Storage in the web interface).",
-                plan.prior.at(path).display()
-            ));
-        }
-    }
-    if plan.changed("node_name") && plan.value.get("node_name") != plan.prior.get("current_node") {
-        plan.error(
-            "node_name",
-            "The VM is on another node",
-            format!(
-                "It is on {}. Migrate it first; the new node_name is then only noted down.",
-                plan.prior.get("current_node").display()
-            ),
-        );
+    plans::replacing(
+        plan,
+        Kind::Qemu,
+        "data_disk",
+        "the OS disk and the data disk",
+    );
+    let sizes = ["os_disk.size_gb", "data_disk.size_gb"];
+    plans::only_grow(plan, &sizes.map(str::to_owned));
+    if plan.changed("node_name") {
+        migrating(plan);
     }
     let running = plan.prior.get("started").as_bool() == Some(true);
     let runs = plan.value.get("started").as_bool() != Some(false);
@@ -176,51 +163,45 @@ fn updating(plan: &mut Plan<'_>) {
             plan.unknown(name);
         }
     }
-    restart(plan, running && runs);
+    if plan.value.at("agent.enabled").as_bool() == Some(false) {
+        for at in ["docker", "data_disk"] {
+            if plan.changed(at) {
+                let detail = "The guest is reached through its agent, and agent.enabled is false.";
+                plan.error(at, "The guest cannot be reached", detail);
+            }
+        }
+    }
+    plans::restart(plan, Kind::Qemu, NEEDS_RESTART, running && runs);
 }
 
-/// A replacement destroys, and no other plan can say so: that of a destroy is not asked for.
-fn replacing(plan: &mut Plan<'_>) {
-    let Some(at) = plan.replace.first().map(Path::dotted) else {
+/// Says how the VM moves. One that others have moved there already only takes note.
+fn migrating(plan: &mut Plan<'_>) {
+    let (target, now) = (
+        plan.value.get("node_name").clone(),
+        plan.prior.get("current_node").clone(),
+    );
+    plan.set("current_node", target.clone());
+    if target == now || !plan.replace.is_empty() {
         return;
+    }
+    let how = match (
+        plan.prior.get("started").as_bool() == Some(true),
+        moves_online(plan.prior),
+    ) {
+        (false, _) => "It is stopped, and moves offline.",
+        (true, true) => {
+            "It moves online: it goes on running, and its local disks are copied meanwhile."
+        }
+        (true, false) => {
+            "It moves offline, since its devices cannot move while it runs: it is shut down before, and started again if it shall run."
+        }
     };
-    if plan.prior.get("protection").as_bool() == Some(true) {
-        plan.error(&at, "The VM is protected", "This change replaces the VM. Set protection = false and apply that first; the OS disk and the data disk go with the old VM.");
-    } else if !plan.prior.get("data_disk").is_null() {
-        let detail = format!(
-            "The new VM gets an empty data disk; that of {} goes with its images, containers and volumes.",
-            plan.prior.get("id").display()
-        );
-        plan.warn(&at, "The data disk goes with the VM", detail);
-    }
+    let detail = format!("From {} to {}. {how}", now.display(), target.display());
+    plan.warn("node_name", "The VM moves to another node", detail);
 }
 
-/// Says which attributes make the VM restart, or wait for one.
-fn restart(plan: &mut Plan<'_>, running: bool) {
-    let pending: Vec<&str> = NEEDS_RESTART
-        .iter()
-        .copied()
-        .filter(|path| plan.changed(path))
-        .collect();
-    let waits = plan.prior.get("restart_required").as_bool() == Some(true);
-    let never = plan.value.get("restart_policy").as_str() == Some("never");
-    if !running {
-        if waits && !never {
-            plan.set("restart_required", false);
-        }
-        return;
-    }
-    if pending.is_empty() {
-        if waits && !never && plan.changed("restart_policy") {
-            plan.set("restart_required", false);
-        }
-        return;
-    }
-    plan.set("restart_required", never);
-    let names = pending.join(", ");
-    let at = pending[0];
-    match never {
-        true => plan.warn(at, "The change waits for a restart", format!("{names} of a running VM: with restart_policy = \"never\" it is stored, and takes effect when the VM is next stopped and started.")),
-        false => plan.warn(at, "The VM restarts", format!("{names} of a running VM: the VM is shut down and started again, and its containers with it. Use restart_policy = \"never\" to decide about the moment yourself.")),
-    }
+/// Whether no device ties a running VM to its node.
+pub(super) fn moves_online(vm: &Value) -> bool {
+    let devices = |name: &&str| vm.get(name).as_map().is_some_and(|map| !map.is_empty());
+    !["hostpci", "usb", "virtiofs"].iter().any(devices)
 }

@@ -8,13 +8,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    calls::{self, SEED_SLOT, storage_of},
+    calls::{self, SEED_SLOT},
     host,
     model::DockerVm,
 };
 use crate::{
     framework::{Result, State},
     pve::{self, Pve, QemuConfig},
+    resources::host::volumes::storage_of,
 };
 
 /// The seed of one VM.
