@@ -9,6 +9,7 @@ mod backup;
 mod call;
 mod certificate;
 mod cluster;
+mod console;
 pub mod container;
 pub mod contract;
 mod faults;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use super::access::login::Who;
+use super::console::Upgrade;
 use super::journal::covers;
 use super::machine::BoxFuture;
 use super::params::Params;
@@ -15,7 +16,7 @@ use super::rules::RuleSet;
 use super::storage::upload::Upload;
 use super::tasks::TaskOrder;
 use super::world::World;
-use super::{access, backup, cluster, ha, lxc, network, pools, qemu, storage, tasks};
+use super::{access, backup, cluster, console, ha, lxc, network, pools, qemu, storage, tasks};
 
 /// A call whose sender is known.
 pub(crate) struct Call {
@@ -25,6 +26,8 @@ pub(crate) struct Call {
     pub(crate) upload: Option<Upload>,
     /// What the task that this call starts is to do instead.
     pub(crate) task_order: Option<TaskOrder>,
+    /// What the request asks for beside an answer.
+    pub(crate) upgrade: Option<Upgrade>,
     /// The agent is not to answer.
     pub(crate) agent_silent: bool,
 }
@@ -212,6 +215,7 @@ fn routes(release: Release) -> Vec<Parsed> {
         backup::NOW,
         backup::ROUTES,
         cluster::ROUTES,
+        console::ROUTES,
         ha::ROUTES,
         lxc::clone::ROUTES,
         lxc::config::ROUTES,

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::OwnedMutexGuard;
 
 use super::access::{Access, Privileges};
+use super::console::Consoles;
 use super::faults::Fault;
 use super::journal::Entry;
 use super::lxc::Ct;
@@ -40,6 +41,7 @@ pub(crate) struct World {
     pub(crate) faults: Mutex<Vec<Fault>>,
     pub(crate) begun: Instant,
     state: Mutex<State>,
+    consoles: Mutex<Consoles>,
     guest_locks: Mutex<HashMap<u32, Arc<tokio::sync::Mutex<()>>>>,
 }
 
@@ -52,6 +54,7 @@ impl World {
             faults: Mutex::default(),
             begun: Instant::now(),
             state: Mutex::new(state),
+            consoles: Mutex::default(),
             guest_locks: Mutex::default(),
         }
     }
@@ -59,6 +62,12 @@ impl World {
     /// The state, for as long as the guard lives. Never held across an await.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder of the state panics")
+    }
+
+    /// The consoles, for as long as the guard lives. Never held across an await.
+    pub(crate) fn consoles(&self) -> MutexGuard<'_, Consoles> {
+        let consoles = self.consoles.lock();
+        consoles.expect("no holder of the consoles panics")
     }
 
     /// The lock file of a guest's configuration; waits as long as the API does.
