@@ -15,7 +15,7 @@ use crate::{
     functions,
     pve::{Credential, Limits, Pve, Settings, Trust},
     resources::{
-        bridges::BridgesData, cluster::Cluster, datastores::DatastoresData,
+        bridge::BridgeResource, bridges::BridgesData, cluster::Cluster, datastores::DatastoresData,
         docker_lxc::DockerLxcResource, docker_vm::DockerVmResource, image::ImageResource,
         nodes::NodesData, stack::StackResource,
     },
@@ -87,6 +87,7 @@ impl crate::framework::provider::Provider for Pmoves {
     fn resources(&self) -> Vec<Arc<dyn AnyResource<Cluster>>> {
         vec![
             erase(ImageResource),
+            erase(BridgeResource),
             erase(DockerVmResource),
             erase(DockerLxcResource),
             erase(StackResource),

@@ -1,5 +1,6 @@
 //! One module a resource or data source, and the seam between the errors of the API and of guests and Terraform's.
 
+pub mod bridge;
 pub mod bridges;
 pub mod cluster;
 pub mod datastores;

@@ -2,6 +2,7 @@
 //!
 //! Guests are scripted ones, which boot in an instant; what needs a real guest says so.
 
+mod bridge;
 mod bridges;
 mod cores;
 mod datastores;
