@@ -1,4 +1,4 @@
-//! A scripted guest as a container: no disks and no agent, but a console.
+//! A scripted guest as a container: its volumes are mounted for it, and it has no agent, but a console.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -44,7 +44,10 @@ pub(super) fn spec(container: &ContainerSpec) -> Spec {
         memory_mib: container.memory_mib,
         cores: container.cores.unwrap_or(2),
         nics: container.nics.iter().map(|nic| nic.nic.clone()).collect(),
-        disks: vec![root],
+        disks: [root]
+            .into_iter()
+            .chain(container.mounts.iter().map(|(_, disk)| disk.clone()))
+            .collect(),
         cdrom: None,
         agent: false,
     }
@@ -83,8 +86,14 @@ impl ScriptedContainer {
                 keys.trim_end()
             ));
         }
-        for (path, _) in &container.mounts {
-            made.push_str(&format!("\nmkdir -p '{path}'"));
+        let mut mounts: Vec<_> = container.mounts.iter().collect();
+        mounts.sort_by_key(|(_, disk)| disk.slot.trim_start_matches("mp").parse().unwrap_or(0_u32));
+        // Disks have their letters in the order of slots, and `mp` comes before `rootfs`.
+        for ((path, _), letter) in mounts.into_iter().zip('a'..='z') {
+            made.push_str(&format!(
+                "\nmkdir -p '{path}'\n\
+                 mount /dev/sd{letter} '{path}' 2>/dev/null || {{ mkfs.ext4 /dev/sd{letter} && mount /dev/sd{letter} '{path}'; }}"
+            ));
         }
         let output = machine.sh(&made).await?;
         if output.code != 0 {
