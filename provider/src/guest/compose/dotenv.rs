@@ -115,9 +115,12 @@ pub fn render_env(
         if matches!(statement.value, Given::Bare) {
             out.push('=');
         }
+        // Only a quote ends a value before the line does, and only a quoted nothing goes before a comment.
         let after = template[end..].trim_start_matches(is_blank);
-        // Only a quote ends a value before the line does.
-        out.push_str(&match after.starts_with(['\n', '#']) || after.is_empty() {
+        let ends = after.is_empty()
+            || after.starts_with('\n')
+            || after.starts_with('#') && !value.is_empty();
+        out.push_str(&match ends {
             true => quote(value),
             false => quoted(value),
         });
