@@ -16,7 +16,8 @@ use crate::{
     pve::{Credential, Limits, Pve, Settings, Trust},
     resources::{
         bridge::BridgeResource, bridges::BridgesData, cluster::Cluster, datastores::DatastoresData,
-        docker_vm::DockerVmResource, image::ImageResource, nodes::NodesData, stack::StackResource,
+        docker_lxc::DockerLxcResource, docker_vm::DockerVmResource, image::ImageResource,
+        nodes::NodesData, stack::StackResource,
     },
     secret::Secret,
 };
@@ -88,6 +89,7 @@ impl crate::framework::provider::Provider for Pmoves {
             erase(ImageResource),
             erase(BridgeResource),
             erase(DockerVmResource),
+            erase(DockerLxcResource),
             erase(StackResource),
         ]
     }

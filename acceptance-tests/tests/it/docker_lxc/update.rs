@@ -1,0 +1,90 @@
+//! Changes of a host, and what they ask of the cluster.
+
+use serde_json::json;
+
+use super::{attribute, config, dormant, planned, scene};
+
+#[tokio::test]
+async fn changes_reach_the_container_in_one_call() {
+    let scene = scene().await;
+    scene.settle(&dormant()).await;
+    let mac = config(&scene, "net0");
+    let changed = dormant()
+        .with("name", r#""web2""#)
+        .with("memory", "{ size = 1024, swap = 512 }")
+        .with("cpu", "{ cores = 1 }")
+        .with("description", r#""a note""#)
+        .with("tags", r#"["a", "b"]"#)
+        .with(
+            "initialization",
+            r#"{ dns = { servers = ["192.0.2.53"] }, ip_config = { net0 = { ipv4 = { address = "192.0.2.10/24", gateway = "192.0.2.1" } } } }"#,
+        )
+        .with("mount_point", r#"{ mp1 = { volume = "local-lvm", path = "/media", size_gb = 1 } }"#);
+    scene.apply(&changed).await.ok();
+    assert_eq!(scene.writes(), ["PUT /nodes/pve1/lxc/100/config"]);
+    scene.quiet().await;
+    for (key, value) in [
+        ("hostname", "web2"),
+        ("memory", "1024"),
+        ("tags", "a;b;pmoves"),
+        ("nameserver", "192.0.2.53"),
+        ("mp1", "local-lvm:vm-100-disk-2,mp=/media,size=1G"),
+    ] {
+        assert_eq!(config(&scene, key), value, "{key}");
+    }
+    assert_eq!(
+        config(&scene, "net0"),
+        mac.replace("ip=dhcp", "gw=192.0.2.1,ip=192.0.2.10/24")
+            .replace("gw=192.0.2.1,ip=", "ip=")
+            .replace(
+                "name=eth0,bridge=vmbr0,",
+                "name=eth0,bridge=vmbr0,gw=192.0.2.1,"
+            )
+    );
+    // What was set and is taken out goes back, and the volume is kept.
+    scene.settle(&dormant()).await;
+    assert_eq!(config(&scene, "mp1"), "");
+    assert_eq!(config(&scene, "unused0"), "local-lvm:vm-100-disk-2");
+    assert_eq!(config(&scene, "nameserver"), "");
+}
+
+#[tokio::test]
+async fn volumes_grow_and_move() {
+    let scene = scene().await;
+    scene.settle(&dormant()).await;
+    let grown = dormant()
+        .with(
+            "root_disk",
+            r#"{ datastore_id = "local-lvm", size_gb = 5 }"#,
+        )
+        .with("data_volume", "{ size_gb = 3.5 }");
+    scene.settle(&grown).await;
+    assert_eq!(config(&scene, "rootfs"), "local-lvm:vm-100-disk-0,size=5G");
+    assert!(config(&scene, "mp0").ends_with("size=3584M"));
+    let said = scene.refused(&dormant()).await;
+    assert!(said.contains("A disk cannot shrink"), "{said}");
+}
+
+#[tokio::test]
+async fn another_node_is_a_move() {
+    let scene = scene().await;
+    scene.settle(&dormant()).await;
+    let moved = dormant().with("node_name", r#""pve2""#);
+    let said = planned(&scene, &moved).await.ok().said();
+    assert!(
+        said.contains("The container moves to another node"),
+        "{said}"
+    );
+    scene.settle(&moved).await;
+    assert_eq!(attribute(&scene, "/current_node").await, json!("pve2"));
+    assert_eq!(attribute(&scene, "/id").await, json!("lxc/100"));
+}
+
+#[tokio::test]
+async fn another_vmid_is_another_container() {
+    let scene = scene().await;
+    scene.settle(&dormant()).await;
+    scene.settle(&dormant().with("vm_id", "200")).await;
+    assert_eq!(scene.stage.simulator.config(100), None);
+    assert_eq!(attribute(&scene, "/id").await, json!("lxc/200"));
+}
