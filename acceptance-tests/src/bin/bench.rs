@@ -70,7 +70,7 @@ fn measure(binary: &Path, options: &[String]) -> Result<()> {
         Command::new(&empty).status()?;
         empties.push(began.elapsed());
         let began = Instant::now();
-        drop(Started::new(plugin(binary, &certificate))?);
+        drop(Started::new(plugin(binary, &certificate, directory.path()))?);
         starts.push(began.elapsed());
     }
     let (start, empty) = (median(starts), median(empties));
@@ -81,16 +81,17 @@ fn measure(binary: &Path, options: &[String]) -> Result<()> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
-        .block_on(under_core(binary))
+        .block_on(under_core(binary, directory.path()))
 }
 
 /// Lets the real core work on a thousand hosts with a provider that it did not start, and whose time
 /// is therefore told apart.
-async fn under_core(binary: &Path) -> Result<()> {
+async fn under_core(binary: &Path, temporary: &Path) -> Result<()> {
     let simulator = Simulator::start(Options::default()).await?;
     let mut command = Command::new(binary);
     command
         .arg("--debug")
+        .env("TMPDIR", temporary)
         .env("PROXMOX_VE_ENDPOINT", simulator.endpoint())
         .env("PROXMOX_VE_API_TOKEN", simulator.token());
     let provider = Started::new(command)?;
@@ -212,11 +213,13 @@ fn certificate() -> Result<String> {
     ))
 }
 
-fn plugin(binary: &Path, certificate: &str) -> Command {
+fn plugin(binary: &Path, certificate: &str, temporary: &Path) -> Command {
     let mut command = Command::new(binary);
     command
         .env_clear()
         .env(COOKIE.0, COOKIE.1)
+        // Killed, it leaves its socket there.
+        .env("TMPDIR", temporary)
         .env("PLUGIN_PROTOCOL_VERSIONS", "6")
         .env("PLUGIN_CLIENT_CERT", certificate);
     command
