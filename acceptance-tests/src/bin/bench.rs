@@ -70,7 +70,11 @@ fn measure(binary: &Path, options: &[String]) -> Result<()> {
         Command::new(&empty).status()?;
         empties.push(began.elapsed());
         let began = Instant::now();
-        drop(Started::new(plugin(binary, &certificate, directory.path()))?);
+        drop(Started::new(plugin(
+            binary,
+            &certificate,
+            directory.path(),
+        ))?);
         starts.push(began.elapsed());
     }
     let (start, empty) = (median(starts), median(empties));
