@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::Fault;
 use super::interpolate::{self, Names};
-use scanner::{Given, Scanner, is_blank};
+use scanner::{Given, Scanner};
 
 /// Reads the text of an env file.
 ///
@@ -116,11 +116,10 @@ pub fn render_env(
             out.push('=');
         }
         // Only a quote ends a value before the line does, and only a quoted nothing goes before a comment.
-        let after = template[end..].trim_start_matches(is_blank);
-        let ends = after.is_empty()
-            || after.starts_with('\n')
-            || after.starts_with('#') && !value.is_empty();
-        out.push_str(&match ends {
+        let line = template[end..].split('\n').next().unwrap_or_default();
+        let between = line.split_once(" #").map_or(line, |(between, _)| between);
+        let ends = between.trim().is_empty() || line.starts_with('#');
+        out.push_str(&match ends && !(value.is_empty() && line.contains('#')) {
             true => quote(value),
             false => quoted(value),
         });

@@ -163,6 +163,6 @@ impl<'a> Scanner<'a> {
 }
 
 /// Blanks inside a line.
-pub(super) fn is_blank(c: char) -> bool {
+fn is_blank(c: char) -> bool {
     matches!(c, '\t' | '\x0b' | '\x0c' | '\r' | ' ' | '\u{85}' | '\u{a0}')
 }

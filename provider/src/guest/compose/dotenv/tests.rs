@@ -124,6 +124,7 @@ fn a_value_is_quoted_where_its_line_goes_on() {
             A='x'B=1
             A='x' B=2"#]],
     );
+    render("A=''\t#b", &[("A", "x")], &expect!["A='x'\t#b"]);
     render("A= # none", &[("A", "")], &expect!["A= '' # none"]);
 }
 
