@@ -11,10 +11,12 @@ mod certificate;
 mod cluster;
 pub mod contract;
 mod faults;
+mod indexes;
 mod journal;
 pub mod machine;
 mod memory;
 mod network;
+mod options;
 mod params;
 mod pools;
 mod qemu;
@@ -58,6 +60,8 @@ pub struct Options {
     pub storages: Vec<Storage>,
     /// The bridges of each node.
     pub bridges: Vec<String>,
+    /// The cores and bytes of memory of each node.
+    pub hardware: (u32, u64),
     /// What runs the VMs.
     pub hypervisor: Arc<dyn Hypervisor>,
     /// The password of `root@pam`.
@@ -86,6 +90,7 @@ impl Default for Options {
                 Storage::lvmthin("local-lvm", "images,rootdir"),
             ],
             bridges: vec!["vmbr0".to_owned()],
+            hardware: (16, 64 << 30),
             hypervisor: Arc::new(MemoryHypervisor::default()),
             root_password: "simulated".to_owned(),
             task_time: 0.02,
@@ -132,6 +137,7 @@ impl Simulator {
             volumes: BTreeMap::new(),
             vms: BTreeMap::new(),
             pools: BTreeMap::new(),
+            options: BTreeMap::new(),
             tasks: Vec::new(),
             last_pid: 1000,
         };
@@ -141,6 +147,8 @@ impl Simulator {
             String::new()
         };
         let settings = Settings {
+            node_cores: options.hardware.0,
+            node_memory: options.hardware.1,
             task_time: options.task_time,
             resources_lag: options.resources_lag,
             login_delay: options.login_delay,

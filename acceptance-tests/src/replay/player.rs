@@ -9,9 +9,10 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value as Json;
 
 use super::compare::{self, Answer};
+use super::guest::Recorded;
 use super::sender::Sender;
 use super::{Numbered, Record, Verdict, files};
-use crate::simulator::{MemoryHypervisor, Options, Simulator, Storage};
+use crate::simulator::{Options, Simulator, Storage};
 
 /// How long a task may take that the recorder saw ended.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -20,22 +21,26 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const SETTLES: Duration = Duration::from_secs(2);
 
 /// The node as it was when the recordings began.
-fn node() -> Options {
+fn node() -> Result<Options, String> {
     let content = "iso,rootdir,backup,vztmpl,images,snippets";
-    Options {
-        storages: vec![Storage::dir("local", "/var/lib/vz", content)],
-        bridges: Vec::new(),
-        hypervisor: Arc::new(MemoryHypervisor::default()),
-        resources_lag: Duration::ZERO,
+    Ok(Options {
+        storages: vec![Storage {
+            implicit: true,
+            ..Storage::dir("local", "/var/lib/vz", content)
+        }],
+        hardware: (2, 25_276_502_016),
+        hypervisor: Arc::new(Recorded::new()?),
+        resources_lag: Duration::from_secs(1),
+        task_time: 0.05,
         login_delay: Duration::ZERO,
         with_token: false,
         ..Options::default()
-    }
+    })
 }
 
 /// Plays all records and judges those that say something about real nodes.
 pub async fn play(records: Vec<Numbered>) -> Result<Vec<Verdict>, String> {
-    let options = node();
+    let options = node()?;
     let password = options.root_password.clone();
     let simulator = Simulator::start(options)
         .await
@@ -51,6 +56,7 @@ pub async fn play(records: Vec<Numbered>) -> Result<Vec<Verdict>, String> {
         .build()
         .map_err(|error| error.to_string())?;
     let mut sender = Sender::new(http, simulator.endpoint(), password, web);
+    begin(&simulator, &mut sender).await;
     let mut verdicts = Vec::new();
     for (at, (file, record)) in records.iter().enumerate() {
         if let Some(upid) = upid_of_path(record).filter(|_| saw_the_end(record)) {
@@ -77,6 +83,21 @@ pub async fn play(records: Vec<Numbered>) -> Result<Vec<Verdict>, String> {
         }
     }
     Ok(verdicts)
+}
+
+/// What the recorder did before it began: it made a VM and removed it.
+async fn begin(simulator: &Simulator, sender: &mut Sender) {
+    let path = "/api2/json/nodes/pve1/qemu";
+    let id = [("vmid".to_owned(), Json::from(100))];
+    for (method, path, params) in [
+        ("POST", path.to_owned(), &id[..]),
+        ("DELETE", format!("{path}/100"), &[]),
+    ] {
+        let answer = sender.call("root-ticket", method, &path, params).await;
+        if let Some(upid) = answer.data().as_str() {
+            simulator.task_end(upid).await;
+        }
+    }
 }
 
 /// Sends it; where the answer shows how far something has come, again until it agrees.

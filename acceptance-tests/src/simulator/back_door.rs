@@ -8,7 +8,7 @@ use super::Simulator;
 use super::faults::Fault;
 use super::journal::Entry;
 use super::machine::Machine;
-use super::qemu::{Vm, volume_of};
+use super::qemu::Vm;
 use super::storage::Volume;
 
 /// A VM at a glance.
@@ -155,22 +155,7 @@ impl Simulator {
 
     /// Moves a VM to another node, with its volumes.
     pub fn move_vm(&self, vmid: u32, node: &str) {
-        let mut state = self.world.state();
-        let Some(vm) = state.vms.get_mut(&vmid) else {
-            return;
-        };
-        let from = std::mem::replace(&mut vm.node, node.to_owned());
-        let own: Vec<String> = vm
-            .config
-            .iter()
-            .filter_map(|(key, value)| volume_of(key, value))
-            .collect();
-        for id in own {
-            let place = state.place(&from, &id);
-            if let Some(volume) = state.volumes.remove(&place) {
-                state.put_volume(node, &id, volume);
-            }
-        }
+        self.world.state().move_vm(vmid, node);
     }
 
     /// The machine of a VM that runs.

@@ -13,7 +13,7 @@ use super::rules::RuleSet;
 use super::storage::upload::Upload;
 use super::tasks::TaskOrder;
 use super::world::World;
-use super::{access, cluster, network, pools, qemu, storage, tasks};
+use super::{access, cluster, indexes, network, options, pools, qemu, storage, tasks};
 
 /// A call whose sender is known.
 pub(crate) struct Call {
@@ -182,16 +182,23 @@ pub(crate) static ROUTES: LazyLock<Vec<Parsed>> = LazyLock::new(|| {
         access::tickets::ROUTES,
         access::users::ROUTES,
         cluster::ROUTES,
+        indexes::ROUTES,
         network::ROUTES,
+        options::ROUTES,
         pools::ROUTES,
         qemu::agent::ROUTES,
         qemu::clone::ROUTES,
+        qemu::cloudinit::ROUTES,
         qemu::create::ROUTES,
         qemu::destroy::ROUTES,
+        qemu::migrate::ROUTES,
+        qemu::move_disk::ROUTES,
         qemu::power::ROUTES,
         qemu::read::ROUTES,
         qemu::resize::ROUTES,
+        qemu::snapshot::ROUTES,
         qemu::update::ROUTES,
+        storage::allocate::ROUTES,
         storage::calls::ROUTES,
         storage::config::ROUTES,
         storage::download::ROUTES,

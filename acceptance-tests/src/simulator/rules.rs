@@ -11,7 +11,7 @@
 //! ```
 //!
 //! `?` makes it optional, a leading `*` marks the default key of a property string, and `scsi#0-30`
-//! stands for the family `scsi0` … `scsi30`.
+//! stands for the family `scsi0` … `scsi30`, in an enumeration too.
 
 pub(crate) mod check;
 pub(crate) mod formats;
@@ -37,7 +37,8 @@ static SETS: LazyLock<BTreeMap<String, RuleSet>> = LazyLock::new(|| {
 
 /// The shared set called `name`.
 pub(crate) fn set(name: &str) -> &'static RuleSet {
-    SETS.get(name).expect("rule sets are named right")
+    SETS.get(name)
+        .unwrap_or_else(|| panic!("no rule set is called {name}"))
 }
 
 /// The type of a value.
@@ -219,7 +220,7 @@ impl Rule {
                 self.max_len = to.parse().ok();
             }
             Some(("enum", list)) => {
-                self.choices = list.split('|').map(str::to_owned).collect();
+                self.choices = list.split('|').flat_map(members).collect();
             }
             Some(("requires", name)) => self.requires = Some(name.to_owned()),
             Some(("pattern", text)) => self.pattern = Some(Pattern::new(text)),
@@ -231,6 +232,18 @@ impl Rule {
                 });
             }
         }
+    }
+}
+
+/// The members that one word of an enumeration stands for: `ide#0-3` is `ide0` to `ide3`.
+fn members(word: &str) -> Vec<String> {
+    let range = word.split_once('#').and_then(|(stem, range)| {
+        let (from, to) = range.split_once('-')?;
+        Some((stem, from.parse::<u32>().ok()?..=to.parse().ok()?))
+    });
+    match range {
+        Some((stem, range)) => range.map(|i| format!("{stem}{i}")).collect(),
+        None => vec![word.to_owned()],
     }
 }
 

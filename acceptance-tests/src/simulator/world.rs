@@ -12,6 +12,7 @@ use super::access::{Access, Privileges};
 use super::faults::Fault;
 use super::journal::Entry;
 use super::machine::Hypervisor;
+use super::options::Options;
 use super::qemu::Vm;
 use super::reply::Fail;
 use super::storage::{Storage, Volume};
@@ -19,6 +20,8 @@ use super::tasks::Task;
 
 /// What does not change while the simulator runs.
 pub(crate) struct Settings {
+    pub(crate) node_cores: u32,
+    pub(crate) node_memory: u64,
     pub(crate) task_time: f64,
     pub(crate) resources_lag: Duration,
     pub(crate) login_delay: Duration,
@@ -115,6 +118,7 @@ pub(crate) struct State {
     pub(crate) volumes: BTreeMap<Place, Volume>,
     pub(crate) vms: BTreeMap<u32, Vm>,
     pub(crate) pools: BTreeMap<String, Pool>,
+    pub(crate) options: Options,
     pub(crate) tasks: Vec<Task>,
     pub(crate) last_pid: u32,
 }
