@@ -1,18 +1,21 @@
 //! A Proxmox VE 9.2 API server for tests: one process, loopback only, with TLS.
 //!
 //! It shares no code with the provider, and it follows rules rather than replaying recordings.
-//! Containers, network changes, snapshots, backups and restores are not simulated: their calls are
-//! unknown here, as a wrong path is on a node.
+//! What is not simulated is unknown here, as a wrong path is on a node.
 
 mod access;
 mod back_door;
+mod backup;
 mod call;
 mod certificate;
 mod cluster;
+pub mod container;
 pub mod contract;
 mod faults;
+mod ha;
 mod indexes;
 mod journal;
+mod lxc;
 pub mod machine;
 mod memory;
 mod network;
@@ -21,6 +24,7 @@ mod params;
 mod pools;
 mod qemu;
 mod random;
+mod release;
 mod reply;
 mod rules;
 mod server;
@@ -45,6 +49,7 @@ pub use journal::{Entry, covers};
 use machine::Hypervisor;
 pub use memory::{MemoryHypervisor, MemoryMachine};
 use random::random_uuid;
+pub use release::Release;
 pub use storage::Storage;
 pub(crate) use storage::checksum::of as checksum_of;
 use world::{Node, Settings, State, World};
@@ -54,6 +59,8 @@ const TOKEN_ID: &str = "pmoves@pve!tf";
 
 /// How a simulator is set up.
 pub struct Options {
+    /// The release of Proxmox VE.
+    pub release: Release,
     /// The names of the nodes; the first one answers.
     pub nodes: Vec<String>,
     /// The storages of all nodes.
@@ -84,6 +91,7 @@ impl Default for Options {
     fn default() -> Self {
         let files = "iso,vztmpl,import,backup";
         Self {
+            release: Release::default(),
             nodes: vec!["pve1".to_owned()],
             storages: vec![
                 Storage::dir("local", "/var/lib/vz", files),
@@ -132,10 +140,13 @@ impl Simulator {
         };
         let mut state = State {
             nodes: options.nodes.into_iter().map(node).collect(),
-            access: Access::new(&options.root_password),
+            access: Access::new(&options.root_password, options.release),
             storages: options.storages,
             volumes: BTreeMap::new(),
             vms: BTreeMap::new(),
+            cts: BTreeMap::new(),
+            ha: BTreeMap::new(),
+            jobs: BTreeMap::new(),
             pools: BTreeMap::new(),
             options: BTreeMap::new(),
             tasks: Vec::new(),
@@ -149,6 +160,7 @@ impl Simulator {
         let settings = Settings {
             node_cores: options.hardware.0,
             node_memory: options.hardware.1,
+            release: options.release,
             task_time: options.task_time,
             resources_lag: options.resources_lag,
             login_delay: options.login_delay,
@@ -194,7 +206,7 @@ impl Simulator {
 
     /// A further token that lacks these privileges of the ready one.
     pub fn token_without(&self, lacking: &[&str]) -> String {
-        let mut list = privileges(DOCKER_VM_ROLE);
+        let mut list = privileges(DOCKER_VM_ROLE, self.world.settings.release);
         list.retain(|privilege| !lacking.contains(&privilege.as_str()));
         let list: Vec<String> = list.into_iter().collect();
         self.token_with(&list.join(" "))
@@ -230,7 +242,8 @@ fn add_token(access: &mut Access, id: &str, grants: &[(&str, &str)]) -> String {
     access.users.insert(user.to_owned(), owner);
     for (path, list) in grants {
         let role = format!("Role{}", access.roles.len());
-        access.roles.insert(role.clone(), privileges(list));
+        let list = privileges(list, access.release);
+        access.roles.insert(role.clone(), list);
         access.list.push(AclEntry {
             path: (*path).to_owned(),
             subject: user.to_owned(),

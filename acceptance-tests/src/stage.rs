@@ -17,6 +17,7 @@ use crate::{
     guests::{Lab, Rootfs},
     simulator::{
         Options, Simulator,
+        container::{ContainerSpec, Started},
         machine::{BoxFuture, Hypervisor, Machine, Spec},
     },
     tofu::Workspace,
@@ -47,6 +48,10 @@ impl Hypervisor for Power {
             machines.insert(vmid, Arc::clone(&machine));
             Ok(machine)
         })
+    }
+
+    fn start_container(&self, spec: ContainerSpec) -> Started<'_> {
+        self.hypervisor.start_container(spec)
     }
 
     fn discard(&self, vmid: u32) -> BoxFuture<'_, ()> {

@@ -10,6 +10,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 pub mod agent;
 pub mod cloud_init;
 pub mod compose;
+pub mod console;
 pub mod containerd;
 pub mod daemon;
 pub mod detached;
@@ -49,6 +50,10 @@ pub trait Guest: Send + Sync {
         }
     }
 }
+
+/// Every script begins with this: a transport gives its children next to no environment.
+const ENVIRONMENT: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C HOME=/root\n\
+                           export PATH LC_ALL HOME\numask 022\ncd /\n";
 
 /// Exit status of a script that wants to be asked again, `EX_TEMPFAIL` of sysexits.h.
 pub const NOT_YET: i64 = 75;

@@ -7,7 +7,9 @@ mod auth;
 mod call;
 mod cluster;
 mod error;
+mod keys;
 mod lenient;
+mod lxc;
 mod node;
 mod params;
 mod property_string;
@@ -17,6 +19,7 @@ mod scope;
 mod settings;
 mod slots;
 mod task;
+mod terminal;
 mod tls;
 mod transport;
 mod wait;
@@ -34,12 +37,14 @@ pub use self::{
     call::Call,
     cluster::{GuestRow, Permissions, Version},
     error::{Cause, Error, Fingerprint, Permission, Result},
+    lxc::LxcConfig,
     node::{Bridge, NodeRow, StorageRow, Volume},
     params::Params,
     property_string::{Malformed, PropertyString, format_size, parse_size},
     qemu::{PendingRow, QemuConfig, VmStatus},
     settings::{Credential, Limits, Settings, Trust},
     task::Upid,
+    terminal::Terminal,
 };
 use self::{
     auth::Auth,

@@ -15,7 +15,7 @@ use super::{Numbered, Record, Verdict, files};
 use crate::simulator::{Options, Simulator, Storage};
 
 /// How long a task may take that the recorder saw ended.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// How long an answer that depends on time may need to become the recorded one.
 const SETTLES: Duration = Duration::from_secs(2);
@@ -38,8 +38,8 @@ fn node() -> Result<Options, String> {
     })
 }
 
-/// Plays all records and judges those that say something about real nodes.
-pub async fn play(records: Vec<Numbered>) -> Result<Vec<Verdict>, String> {
+/// Plays all records and judges those that say something about real nodes, telling each at once.
+pub async fn play(records: Vec<Numbered>, tell: impl Fn(&Verdict)) -> Result<Vec<Verdict>, String> {
     let options = node()?;
     let password = options.root_password.clone();
     let simulator = Simulator::start(options)
@@ -52,7 +52,7 @@ pub async fn play(records: Vec<Numbered>) -> Result<Vec<Verdict>, String> {
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .tls_certs_only([ca])
-        .timeout(Duration::from_mins(2))
+        .timeout(Duration::from_secs(40))
         .build()
         .map_err(|error| error.to_string())?;
     let mut sender = Sender::new(http, simulator.endpoint(), password, web);
@@ -74,12 +74,14 @@ pub async fn play(records: Vec<Numbered>) -> Result<Vec<Verdict>, String> {
         if record.env_caveat.is_none() {
             let answer = with_recorded_address(answer, web.port());
             let difference = compare::difference(record, &answer);
-            verdicts.push(Verdict {
+            let verdict = Verdict {
                 file: *file,
                 record: record.clone(),
                 answer,
                 difference,
-            });
+            };
+            tell(&verdict);
+            verdicts.push(verdict);
         }
     }
     Ok(verdicts)
@@ -163,10 +165,10 @@ async fn await_task(simulator: &Simulator, sender: &Sender, recorded: &str) {
         .upid(recorded)
         .filter(|upid| upid.starts_with("UPID:"))
     {
-        // A task that goes on for longer shows in the next answer.
-        tokio::time::timeout(PATIENCE, simulator.task_end(upid))
-            .await
-            .ok();
+        let end = simulator.task_end(upid);
+        if tokio::time::timeout(PATIENCE, end).await.is_err() {
+            eprintln!("{upid} goes on, but {recorded} had ended");
+        }
     }
 }
 

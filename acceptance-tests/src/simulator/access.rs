@@ -9,7 +9,9 @@ pub(crate) mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// All privileges of the release.
+use super::release::Release;
+
+/// All privileges of all releases.
 const PRIVILEGES: &str = "Datastore.Allocate Datastore.AllocateSpace Datastore.AllocateTemplate \
      Datastore.Audit Group.Allocate Mapping.Audit Mapping.Modify Mapping.Use Permissions.Modify \
      Pool.Allocate Pool.Audit Realm.Allocate Realm.AllocateUser SDN.Allocate SDN.Audit SDN.Use \
@@ -18,7 +20,7 @@ const PRIVILEGES: &str = "Datastore.Allocate Datastore.AllocateSpace Datastore.A
      VM.Config.Cloudinit VM.Config.Disk VM.Config.HWType VM.Config.Memory VM.Config.Network \
      VM.Config.Options VM.Console VM.GuestAgent.Audit VM.GuestAgent.FileRead \
      VM.GuestAgent.FileSystemMgmt VM.GuestAgent.FileWrite VM.GuestAgent.Unrestricted VM.Migrate \
-     VM.PowerMgmt VM.Replicate VM.Snapshot VM.Snapshot.Rollback";
+     VM.Monitor VM.PowerMgmt VM.Replicate VM.Snapshot VM.Snapshot.Rollback";
 
 /// What the ready token may do: VMs with Docker on them, from the image download to the last delete.
 pub(crate) const DOCKER_VM_ROLE: &str = "Datastore.Allocate Datastore.AllocateSpace \
@@ -26,7 +28,7 @@ pub(crate) const DOCKER_VM_ROLE: &str = "Datastore.Allocate Datastore.AllocateSp
      Sys.Modify VM.Allocate VM.Audit VM.Clone VM.Config.CDROM VM.Config.CPU VM.Config.Cloudinit \
      VM.Config.Disk VM.Config.HWType VM.Config.Memory VM.Config.Network VM.Config.Options \
      VM.GuestAgent.Audit VM.GuestAgent.FileRead VM.GuestAgent.FileWrite VM.GuestAgent.Unrestricted \
-     VM.PowerMgmt";
+     VM.Monitor VM.PowerMgmt";
 
 /// Roles that every installation has, beside `Administrator` and `NoAccess`.
 const BUILT_IN: &[(&str, &str)] = &[
@@ -64,18 +66,24 @@ const BUILT_IN: &[(&str, &str)] = &[
     ),
 ];
 
-/// Whether `name` is a privilege.
-pub(crate) fn is_privilege(name: &str) -> bool {
-    PRIVILEGES
-        .split_whitespace()
-        .any(|privilege| privilege == name)
+/// Whether `release` knows the privilege `name`.
+pub(crate) fn is_privilege(name: &str, release: Release) -> bool {
+    let known = match name {
+        "VM.Monitor" => release < Release::V9_0,
+        "VM.Replicate" => release >= Release::V9_0,
+        _ => release >= Release::V9_0 || !name.starts_with("VM.GuestAgent."),
+    };
+    known
+        && PRIVILEGES
+            .split_whitespace()
+            .any(|privilege| privilege == name)
 }
 
 /// A set of privileges.
 pub(crate) type Privileges = BTreeSet<String>;
 
-/// The privileges of a list; `VM.*` stands for all that begin so.
-pub(crate) fn privileges(list: &str) -> Privileges {
+/// The privileges of a list that `release` knows; `VM.*` stands for all that begin so.
+pub(crate) fn privileges(list: &str, release: Release) -> Privileges {
     let names = list.split([' ', ',', ';']).filter(|name| !name.is_empty());
     let all = names.flat_map(|name| match name.strip_suffix('*') {
         Some(start) => PRIVILEGES
@@ -84,7 +92,9 @@ pub(crate) fn privileges(list: &str) -> Privileges {
             .collect(),
         None => vec![name],
     });
-    all.map(str::to_owned).collect()
+    all.filter(|name| is_privilege(name, release))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// A user.
@@ -119,6 +129,7 @@ pub(crate) struct Entry {
 /// The whole of it.
 #[derive(Debug)]
 pub(crate) struct Access {
+    pub(crate) release: Release,
     pub(crate) users: BTreeMap<String, User>,
     pub(crate) groups: BTreeMap<String, Option<String>>,
     pub(crate) roles: BTreeMap<String, Privileges>,
@@ -129,18 +140,19 @@ pub(crate) struct Access {
 
 impl Access {
     /// A fresh installation with the password of `root@pam`.
-    pub(crate) fn new(root_password: &str) -> Self {
+    pub(crate) fn new(root_password: &str, release: Release) -> Self {
         let root = User {
             password: Some(root_password.to_owned()),
             ..User::default()
         };
         let mut roles: BTreeMap<_, _> = BUILT_IN
             .iter()
-            .map(|(name, list)| ((*name).to_owned(), privileges(list)))
+            .map(|(name, list)| ((*name).to_owned(), privileges(list, release)))
             .collect();
-        roles.insert("Administrator".to_owned(), privileges(PRIVILEGES));
+        roles.insert("Administrator".to_owned(), privileges(PRIVILEGES, release));
         roles.insert("NoAccess".to_owned(), Privileges::new());
         Self {
+            release,
             users: BTreeMap::from([("root@pam".to_owned(), root)]),
             groups: BTreeMap::new(),
             roles,
@@ -175,7 +187,7 @@ impl Access {
 
     fn of_user(&self, user: &str, path: &str) -> Privileges {
         if user == "root@pam" {
-            return privileges(PRIVILEGES);
+            return privileges(PRIVILEGES, self.release);
         }
         let Some(groups) = self.users.get(user).map(|user| &user.groups) else {
             return Privileges::new();
@@ -230,7 +242,7 @@ mod tests {
     use super::*;
 
     fn sample() -> Access {
-        let mut access = Access::new("secret");
+        let mut access = Access::new("secret", Release::default());
         let secret = || Token {
             secret: String::new(),
             separated: true,

@@ -2,18 +2,22 @@
 //!
 //! Transport is the server's business; the work is done by the route's handler.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use super::access::login::Who;
 use super::journal::covers;
 use super::machine::BoxFuture;
 use super::params::Params;
+use super::release::Release;
 use super::reply::{Fail, Outcome};
 use super::rules::RuleSet;
 use super::storage::upload::Upload;
 use super::tasks::TaskOrder;
 use super::world::World;
-use super::{access, cluster, indexes, network, options, pools, qemu, storage, tasks};
+use super::{
+    access, backup, cluster, ha, indexes, lxc, network, options, pools, qemu, storage, tasks,
+};
 
 /// A call whose sender is known.
 pub(crate) struct Call {
@@ -43,6 +47,7 @@ impl Call {
 
     /// Requires all of `privileges` on `path`; the refusal names the first that is missing.
     pub(crate) fn need(&self, path: &str, privileges: &[&str]) -> Result<(), Fail> {
+        let privileges = self.of_release(privileges);
         let allowed = self.world.state().allowed(&self.who.id, path);
         match privileges
             .iter()
@@ -55,6 +60,7 @@ impl Call {
 
     /// Requires one of `privileges` on `path`.
     pub(crate) fn need_any(&self, path: &str, privileges: &[&str]) -> Result<(), Fail> {
+        let privileges = self.of_release(privileges);
         let allowed = self.world.state().allowed(&self.who.id, path);
         if privileges
             .iter()
@@ -63,6 +69,20 @@ impl Call {
             return Ok(());
         }
         Err(Fail::Denied(format!("{path}, {}", privileges.join("|"))))
+    }
+
+    /// The privileges as the release has them: once one was for all that the agent does.
+    fn of_release<'a>(&self, privileges: &[&'a str]) -> Vec<&'a str> {
+        let mut privileges = privileges.to_vec();
+        if self.world.settings.release < Release::V9_0 {
+            let of_agent = |name: &&mut &str| name.starts_with("VM.GuestAgent.");
+            privileges
+                .iter_mut()
+                .filter(of_agent)
+                .for_each(|name| *name = "VM.Monitor");
+            privileges.dedup();
+        }
+        privileges
     }
 
     /// A path of the access list with the parameters put in.
@@ -179,13 +199,32 @@ const PROTECTED_READS: &[&str] = &[
     "/nodes/*/tasks/*/status",
 ];
 
-/// All calls.
-pub(crate) static ROUTES: LazyLock<Vec<Parsed>> = LazyLock::new(|| {
+/// The calls that each release has.
+pub(crate) static ROUTES: LazyLock<BTreeMap<Release, Vec<Parsed>>> = LazyLock::new(|| {
+    Release::ALL
+        .map(|release| (release, routes(release)))
+        .into()
+});
+
+fn routes(release: Release) -> Vec<Parsed> {
     let families: &[&'static [Route]] = &[
         access::roles::ROUTES,
         access::tickets::ROUTES,
         access::users::ROUTES,
+        backup::NOW,
+        backup::ROUTES,
         cluster::ROUTES,
+        ha::ROUTES,
+        lxc::clone::ROUTES,
+        lxc::config::ROUTES,
+        lxc::create::ROUTES,
+        lxc::destroy::ROUTES,
+        lxc::migrate::ROUTES,
+        lxc::move_volume::ROUTES,
+        lxc::power::ROUTES,
+        lxc::read::ROUTES,
+        lxc::resize::ROUTES,
+        lxc::snapshot::ROUTES,
         indexes::ROUTES,
         network::ROUTES,
         options::ROUTES,
@@ -211,21 +250,23 @@ pub(crate) static ROUTES: LazyLock<Vec<Parsed>> = LazyLock::new(|| {
     ];
     let parse = |route: &'static Route| Parsed {
         route,
-        rules: RuleSet::parse(route.rules),
+        rules: RuleSet::parse(route.rules, release),
     };
     families
         .iter()
         .flat_map(|family| family.iter())
         .map(parse)
+        .filter(|parsed| parsed.rules.exists)
         .collect()
-});
+}
 
-/// The route of `method` on the decoded path, with the variables of the path.
+/// The route of `method` on the decoded path in `release`, with the variables of the path.
 pub(crate) fn find(
+    release: Release,
     method: &str,
     path: &[&str],
 ) -> Option<(&'static Parsed, Vec<(&'static str, String)>)> {
-    let candidates = ROUTES.iter().filter_map(|parsed| {
+    let candidates = ROUTES[&release].iter().filter_map(|parsed| {
         let (verb, template) = parsed.route.call.split_once(' ')?;
         let variables = fit(template, path).filter(|_| verb == method)?;
         Some((parsed, variables))
@@ -266,7 +307,7 @@ mod tests {
     fn check(method: &str, path: &str, expected: Option<&str>) {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         assert_eq!(
-            find(method, &parts).map(|(found, _)| found.route.call),
+            find(Release::default(), method, &parts).map(|(found, _)| found.route.call),
             expected
         );
     }
@@ -290,17 +331,18 @@ mod tests {
 
     #[test]
     fn every_format_that_a_rule_names_is_known() {
-        for rule in ROUTES.iter().flat_map(|parsed| parsed.rules.iter()) {
+        let all = ROUTES.values().flatten();
+        for rule in all.flat_map(|parsed| parsed.rules.iter()) {
             if let Some(Format::Named(name)) = &rule.format {
                 // Whether the value fits does not matter; an unknown format panics.
-                formats::check(name, "value").ok();
+                formats::check(name, "value", rule.release).ok();
             }
         }
     }
 
     #[test]
     fn every_variable_of_a_path_has_a_rule() {
-        for parsed in ROUTES.iter() {
+        for parsed in ROUTES.values().flatten() {
             for part in parsed
                 .route
                 .call

@@ -2,14 +2,12 @@
 //!
 //! Figures of load are constant; only what belongs to guests and volumes is real.
 
-use std::time::Duration;
-
 use serde_json::{Value as Json, json};
 
 use super::call::{Allow, Call, Route, now, tell};
-use super::qemu::Vm;
+use super::release::Release;
 use super::reply::{Fail, Outcome};
-use super::world::{Node, State};
+use super::world::{Node, Settings, State};
 
 const SEES_NODE: Allow = Allow::All("/nodes/{node}", &["Sys.Audit"]);
 
@@ -64,20 +62,9 @@ pub(crate) const ROUTES: &[Route] = &[
     },
 ];
 
-/// The packages of the release that is simulated.
-const PACKAGES: &[(&str, &str)] = &[
-    ("pve-manager", "9.2.11"),
-    ("qemu-server", "9.2.6"),
-    ("pve-container", "6.1.10"),
-    ("libpve-storage-perl", "9.1.7"),
-    ("libpve-common-perl", "9.2.1"),
-    ("libpve-access-control", "9.1.1"),
-    ("libpve-http-server-perl", "6.0.5"),
-    ("pve-qemu-kvm", "10.0.13"),
-];
-
-fn version(_: &Call) -> Json {
-    json!({"version": "9.2.11", "release": "9.2", "repoid": "unknown"})
+fn version(call: &Call) -> Json {
+    let release = call.world.settings.release;
+    json!({"version": release.version(), "release": release.name(), "repoid": "unknown"})
 }
 
 fn next_id(call: &Call) -> Outcome {
@@ -85,7 +72,7 @@ fn next_id(call: &Call) -> Outcome {
     if let Some(wanted) = call.params.text_opt("vmid") {
         let taken = wanted
             .parse()
-            .is_ok_and(|id: u32| state.vms.contains_key(&id));
+            .is_ok_and(|id: u32| state.guest(id).is_some());
         if taken {
             return Err(Fail::param("vmid", format!("VM {wanted} already exists")));
         }
@@ -96,7 +83,7 @@ fn next_id(call: &Call) -> Outcome {
         "unable to get any free VMID in range [{}, {}]",
         range.start, range.end
     );
-    let free = range.into_iter().find(|id| !state.vms.contains_key(id));
+    let free = range.into_iter().find(|id| state.guest(*id).is_none());
     let free = free.ok_or_else(|| Fail::died(text))?;
     Ok(json!(free.to_string()).into())
 }
@@ -133,9 +120,9 @@ fn nodes(call: &Call) -> Json {
 fn node(call: &Call) -> Json {
     let cores = call.world.settings.node_cores;
     let memory = call.world.settings.node_memory;
-    json!({
+    let mut status = json!({
         "uptime": call.world.begun.elapsed().as_secs() + 86_400,
-        "pveversion": "pve-manager/9.2.11/unknown",
+        "pveversion": format!("pve-manager/{}/unknown", call.world.settings.release.version()),
         "loadavg": ["0.02", "0.03", "0.00"], "cpu": 0.02, "wait": 0, "idle": 0,
         "cpuinfo": {
             "cpus": cores, "cores": cores, "sockets": 1, "vendor": "AuthenticAMD", "family": "25",
@@ -154,17 +141,23 @@ fn node(call: &Call) -> Json {
             "version": "#1 SMP PREEMPT_DYNAMIC",
         },
         "ksm": {"shared": 0},
-    })
+    });
+    if call.world.settings.release < Release::V9_0 {
+        let memory = status["memory"].as_object_mut();
+        memory.expect("it is an object").remove("available");
+    }
+    status
 }
 
-fn packages(_: &Call) -> Json {
-    let entry = |(name, version): &(&str, &str)| {
+fn packages(call: &Call) -> Json {
+    let entry = |(name, version): (&str, &str)| {
         json!({
             "Package": name, "Version": version, "OldVersion": version,
             "CurrentState": "Installed", "Arch": "all", "Origin": "Proxmox", "Title": name,
         })
     };
-    PACKAGES.iter().map(entry).collect::<Json>()
+    let packages = call.world.settings.release.packages();
+    packages.into_iter().map(entry).collect::<Json>()
 }
 
 fn status(call: &Call) -> Json {
@@ -199,19 +192,16 @@ fn resources(call: &Call) -> Json {
         found.extend(state.pools.keys().filter(sees).map(entry));
     }
     if wanted("vm") {
-        let sees = |vm: &&Vm| {
-            state
-                .allowed(&call.who.id, &format!("/vms/{}", vm.vmid))
-                .contains("VM.Audit")
+        let sees = |vmid: &u32| {
+            let path = format!("/vms/{vmid}");
+            state.allowed(&call.who.id, &path).contains("VM.Audit")
         };
-        let lag = call.world.settings.resources_lag;
-        found.extend(
-            state
-                .vms
-                .values()
-                .filter(sees)
-                .map(|vm| guest(&state, vm, lag)),
-        );
+        let ids = state
+            .vms
+            .keys()
+            .chain(state.cts.keys())
+            .filter(|id| sees(id));
+        found.extend(ids.filter_map(|id| guest(&state, *id, &call.world.settings)));
     }
     if wanted("node") {
         let entry = |node: &Node| {
@@ -254,40 +244,57 @@ fn resources(call: &Call) -> Json {
 }
 
 /// A guest as the cluster broadcast knows it: what comes from the node's statistics is late.
-pub(crate) fn guest(state: &State, vm: &Vm, lag: Duration) -> Json {
+pub(crate) fn guest(state: &State, vmid: u32, settings: &Settings) -> Option<Json> {
+    let lag = settings.resources_lag;
+    let (kind, node) = state.guest(vmid)?;
+    let (vm, ct) = (state.vms.get(&vmid), state.cts.get(&vmid));
+    let config = vm.map_or_else(|| ct.map(|ct| &ct.config), |vm| Some(&vm.config))?;
+    let kind = if kind == "CT" { "lxc" } else { "qemu" };
     let mut entry = json!({
-        "id": format!("qemu/{}", vm.vmid), "type": "qemu", "vmid": vm.vmid, "node": vm.node,
+        "id": format!("{kind}/{vmid}"), "type": kind, "vmid": vmid, "node": node,
         "status": "unknown",
     });
     for (key, value) in [
-        ("pool", state.pool_of(vm.vmid)),
-        ("tags", vm.config.get("tags").map(String::as_str)),
-        ("lock", vm.config.get("lock").map(String::as_str)),
+        ("pool", state.pool_of(vmid)),
+        ("tags", config.get("tags").map(String::as_str)),
+        ("lock", config.get("lock").map(String::as_str)),
     ] {
         if let Some(value) = value {
             entry[key] = json!(value);
         }
     }
-    if vm.since.elapsed() >= lag {
-        entry["name"] = json!(vm.name());
-        entry["status"] = json!(vm.status_at(lag));
-        entry["template"] = json!(u8::from(vm.is_template()));
-        entry["maxcpu"] = json!(vm.cores());
-        entry["maxmem"] = json!(vm.memory_mib() << 20);
-        entry["maxdisk"] = json!(vm.boot_disk_bytes());
-        for key in [
-            "cpu",
-            "mem",
-            "memhost",
-            "disk",
-            "netin",
-            "netout",
-            "diskread",
-            "diskwrite",
-        ] {
-            entry[key] = json!(0);
-        }
-        entry["uptime"] = json!(vm.uptime());
+    let since = vm.map_or_else(|| ct.map(|ct| ct.since), |vm| Some(vm.since))?;
+    if since.elapsed() < lag {
+        return Some(entry);
     }
-    entry
+    let figures = match (vm, ct) {
+        (Some(vm), _) => json!({
+            "name": vm.name(), "status": vm.status_at(lag), "maxcpu": vm.cores(),
+            "template": u8::from(vm.is_template()), "maxmem": vm.memory_mib() << 20,
+            "maxdisk": vm.boot_disk_bytes(), "uptime": vm.uptime(), "memhost": 0,
+        }),
+        (None, Some(ct)) => json!({
+            "name": ct.name(), "status": ct.status_at(lag),
+            "maxcpu": ct.number("cores").unwrap_or(settings.node_cores.into()),
+            "template": u8::from(ct.is("template")),
+            "maxmem": ct.number("memory").unwrap_or(512) << 20, "maxdisk": ct.root_bytes(),
+            "uptime": ct.uptime(),
+        }),
+        (None, None) => return None,
+    };
+    for (key, value) in figures.as_object()? {
+        entry[key] = value.clone();
+    }
+    for key in [
+        "cpu",
+        "mem",
+        "disk",
+        "netin",
+        "netout",
+        "diskread",
+        "diskwrite",
+    ] {
+        entry[key] = json!(0);
+    }
+    Some(entry)
 }

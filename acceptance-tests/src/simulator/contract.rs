@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value as Json, json};
 
 use super::call::{Allow, ROUTES};
+use super::release::Release;
 use super::rules::{Format, Rule, RuleSet, set};
 
 /// Formats that the description only names, and the rule sets that spell them out.
@@ -31,7 +32,7 @@ pub fn differences(schema: &Json) -> Result<Vec<String>, String> {
         .as_object()
         .ok_or("the schema has no `endpoints`")?;
     let mut found = Vec::new();
-    for parsed in ROUTES.iter() {
+    for parsed in &ROUTES[&Release::default()] {
         let call = parsed.route.call;
         let Some(endpoint) = endpoints.get(call) else {
             // The viewer starts below the root of the API.
@@ -42,12 +43,12 @@ pub fn differences(schema: &Json) -> Result<Vec<String>, String> {
         };
         let mut facts = Facts::default();
         if let Some(told) = permission(&endpoint["perm"]) {
-            facts.add("permission", allowed(&parsed.route.allow), told);
+            facts.add("permission", &allowed(&parsed.route.allow), &told);
         }
         facts.add(
             "protected",
-            json!(parsed.is_protected()),
-            json!(endpoint["prot"] == 1),
+            &json!(parsed.is_protected()),
+            &json!(endpoint["prot"] == 1),
         );
         facts.sets("", &parsed.rules, &endpoint["params"]["properties"]);
         found.extend(facts.0.into_iter().map(|fact| format!("{call} {fact}")));
@@ -94,7 +95,7 @@ pub fn unaccepted(found: Vec<String>, accepted: &str) -> Vec<String> {
 struct Facts(Vec<String>);
 
 impl Facts {
-    fn add(&mut self, fact: &str, ours: Json, theirs: Json) {
+    fn add(&mut self, fact: &str, ours: &Json, theirs: &Json) {
         if ours != theirs {
             self.0.push(format!("{fact}: {ours}, {theirs}"));
         }
@@ -129,7 +130,7 @@ impl Facts {
             if let Some(key) = &alias.names_value_of {
                 own["keyAlias"] = json!(key);
             }
-            return self.add(name, own, theirs.clone());
+            return self.add(name, &own, theirs);
         }
         let list = |list: &[String]| {
             if list.is_empty() {
@@ -167,31 +168,21 @@ impl Facts {
                 ("pattern", Json::String(pattern)) => json!(spelled(pattern)),
                 (_, told) => told.clone(),
             };
-            self.add(&format!("{name}.{fact}"), own, told);
+            self.add(&format!("{name}.{fact}"), &own, &told);
         }
-        match (&ours.format, &theirs["format"]) {
-            (Some(Format::Properties(own)), object @ Json::Object(_)) => {
-                self.sets(&format!("{name}."), set(own), object);
+        let told = &theirs["format"];
+        let own = match &ours.format {
+            Some(Format::Properties(own)) if told.is_object() => {
+                return self.sets(&format!("{name}."), set(own), told);
             }
-            (Some(Format::Properties(own)), Json::String(other)) => {
-                let known = NAMED_SETS.contains(&(other, own));
-                self.add(
-                    &format!("{name}.format"),
-                    json!(own),
-                    if known { json!(own) } else { json!(other) },
-                );
+            Some(Format::Properties(own)) => {
+                let named = NAMED_SETS.iter().find(|(_, spelled)| spelled == own);
+                json!(named.map_or(own.as_str(), |(name, _)| name))
             }
-            (Some(Format::Properties(own)), Json::Null) => {
-                self.add(&format!("{name}.format"), json!(own), Json::Null)
-            }
-            (Some(Format::Named(own)), other) => {
-                self.add(&format!("{name}.format"), json!(own), other.clone())
-            }
-            (None, other) => self.add(&format!("{name}.format"), Json::Null, other.clone()),
-            (Some(Format::Properties(own)), other) => {
-                self.add(&format!("{name}.format"), json!(own), other.clone())
-            }
-        }
+            Some(Format::Named(own)) => json!(own),
+            None => Json::Null,
+        };
+        self.add(&format!("{name}.format"), &own, told);
     }
 }
 
@@ -325,7 +316,7 @@ mod tests {
 
     /// What is told of `GET /version` if the schema knows it so.
     #[track_caller]
-    fn check(endpoint: Json, accepted: &str, expected: &[&str]) {
+    fn check(endpoint: &Json, accepted: &str, expected: &[&str]) {
         let schema = json!({"endpoints": {"GET /cluster/nextid": endpoint}});
         let found = differences(&schema).expect("it has endpoints");
         let found = found
@@ -345,19 +336,19 @@ mod tests {
             vmid[name] = value;
             json!({"params": {"properties": {"vmid": vmid}}, "perm": {"user": "all"}})
         };
-        check(with("default", json!(1)), "", &[]);
+        check(&with("default", json!(1)), "", &[]);
         check(
-            with("minimum", json!(1)),
+            &with("minimum", json!(1)),
             "",
             &["GET /cluster/nextid vmid.minimum: 100, 1"],
         );
         check(
-            with("type", json!("string")),
+            &with("type", json!("string")),
             "# why\n* vmid.type: \"integer\", \"string\"\n",
             &[],
         );
         check(
-            json!({"params": {"properties": {"a[n]": {}}}, "perm": {"user": "world"}}),
+            &json!({"params": {"properties": {"a[n]": {}}}, "perm": {"user": "world"}}),
             "GET /cluster/nextid *: not declared",
             &[
                 "GET /cluster/nextid permission: {\"user\":\"all\"}, {\"user\":\"world\"}",
@@ -365,7 +356,7 @@ mod tests {
             ],
         );
         check(
-            with("default", json!(1)),
+            &with("default", json!(1)),
             "* vmid.type: 1, 2",
             &["accepted, but it does not occur: * vmid.type: 1, 2"],
         );

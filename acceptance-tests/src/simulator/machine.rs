@@ -1,8 +1,10 @@
-//! What the simulator needs of the thing that runs its virtual machines: start, end, agent channel.
+//! What the simulator needs of the thing that runs its guests: start, end, agent channel.
 //!
 //! It knows nothing of the API and of VM configurations; it gets the finished [`Spec`].
 
 use std::sync::Arc;
+
+use super::container::{ContainerSpec, Started};
 
 /// A boxed future, so that the traits below can be used as `dyn`.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -85,6 +87,11 @@ pub enum AgentError {
 pub trait Hypervisor: Send + Sync {
     /// Powers a VM on. The error is the text of the failed start task.
     fn start(&self, spec: Spec) -> BoxFuture<'_, Result<Arc<dyn Machine>, String>>;
+    /// Starts a container.
+    fn start_container(&self, spec: ContainerSpec) -> Started<'_> {
+        let text = format!("nothing here runs containers such as CT {}", spec.vmid);
+        Box::pin(std::future::ready(Err(text)))
+    }
     /// Frees what the guest's disks hold (called on destroy).
     fn discard(&self, vmid: u32) -> BoxFuture<'_, ()>;
 }

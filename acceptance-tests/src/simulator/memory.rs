@@ -9,18 +9,25 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value as Json, json};
 use tokio::sync::watch;
 
+use super::container::{Console, ConsoleMode, Container, ContainerSpec, Interface, Started};
 use super::machine::{AgentError, BoxFuture, Disk, Exit, Hypervisor, Machine, Spec};
 
 /// Starts [`MemoryMachine`]s.
 #[derive(Debug, Default)]
 pub struct MemoryHypervisor {
     started: Mutex<Vec<Arc<MemoryMachine>>>,
+    containers: Mutex<Vec<Arc<MemoryContainer>>>,
 }
 
 impl MemoryHypervisor {
     /// All machines that were started so far, in that order.
     pub fn started(&self) -> Vec<Arc<MemoryMachine>> {
         self.started.lock().expect("no holder panics").clone()
+    }
+
+    /// All containers that were started so far, in that order.
+    pub fn containers(&self) -> Vec<Arc<MemoryContainer>> {
+        self.containers.lock().expect("no holder panics").clone()
     }
 }
 
@@ -32,6 +39,18 @@ impl Hypervisor for MemoryHypervisor {
             .expect("no holder panics")
             .push(Arc::clone(&machine));
         Box::pin(std::future::ready(Ok(machine as Arc<dyn Machine>)))
+    }
+
+    fn start_container(&self, spec: ContainerSpec) -> Started<'_> {
+        let container = Arc::new(MemoryContainer {
+            spec,
+            exit: watch::Sender::new(None),
+        });
+        self.containers
+            .lock()
+            .expect("no holder panics")
+            .push(Arc::clone(&container));
+        Box::pin(std::future::ready(Ok(container as Arc<dyn Container>)))
     }
 
     fn discard(&self, _: u32) -> BoxFuture<'_, ()> {
@@ -174,5 +193,49 @@ impl Machine for MemoryMachine {
 
     fn attached(&self, _: Disk) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
+    }
+}
+
+/// A container that does nothing until it is told to end.
+#[derive(Debug)]
+pub struct MemoryContainer {
+    /// What it was started with.
+    pub spec: ContainerSpec,
+    exit: watch::Sender<Option<Exit>>,
+}
+
+impl MemoryContainer {
+    /// Ends it as if its init did.
+    pub fn end(&self, exit: Exit) {
+        self.exit.send_replace(Some(exit));
+    }
+}
+
+impl Container for MemoryContainer {
+    fn console(&self, _: ConsoleMode) -> BoxFuture<'_, Result<Console, String>> {
+        let text = "this container only exists in memory: nothing runs in it".to_owned();
+        Box::pin(std::future::ready(Err(text)))
+    }
+
+    fn interfaces(&self) -> BoxFuture<'_, Option<Vec<Interface>>> {
+        Box::pin(std::future::ready(None))
+    }
+
+    fn kill(&self) -> BoxFuture<'_, ()> {
+        self.end(Exit::PowerOff);
+        Box::pin(std::future::ready(()))
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        self.kill()
+    }
+
+    fn ended(&self) -> BoxFuture<'_, Exit> {
+        let mut exit = self.exit.subscribe();
+        Box::pin(async move {
+            let ended = exit.wait_for(Option::is_some).await;
+            let ended = ended.ok().and_then(|exit| exit.clone());
+            ended.unwrap_or(Exit::PowerOff)
+        })
     }
 }

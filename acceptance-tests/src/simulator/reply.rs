@@ -46,6 +46,8 @@ pub(crate) enum Fail {
     Params(Errors),
     /// 500 with a text.
     Died(String),
+    /// 500 with a text, and violations by key of a property string.
+    Broken(String, Errors),
     /// 403 with what is missing, such as `/vms/100, VM.Audit`.
     Denied(String),
     /// 401 that comes with a body.
@@ -112,7 +114,9 @@ impl Fail {
                 let all: Vec<String> = errors.iter().map(|(k, v)| format!("{k}: {v}")).collect();
                 format!("Parameter verification failed.  {}", all.join(" "))
             }
-            Self::Died(text) => text.replace('\n', " ").trim_end().to_owned(),
+            Self::Died(text) | Self::Broken(text, _) => {
+                text.replace('\n', " ").trim_end().to_owned()
+            }
             Self::Denied(detail) if detail.is_empty() => "Permission check failed".to_owned(),
             Self::Denied(detail) => format!("Permission check failed ({detail})"),
             Self::NoLogin => "authentication failure".to_owned(),
@@ -125,7 +129,7 @@ impl Fail {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Params(_) => 400,
-            Self::Died(_) => 500,
+            Self::Died(_) | Self::Broken(..) => 500,
             Self::Denied(_) => 403,
             Self::NoLogin => 401,
             Self::Other { status, .. } => *status,
@@ -170,6 +174,7 @@ pub(crate) fn respond(outcome: &Outcome, with_message: bool) -> Option<Response<
             text.trim_end_matches('\n').to_owned(),
             json!({"data": null}),
         ),
+        Fail::Broken(text, errors) => (text.clone(), json!({"data": null, "errors": errors})),
         other => (other.text(), json!({"data": null})),
     };
     if with_message {

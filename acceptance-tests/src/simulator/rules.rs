@@ -6,12 +6,15 @@
 //!
 //! ```text
 //! NAME[?] TYPE [FORMAT | {SUBSET}] [min=N] [max=N] [len=A..B] [enum=a|b] [requires=NAME] [pattern=P]
+//!      [since=RELEASE] [until=RELEASE]
 //! NAME = OTHER [KEY]      an alias of OTHER; with KEY, the name itself becomes the value of KEY
 //! +SUBSET                 the lines of another set (on one line, "; " separates)
+//! @since RELEASE, @until RELEASE    for all of it: the first and the last release that know the call
 //! ```
 //!
 //! `?` makes it optional, a leading `*` marks the default key of a property string, and `scsi#0-30`
-//! stands for the family `scsi0` … `scsi30`, in an enumeration too.
+//! stands for the family `scsi0` … `scsi30`, in an enumeration too. A blank in a pattern is written
+//! `\x20`.
 
 pub(crate) mod check;
 pub(crate) mod formats;
@@ -22,23 +25,40 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
+use super::release::Release;
 use pattern::Pattern;
 
 /// The rule sets that calls share, and the formats of property strings.
-static SETS: LazyLock<BTreeMap<String, RuleSet>> = LazyLock::new(|| {
-    let mut sets: BTreeMap<String, RuleSet> = BTreeMap::new();
-    for block in include_str!("rules/sets.rules").split("\n[").skip(1) {
+static SETS: LazyLock<BTreeMap<Release, Sets>> =
+    LazyLock::new(|| Release::ALL.map(|release| (release, sets(release))).into());
+
+type Sets = BTreeMap<String, RuleSet>;
+
+fn sets(release: Release) -> Sets {
+    let mut sets = Sets::new();
+    for block in concat!(
+        include_str!("rules/sets.rules"),
+        include_str!("rules/lxc.rules"),
+        include_str!("rules/cluster.rules")
+    )
+    .split("\n[")
+    .skip(1)
+    {
         let (name, body) = block.split_once(']').expect("a set begins with [name]");
-        let rules = RuleSet::parse_with(body, |subset| sets[subset].clone());
+        let rules = RuleSet::parse_with(body, release, |subset| sets[subset].clone());
         sets.insert(name.to_owned(), rules);
     }
     sets
-});
+}
 
-/// The shared set called `name`.
+/// The shared set called `name`, as the last release knows it.
 pub(crate) fn set(name: &str) -> &'static RuleSet {
-    SETS.get(name)
-        .unwrap_or_else(|| panic!("no rule set is called {name}"))
+    set_in(name, Release::default())
+}
+
+/// The shared set called `name`, as `release` knows it.
+pub(crate) fn set_in(name: &str, release: Release) -> &'static RuleSet {
+    SETS[&release].get(name).expect("rule sets are named right")
 }
 
 /// The type of a value.
@@ -98,22 +118,26 @@ pub(crate) struct Rule {
     pub(crate) choices: Vec<String>,
     pub(crate) pattern: Option<Pattern>,
     pub(crate) requires: Option<String>,
+    pub(crate) release: Release,
 }
 
 /// The rules of a call, or of a property string.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RuleSet {
     rules: BTreeMap<String, Rule>,
+    /// Whether the release knows the call at all.
+    pub(crate) exists: bool,
 }
 
 impl RuleSet {
-    /// The set that `text` declares. Panics on a typing error in it, which the tests would find.
-    pub(crate) fn parse(text: &str) -> Self {
-        Self::parse_with(text, |subset| set(subset).clone())
+    /// The set that `text` declares for `release`. Panics on a typing error in it, which the tests
+    /// would find.
+    pub(crate) fn parse(text: &str, release: Release) -> Self {
+        Self::parse_with(text, release, |subset| set_in(subset, release).clone())
     }
 
-    fn parse_with(text: &str, subset: impl Fn(&str) -> RuleSet) -> Self {
-        let mut rules = BTreeMap::new();
+    fn parse_with(text: &str, release: Release, subset: impl Fn(&str) -> RuleSet) -> Self {
+        let (mut rules, mut exists) = (BTreeMap::new(), true);
         let lines = text
             .split('\n')
             .flat_map(|line| line.split("; "))
@@ -121,12 +145,14 @@ impl RuleSet {
         for line in lines.filter(|l| !l.is_empty() && !l.starts_with("//")) {
             if let Some(name) = line.strip_prefix('+') {
                 rules.extend(subset(name).rules);
-            } else {
-                let rule = Rule::parse(line);
+            } else if let Some(limit) = line.strip_prefix('@') {
+                exists &= is_of(&limit.replace(' ', "="), release);
+            } else if line.split_whitespace().all(|word| is_of(word, release)) {
+                let rule = Rule::parse(line, release);
                 rules.insert(rule.name.clone(), rule);
             }
         }
-        Self { rules }
+        Self { rules, exists }
     }
 
     /// The rule of `name`, be it by itself or as one of a family.
@@ -156,9 +182,20 @@ impl RuleSet {
     }
 }
 
+/// Whether `release` is not before `since=` and not after `until=`, if the word is one of these.
+fn is_of(word: &str, release: Release) -> bool {
+    let named = |name: &str| name.parse::<Release>().expect("releases are named right");
+    match word.split_once('=') {
+        Some(("since", first)) => named(first) <= release,
+        Some(("until", last)) => release <= named(last),
+        _ => true,
+    }
+}
+
 impl Rule {
-    fn parse(line: &str) -> Self {
-        let mut words = line.split_whitespace();
+    fn parse(line: &str, release: Release) -> Self {
+        let is_limit = |word: &&str| word.starts_with("since=") || word.starts_with("until=");
+        let mut words = line.split_whitespace().filter(|word| !is_limit(word));
         let mut name = words.next().expect("a rule has a name");
         let default_key = name.starts_with('*');
         name = name.trim_start_matches('*');
@@ -187,6 +224,7 @@ impl Rule {
             choices: Vec::new(),
             pattern: None,
             requires: None,
+            release,
         };
         match words.next().expect("a rule has a type") {
             "string" => {}
@@ -220,7 +258,7 @@ impl Rule {
                 self.max_len = to.parse().ok();
             }
             Some(("enum", list)) => {
-                self.choices = list.split('|').flat_map(members).collect();
+                self.choices = list.split('|').flat_map(choices).collect();
             }
             Some(("requires", name)) => self.requires = Some(name.to_owned()),
             Some(("pattern", text)) => self.pattern = Some(Pattern::new(text)),
@@ -235,15 +273,15 @@ impl Rule {
     }
 }
 
-/// The members that one word of an enumeration stands for: `ide#0-3` is `ide0` to `ide3`.
-fn members(word: &str) -> Vec<String> {
-    let range = word.split_once('#').and_then(|(stem, range)| {
+/// One choice, or all of a family: `mp#0-255`.
+fn choices(text: &str) -> Vec<String> {
+    let family = text.split_once('#').and_then(|(stem, range)| {
         let (from, to) = range.split_once('-')?;
         Some((stem, from.parse::<u32>().ok()?..=to.parse().ok()?))
     });
-    match range {
-        Some((stem, range)) => range.map(|i| format!("{stem}{i}")).collect(),
-        None => vec![word.to_owned()],
+    match family {
+        Some((stem, range)) => range.map(|n| format!("{stem}{n}")).collect(),
+        None => vec![text.to_owned()],
     }
 }
 
@@ -253,7 +291,11 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, name: &str, found: bool) {
-        assert_eq!(RuleSet::parse(text).rule(name).is_some(), found, "{name}");
+        assert_eq!(
+            RuleSet::parse(text, Release::V9_1).rule(name).is_some(),
+            found,
+            "{name}"
+        );
     }
 
     #[test]
@@ -270,8 +312,19 @@ mod tests {
 
     #[test]
     fn every_shared_set_parses() {
-        for name in SETS.keys() {
+        for name in SETS[&Release::default()].keys() {
             assert!(set(name).iter().count() > 0, "{name}");
         }
+    }
+
+    #[test]
+    fn a_rule_is_for_the_releases_that_it_names() {
+        check("a? string since=9.1", "a", true);
+        check("a? string since=9.2", "a", false);
+        check("a? string until=9.1", "a", true);
+        check("a? string until=9.0", "a", false);
+        let exists = |text| RuleSet::parse(text, Release::V9_0).exists;
+        assert!(exists("@since 9.0; a? string"));
+        assert!(!exists("@since 9.1; a? string"));
     }
 }

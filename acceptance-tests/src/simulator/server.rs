@@ -222,7 +222,7 @@ impl Exchange {
         } else {
             segments.as_slice()
         };
-        let found = find(&self.method, segments);
+        let found = find(self.world.settings.release, &self.method, segments);
         let is_upload = segments.last() == Some(&"upload") && self.method == "POST";
         let open =
             matches!(&found, Some((parsed, _)) if matches!(parsed.route.allow, Allow::World));

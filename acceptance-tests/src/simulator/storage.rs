@@ -101,9 +101,7 @@ impl Storage {
     /// The type and owner that a volume name tells, or why it tells nothing.
     pub(crate) fn parse_name(&self, name: &str) -> Result<(&'static str, Option<u32>), String> {
         if !self.is_file_based() {
-            let owner = name
-                .strip_prefix("vm-")
-                .or_else(|| name.strip_prefix("base-"));
+            let owner = without_role(name);
             let owner = owner.and_then(|rest| rest.split('-').next()?.parse().ok());
             return match owner {
                 Some(owner) => Ok(("images", Some(owner))),
@@ -123,6 +121,12 @@ impl Storage {
         }
         Err(format!("unable to parse directory volume name '{name}'"))
     }
+}
+
+/// `100-disk-0` of `vm-100-disk-0`: images of guests tell what they are for.
+fn without_role(name: &str) -> Option<&str> {
+    let roles = ["vm-", "base-", "subvol-", "basevol-"];
+    roles.iter().find_map(|role| name.strip_prefix(role))
 }
 
 /// `123/vm-123-disk-0.qcow2` of a linked clone's `122/base-122-disk-0.qcow2/123/vm-123-disk-0.qcow2`.
@@ -314,9 +318,7 @@ impl State {
             let stem = format!("{owner}-disk-{number}");
             self.volumes.keys().any(|(place, id)| {
                 let file = id.rsplit(['/', ':']).next().unwrap_or_default();
-                let name = file
-                    .strip_prefix("vm-")
-                    .or_else(|| file.strip_prefix("base-"));
+                let name = without_role(file);
                 (place.is_empty() || place == node)
                     && id.split(':').next() == Some(storage)
                     && name.and_then(|name| name.split('.').next()) == Some(&stem)

@@ -63,7 +63,7 @@ impl Worker {
     }
 
     /// Adds a warning, which shows in the exit status.
-    fn warn(&self, line: &str) {
+    pub(crate) fn warn(&self, line: &str) {
         let line = format!("WARN: {line}");
         self.world.change_task(&self.upid, |task| {
             task.warnings += 1;

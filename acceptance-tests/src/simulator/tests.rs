@@ -4,6 +4,7 @@ mod agent;
 mod files;
 mod machines;
 mod protocol;
+mod releases;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +65,11 @@ impl Lab {
             http: http.expect("the client builds"),
             token,
         }
+    }
+
+    /// The same for another token.
+    fn by(self, token: String) -> Self {
+        Self { token, ..self }
     }
 
     fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {

@@ -11,17 +11,21 @@ use tokio::sync::OwnedMutexGuard;
 use super::access::{Access, Privileges};
 use super::faults::Fault;
 use super::journal::Entry;
+use super::lxc::Ct;
 use super::machine::Hypervisor;
 use super::options::Options;
 use super::qemu::Vm;
+use super::release::Release;
 use super::reply::Fail;
 use super::storage::{Storage, Volume};
 use super::tasks::Task;
+use super::{backup, ha};
 
 /// What does not change while the simulator runs.
 pub(crate) struct Settings {
     pub(crate) node_cores: u32,
     pub(crate) node_memory: u64,
+    pub(crate) release: Release,
     pub(crate) task_time: f64,
     pub(crate) resources_lag: Duration,
     pub(crate) login_delay: Duration,
@@ -100,6 +104,18 @@ pub(crate) struct Node {
     pub(crate) bridges: Vec<String>,
 }
 
+impl Node {
+    /// Whether a bridge of that name is up.
+    pub(crate) fn has_bridge(&self, name: &str) -> bool {
+        self.bridges.iter().any(|bridge| bridge == name)
+    }
+
+    /// The largest packet that a bridge carries.
+    pub(crate) fn bridge_mtu(&self, _: &str) -> u64 {
+        1500
+    }
+}
+
 /// A resource pool.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pool {
@@ -117,6 +133,9 @@ pub(crate) struct State {
     pub(crate) storages: Vec<Storage>,
     pub(crate) volumes: BTreeMap<Place, Volume>,
     pub(crate) vms: BTreeMap<u32, Vm>,
+    pub(crate) cts: BTreeMap<u32, Ct>,
+    pub(crate) ha: ha::Resources,
+    pub(crate) jobs: BTreeMap<String, backup::Job>,
     pub(crate) pools: BTreeMap<String, Pool>,
     pub(crate) options: Options,
     pub(crate) tasks: Vec<Task>,
@@ -161,6 +180,14 @@ impl State {
         pools
             .find(|(_, pool)| pool.guests.contains(&vmid))
             .map(|(name, _)| name.as_str())
+    }
+
+    /// Removes what else names a guest that is gone: permissions, pools.
+    pub(crate) fn forget_guest(&mut self, vmid: u32) {
+        self.access.forget_guest(vmid);
+        for pool in self.pools.values_mut() {
+            pool.guests.retain(|guest| *guest != vmid);
+        }
     }
 
     /// What `who` may do on `path`, through the pool of the guest too.

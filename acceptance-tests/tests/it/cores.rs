@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use acceptance_tests::tofu::{self, Workspace};
+use acceptance_tests::{
+    simulator::{Options, Release},
+    tofu::{self, Workspace},
+};
 
 use crate::scene::Scene;
 
@@ -10,14 +13,22 @@ const QUICKSTART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/quick
 
 #[tokio::test]
 async fn the_quickstart_runs_on_tofu() {
-    quickstart(&tofu::core().expect("there is a tofu")).await;
+    quickstart(&tofu::core().expect("there is a tofu"), Release::V9_2).await;
+}
+
+#[tokio::test]
+async fn the_quickstart_runs_on_older_releases_of_proxmox_ve() {
+    let core = tofu::core().expect("there is a tofu");
+    for release in [Release::V8_4, Release::V9_1] {
+        quickstart(&core, release).await;
+    }
 }
 
 /// Terraform cannot be built from its module, so it is tested where somebody installed it.
 #[tokio::test]
 async fn the_quickstart_runs_on_terraform_where_it_is_installed() {
     match terraform() {
-        Some(core) => quickstart(&core).await,
+        Some(core) => quickstart(&core, Release::V9_2).await,
         None => eprintln!("terraform is not on PATH: only tofu was tested"),
     }
 }
@@ -33,8 +44,12 @@ fn terraform() -> Option<PathBuf> {
         })
 }
 
-async fn quickstart(core: &Path) {
-    let scene = Scene::new().await;
+async fn quickstart(core: &Path, release: Release) {
+    let scene = Scene::with(Options {
+        release,
+        ..Options::default()
+    })
+    .await;
     let mut ws = Workspace::with_core(core, &scene.stage.variables()).expect("a workspace is made");
     ws.copy(Path::new(QUICKSTART))
         .expect("the example is there");

@@ -6,25 +6,16 @@
 mod adapter;
 mod values;
 
-use std::{pin::Pin, sync::Arc};
+use std::sync::Arc;
 
 use serde_json::Value as Json;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use super::{Diagnostics, Model, Path, Plan, Result, Schema, Value, private::Private};
-
-/// What an operation works with.
-pub struct Context<'a, C> {
-    /// What the provider made of its configuration.
-    pub client: &'a C,
-    /// When the operation shall give up, from `timeouts`.
-    pub deadline: Instant,
-    /// Cancelled when core asks to stop.
-    pub cancel: CancellationToken,
-    /// Whether this is the first read after an import, which fills whatever it can.
-    pub importing: bool,
-}
+use super::{
+    Context, Diagnostics, Model, Path, Plan, Result, Schema, Value,
+    identity::Identity,
+    operation::{BoxFuture, Scope},
+    private::Private,
+};
 
 /// What core will remember when the operation ends, well or not.
 pub struct State<M> {
@@ -40,6 +31,14 @@ pub trait Resource: Send + Sync + 'static {
     type Client: Send + Sync;
     /// Its attributes.
     type Model: Model;
+    /// The version of its stored states. Core locks providers out that are older than a state, so it
+    /// rises only where the JSON itself does not tell what an older version meant.
+    const VERSION: i64 = 0;
+    /// The attributes that together say which object of the cluster it is: each replaces the resource
+    /// or is computed once. Joined with slashes they are an import id.
+    const IDENTITY: &'static [&'static str] = &[];
+    /// The version of stored identities.
+    const IDENTITY_VERSION: i64 = 0;
 
     /// Rules between attributes. Pure; an unknown value may turn out to be anything.
     fn validate(_config: &Value, _found: &mut Faults<'_>) {}
@@ -95,6 +94,22 @@ pub trait Resource: Send + Sync + 'static {
 
     /// The attributes that an import id tells, as JSON; read fills the rest.
     fn import(id: &str) -> Result<Json>;
+
+    /// A state of an older version as one of this version. Pure.
+    fn upgrade(_version: i64, stored: Json) -> Result<Json> {
+        Ok(stored)
+    }
+
+    /// An identity of an older version as one of this version. Pure.
+    fn upgrade_identity(_version: i64, stored: Json) -> Result<Json> {
+        Ok(stored)
+    }
+
+    /// The state of another type of this provider, in some version of it, as one of this type; `None`
+    /// of a type that cannot become this one. Pure.
+    fn moved(_from: &str, _version: i64, _stored: Json) -> Option<Result<Json>> {
+        None
+    }
 }
 
 /// Collects diagnostics at dotted paths of one schema.
@@ -102,17 +117,6 @@ pub struct Faults<'a> {
     schema: &'a Schema,
     /// What was found.
     pub diagnostics: Diagnostics,
-}
-
-/// A future that a trait object returns.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// What a request of core brings beside values.
-pub struct Scope<'a, C> {
-    /// `None` while the provider is not configured.
-    pub client: Option<&'a C>,
-    /// Cancelled when core asks to stop.
-    pub cancel: CancellationToken,
 }
 
 /// The answer to a plan request.
@@ -173,15 +177,25 @@ pub trait AnyResource<C>: Send + Sync {
     ) -> BoxFuture<'a, Outcome>;
     /// The state that an import starts from.
     fn import(&self, id: &str) -> Outcome;
+    /// How it is identified, if it is.
+    fn identity(&self) -> Option<&Identity>;
+    /// The version of its stored states.
+    fn version(&self) -> i64;
     /// A stored state, of this or an older version, in the current schema.
-    fn upgrade(&self, stored: &Json) -> Value;
+    fn upgrade(&self, version: i64, stored: Json) -> Result<Value, Diagnostics>;
+    /// A stored identity, of this or an older version, in the current schema.
+    fn upgrade_identity(&self, version: i64, stored: Json) -> Result<Value, Diagnostics>;
+    /// The stored state of another type in the current schema of this one; `None` if it cannot be.
+    fn moved(&self, from: &str, version: i64, stored: Json) -> Option<Result<Value, Diagnostics>>;
 }
 
 /// Erases the model of a resource.
 pub fn erase<R: Resource>(resource: R) -> Arc<dyn AnyResource<R::Client>> {
+    let schema = R::Model::schema();
     Arc::new(adapter::Erased {
         resource,
-        schema: R::Model::schema(),
+        identity: Identity::of(R::IDENTITY, R::IDENTITY_VERSION, &schema),
+        schema,
     })
 }
 

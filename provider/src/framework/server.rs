@@ -3,8 +3,13 @@
 //! Decides nothing about resources, and knows nothing of how core started or reached the process.
 
 mod call;
+mod data_source;
+mod ephemeral;
+mod functions;
+mod list;
 mod provider;
 mod resource;
+mod stored;
 
 use std::{
     collections::BTreeMap,
@@ -17,11 +22,15 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use tracing::Instrument as _;
 
+pub(crate) use self::call::refused;
 use self::call::{Call, Reply};
 use super::{
-    AnyResource, Diagnostics, Failure, Model, Schema, function::Function, panic::guarded,
-    provider::Provider, resource::Scope,
+    AnyDataSource, AnyEphemeralResource, AnyListResource, AnyResource, Diagnostics, Failure, Model,
+    Schema, Value, codec, function::Function, operation::Scope, panic::guarded, provider::Provider,
 };
+
+/// What a method makes of a request.
+type Answer<T> = Result<T, Diagnostics>;
 
 /// The service. Clones share one provider.
 pub struct Server<P: Provider> {
@@ -31,12 +40,19 @@ pub struct Server<P: Provider> {
 struct Inner<P: Provider> {
     provider: P,
     config: Schema,
-    resources: BTreeMap<String, Arc<dyn AnyResource<P::Client>>>,
+    meta: Option<Schema>,
+    resources: Kinds<dyn AnyResource<P::Client>>,
+    data_sources: Kinds<dyn AnyDataSource<P::Client>>,
+    ephemeral_resources: Kinds<dyn AnyEphemeralResource<P::Client>>,
+    lists: Kinds<dyn AnyListResource<P::Client>>,
     functions: BTreeMap<&'static str, Function>,
     client: Mutex<Option<Arc<P::Client>>>,
     stop: Mutex<CancellationToken>,
     running: watch::Sender<usize>,
 }
+
+/// Things of one sort by the name of their type.
+type Kinds<T> = BTreeMap<&'static str, Arc<T>>;
 
 /// One request at work.
 struct Job<P: Provider> {
@@ -52,14 +68,20 @@ struct Running(watch::Sender<usize>);
 impl<P: Provider> Server<P> {
     /// A service that is not configured yet.
     pub fn new(provider: P) -> Self {
-        let resources = provider.resources().into_iter();
+        let (resources, data_sources) = (provider.resources(), provider.data_sources());
+        let (ephemeral, lists) = (provider.ephemeral_resources(), provider.lists());
         let functions = provider.functions().into_iter();
         Self {
             inner: Arc::new(Inner {
                 config: P::Config::schema(),
-                resources: resources
-                    .map(|resource| (resource.name().to_owned(), resource))
+                meta: provider.meta(),
+                resources: resources.into_iter().map(|one| (one.name(), one)).collect(),
+                data_sources: data_sources
+                    .into_iter()
+                    .map(|one| (one.name(), one))
                     .collect(),
+                ephemeral_resources: ephemeral.into_iter().map(|one| (one.name(), one)).collect(),
+                lists: lists.into_iter().map(|one| (one.name(), one)).collect(),
                 functions: functions
                     .map(|function| (function.name, function))
                     .collect(),
@@ -140,21 +162,20 @@ impl<P: Provider> Inner<P> {
 }
 
 impl<P: Provider> Job<P> {
-    fn resource(&self, name: &str) -> Result<&dyn AnyResource<P::Client>, Diagnostics> {
-        match self.server.resources.get(name) {
-            Some(resource) => Ok(resource.as_ref()),
-            None => Err(refusal(
-                "Unknown resource type",
-                format!("This version of the provider has no resource type {name:?}."),
-            )),
-        }
+    fn resource(&self, name: &str) -> Answer<&dyn AnyResource<P::Client>> {
+        of_kind("resource type", &self.server.resources, name)
     }
 
-    fn scope(&self) -> Scope<'_, P::Client> {
-        Scope {
+    /// What an operation brings beside values.
+    fn scope(&self, meta: Option<&pb::DynamicValue>) -> Answer<Scope<'_, P::Client>> {
+        Ok(Scope {
             client: self.client.as_deref(),
             cancel: self.cancel.clone(),
-        }
+            meta: match &self.server.meta {
+                Some(schema) => codec::decode(meta, schema)?,
+                None => Value::Null,
+            },
+        })
     }
 }
 
@@ -172,7 +193,7 @@ impl Drop for Running {
     }
 }
 
-/// The protocol's methods. Those that are not listed answer `UNIMPLEMENTED`.
+/// The protocol's methods. Those that are not listed, actions and state stores, answer `UNIMPLEMENTED`.
 macro_rules! methods {
     ($($method:ident => $work:path),* $(,)?) => {
         #[tonic::async_trait]
@@ -183,6 +204,13 @@ macro_rules! methods {
             ) -> Result<Response<pb::$method::Response>, Status> {
                 self.run(request.into_inner(), $work).await
             })*
+
+            async fn list_resource(
+                &self,
+                request: Request<pb::list_resource::Request>,
+            ) -> Result<Response<list::Events>, Status> {
+                Ok(Response::new(list::list(self.inner.job(), request.into_inner())))
+            }
         }
     };
 }
@@ -190,21 +218,38 @@ macro_rules! methods {
 methods! {
     get_metadata => provider::metadata,
     get_provider_schema => provider::schema,
-    get_resource_identity_schemas => provider::identities,
+    get_resource_identity_schemas => stored::identities,
     validate_provider_config => provider::validate,
     configure_provider => provider::configure,
     stop_provider => provider::stop,
-    get_functions => provider::functions,
-    call_function => provider::call_function,
-    validate_data_resource_config => provider::validate_data_source,
-    read_data_source => provider::read_data_source,
+    get_functions => functions::all,
+    call_function => functions::call,
+    validate_data_resource_config => data_source::validate,
+    read_data_source => data_source::read,
+    validate_ephemeral_resource_config => ephemeral::validate,
+    open_ephemeral_resource => ephemeral::open,
+    renew_ephemeral_resource => ephemeral::renew,
+    close_ephemeral_resource => ephemeral::close,
+    validate_list_resource_config => list::validate,
+    upgrade_resource_state => stored::upgrade,
+    upgrade_resource_identity => stored::upgrade_identity,
+    move_resource_state => stored::moved,
+    import_resource_state => stored::import,
+    generate_resource_config => stored::generate,
     validate_resource_config => resource::validate,
-    upgrade_resource_state => resource::upgrade,
-    move_resource_state => resource::moved,
-    import_resource_state => resource::import,
     read_resource => resource::read,
     plan_resource_change => resource::plan,
     apply_resource_change => resource::apply,
+}
+
+/// The thing of that name.
+fn of_kind<'a, T: ?Sized>(sort: &str, kinds: &'a Kinds<T>, name: &str) -> Answer<&'a T> {
+    kinds.get(name).map(Arc::as_ref).ok_or_else(|| {
+        refusal(
+            &format!("Unknown {sort}"),
+            format!("This version of the provider has no {sort} {name:?}."),
+        )
+    })
 }
 
 /// One error that is about no attribute.

@@ -4,15 +4,11 @@
 
 use std::time::Duration;
 
-use super::{Guest, NOT_YET, Output, Result};
+use super::{ENVIRONMENT, Guest, NOT_YET, Output, Result};
 use crate::pve::{self, ExecOutput, Pve};
 
 /// Most bytes of standard input that PVE passes to a command.
 const MAX_INPUT: usize = 65536;
-
-/// The agent gives its children next to no environment.
-const HEAD: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C HOME=/root\n\
-                    export PATH LC_ALL HOME\numask 022\ncd /\n";
 
 /// A VM with a running guest agent.
 #[derive(Clone)]
@@ -49,7 +45,7 @@ impl AgentGuest {
     }
 
     async fn exec(&self, script: &str) -> pve::Result<Output> {
-        let script = format!("{HEAD}{script}");
+        let script = format!("{ENVIRONMENT}{script}");
         if script.len() <= MAX_INPUT {
             // Read whole before it runs, so that no command in it can swallow the rest from standard input.
             return self

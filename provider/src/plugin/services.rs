@@ -3,6 +3,7 @@
 use std::{convert::Infallible, pin::Pin};
 
 use futures_util::{StreamExt as _, stream};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use proto::{
     go_plugin::{
@@ -25,7 +26,7 @@ use tonic::{
     codegen::{BoxStream, Service as _, http},
 };
 
-use crate::framework::{Provider, Server};
+use crate::framework::{Provider, Server, server::refused};
 
 /// Core holds a plan's messages to no size: one carries the same object three times.
 const LARGEST_MESSAGE: usize = i32::MAX as usize;
@@ -70,8 +71,13 @@ impl<P: Provider> hyper::service::Service<http::Request<Incoming>> for Services<
 
     fn call(&self, request: http::Request<Incoming>) -> Self::Future {
         let library = self.library.clone();
-        match request.uri().path().split('/').nth(1).unwrap_or_default() {
-            provider_server::SERVICE_NAME => self.provider.clone().call(request),
+        let path = request.uri().path();
+        match path.split('/').nth(1).unwrap_or_default() {
+            provider_server::SERVICE_NAME => {
+                let method = path.rsplit('/').next().unwrap_or_default().to_owned();
+                let answer = self.provider.clone().call(request);
+                Box::pin(async move { Ok(explained(&method, answer.await?)) })
+            }
             health_server::SERVICE_NAME => HealthServer::new(library).call(request),
             grpc_controller_server::SERVICE_NAME => {
                 GrpcControllerServer::new(library).call(request)
@@ -81,6 +87,28 @@ impl<P: Provider> hyper::service::Service<http::Request<Incoming>> for Services<
             _ => Box::pin(async { Ok(Status::unimplemented("unknown service").into_http()) }),
         }
     }
+}
+
+/// A request that the layers below refused, as a diagnostic: core shows a status without the
+/// resource that it is about.
+fn explained(method: &str, answer: http::Response<Body>) -> http::Response<Body> {
+    let status = answer.extensions().get::<Status>();
+    let Some(reply) = status.and_then(|status| refused(method, status.message())) else {
+        return answer;
+    };
+    let length = u32::try_from(reply.len()).expect("an error is short");
+    let mut frame = vec![0];
+    frame.extend(length.to_be_bytes());
+    frame.extend(reply);
+    let mut end = http::HeaderMap::new();
+    end.insert(Status::GRPC_STATUS, 0.into());
+    let body = Full::from(frame).with_trailers(async { Some(Ok(end)) });
+    let mut answer = http::Response::new(Body::new(body));
+    let plain = http::HeaderValue::from_static("application/grpc");
+    answer
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, plain);
+    answer
 }
 
 #[tonic::async_trait]

@@ -67,6 +67,18 @@ pub struct GuestRow {
     /// Resource pool.
     #[serde(default)]
     pub pool: Option<String>,
+    /// What HA does with it, if HA looks after it.
+    #[serde(default)]
+    pub hastate: Option<String>,
+}
+
+impl GuestRow {
+    /// Whether the HA manager starts, stops and moves it.
+    pub fn under_ha(&self) -> bool {
+        self.hastate
+            .as_deref()
+            .is_some_and(|state| state != "ignored")
+    }
 }
 
 impl Pve {

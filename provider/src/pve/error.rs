@@ -78,6 +78,14 @@ pub enum Error {
     /// The VM has no guest agent configured.
     #[error("the VM has no QEMU guest agent configured")]
     AgentNotConfigured,
+    /// The console of a container is not the root shell that it should be.
+    #[error("the console of container {vmid} {why}")]
+    Console {
+        /// The container.
+        vmid: u32,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A task ended, and not well.
     #[error("{what} failed: {exit}")]
     Task {

@@ -2,12 +2,12 @@
 //!
 //! Values stay as PVE stores them; what they mean to a resource is the resource's affair.
 
-use std::{collections::BTreeMap, fmt::Display, str::FromStr};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{Call, Params, PropertyString, Pve, Result, lenient};
+use super::{Call, Params, PropertyString, Pve, Result, keys::Keys, lenient};
 
 /// A VM's configuration. `None`: not set, so PVE's default holds.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -60,26 +60,8 @@ impl TryFrom<BTreeMap<String, Json>> for QemuConfig {
     type Error = String;
 
     fn try_from(members: BTreeMap<String, Json>) -> Result<Self, String> {
-        let members = members.into_iter().filter(|(_, value)| !value.is_null());
-        let mut all: BTreeMap<_, _> = members
-            .map(|(key, value)| (key, lenient::text(value)))
-            .collect();
-        let mut slots = |families: &[&str]| {
-            let mut of_family = BTreeMap::new();
-            all.retain(|key, value| {
-                let family = key.trim_end_matches(|c: char| c.is_ascii_digit());
-                let is_slot = family.len() < key.len() && families.contains(&family);
-                if is_slot {
-                    of_family.insert(key.clone(), std::mem::take(value));
-                }
-                !is_slot
-            });
-            of_family
-        };
-        let nets = slots(&["net"]);
-        let disks = slots(&["scsi", "virtio", "sata", "ide", "efidisk", "tpmstate"]);
-        let unused = slots(&["unused"]);
-        let memory = match all.remove("memory") {
+        let mut all = Keys::new(members);
+        let memory = match all.take("memory") {
             Some(text) => {
                 let memory = PropertyString::parse(&text, Some("current"))
                     .map_err(|error| format!("memory: {error}"))?;
@@ -87,55 +69,37 @@ impl TryFrom<BTreeMap<String, Json>> for QemuConfig {
             }
             None => None,
         };
-        let tags = all.remove("tags").unwrap_or_default();
-        let tags = tags.split([';', ',', ' ']).filter(|tag| !tag.is_empty());
         Ok(Self {
-            nets,
-            disks,
-            unused,
+            nets: all.slots(&["net"]),
+            disks: all.slots(&["scsi", "virtio", "sata", "ide", "efidisk", "tpmstate"]),
+            unused: all.slots(&["unused"]),
             memory,
-            tags: tags.map(str::to_owned).collect(),
-            name: all.remove("name"),
-            cores: number(&mut all, "cores")?,
-            sockets: number(&mut all, "sockets")?,
-            cpu: all.remove("cpu"),
-            cpulimit: number(&mut all, "cpulimit")?,
-            cpuunits: number(&mut all, "cpuunits")?,
-            numa: flag(&mut all, "numa"),
-            balloon: number(&mut all, "balloon")?,
-            agent: all.remove("agent"),
-            bios: all.remove("bios"),
-            machine: all.remove("machine"),
-            ostype: all.remove("ostype"),
-            scsihw: all.remove("scsihw"),
-            serial0: all.remove("serial0"),
-            boot: all.remove("boot"),
-            startup: all.remove("startup"),
-            onboot: flag(&mut all, "onboot"),
-            protection: flag(&mut all, "protection"),
-            template: flag(&mut all, "template").unwrap_or_default(),
-            description: all.remove("description"),
-            lock: all.remove("lock"),
-            digest: all.remove("digest"),
-            rest: all,
+            tags: all.tags(),
+            name: all.take("name"),
+            cores: all.number("cores")?,
+            sockets: all.number("sockets")?,
+            cpu: all.take("cpu"),
+            cpulimit: all.number("cpulimit")?,
+            cpuunits: all.number("cpuunits")?,
+            numa: all.flag("numa"),
+            balloon: all.number("balloon")?,
+            agent: all.take("agent"),
+            bios: all.take("bios"),
+            machine: all.take("machine"),
+            ostype: all.take("ostype"),
+            scsihw: all.take("scsihw"),
+            serial0: all.take("serial0"),
+            boot: all.take("boot"),
+            startup: all.take("startup"),
+            onboot: all.flag("onboot"),
+            protection: all.flag("protection"),
+            template: all.flag("template").unwrap_or_default(),
+            description: all.take("description"),
+            lock: all.take("lock"),
+            digest: all.take("digest"),
+            rest: all.rest(),
         })
     }
-}
-
-fn number<T: FromStr<Err: Display>>(
-    all: &mut BTreeMap<String, String>,
-    key: &str,
-) -> Result<Option<T>, String> {
-    let text = all.remove(key);
-    text.map(|text| {
-        text.parse()
-            .map_err(|error| format!("{key}: {error}: `{text}`"))
-    })
-    .transpose()
-}
-
-fn flag(all: &mut BTreeMap<String, String>, key: &str) -> Option<bool> {
-    all.remove(key).map(|text| text == "1")
 }
 
 /// What a VM is doing now.

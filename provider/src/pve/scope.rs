@@ -79,6 +79,11 @@ impl Scope {
 }
 
 impl Pve {
+    /// Runs `future` until it ends, the deadline passes or the operation is cancelled. `what` is what it is for.
+    pub async fn bound<T>(&self, what: &str, future: impl Future<Output = T>) -> Result<T> {
+        self.scope.race(what, future).await
+    }
+
     /// Waits, unless the deadline is nearer or the operation is cancelled. `what` is what it is for.
     pub async fn pause(&self, what: &str, time: Duration) -> Result<()> {
         self.scope.pause(what, time).await

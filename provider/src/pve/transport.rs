@@ -10,7 +10,7 @@ use std::{
 use hyper::ext::ReasonPhrase;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{
-    Url,
+    StatusCode, Upgraded, Url,
     header::HeaderMap,
     multipart::{Form, Part},
 };
@@ -107,10 +107,13 @@ impl Transport {
             None if !call.in_query() => request.json(&call.params.to_json()),
             None => request,
         };
-        let mut response = match request.send().await {
-            Ok(response) => response,
-            Err(error) => return Err(self.lost(call, error).await),
-        };
+        match request.send().await {
+            Ok(response) => self.read(call, response).await,
+            Err(error) => Err(self.lost(call, error).await),
+        }
+    }
+
+    async fn read(&self, call: &Call, mut response: reqwest::Response) -> Result<Reply> {
         let reason = response.extensions_mut().remove::<ReasonPhrase>();
         let status = response.status().as_u16();
         match response.bytes().await {
@@ -121,6 +124,43 @@ impl Transport {
                 body: body.into(),
             }),
             Err(error) => Err(self.lost(call, error).await),
+        }
+    }
+
+    /// Turns the connection of `call` into a stream of bytes, and gives the headers that came first.
+    pub(super) async fn upgrade(
+        &self,
+        call: &Call,
+        headers: HeaderMap,
+        timeout: Duration,
+    ) -> Result<(Upgraded, HeaderMap)> {
+        let request = self
+            .client()?
+            .get(self.url(call)?)
+            .headers(headers)
+            .timeout(timeout);
+        let sent = match request.send().await {
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                let answer = response.headers().clone();
+                response.upgrade().await.map(|stream| (stream, answer))
+            }
+            Ok(response) => return Err(self.refusal(call, response).await),
+            Err(error) => Err(error),
+        };
+        tracing::debug!(target: "pmoves::api", call = %call, done = sent.is_ok());
+        match sent {
+            Ok(upgraded) => Ok(upgraded),
+            Err(error) => Err(self.lost(call, error).await),
+        }
+    }
+
+    async fn refusal(&self, call: &Call, response: reqwest::Response) -> Error {
+        let status = response.status();
+        match self.read(call, response).await {
+            Err(error) => error,
+            Ok(reply) => reply.data(call).err().unwrap_or_else(|| {
+                Error::unexpected(call.name(), format!("status {status} where 101 is due"))
+            }),
         }
     }
 

@@ -9,11 +9,13 @@ mod effects;
 mod host;
 mod make;
 mod model;
+mod power;
 mod preflight;
 mod read;
 mod seed_file;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use serde_json::{Value as Json, json};
 
@@ -24,7 +26,7 @@ use seed_file::SeedFile;
 use super::cluster::Cluster;
 use crate::{
     framework::{Context, Failure, Plan, Resource, Result, State, Value, resource::Faults},
-    pve::{self, GuestRow, PendingRow, Pve},
+    pve::{self, GuestRow, Pve},
 };
 
 /// The resource.
@@ -97,7 +99,7 @@ impl Resource for DockerVmResource {
             run(&pve, state, [grow]).await.map_err(grow_failure)?;
         }
         if plan.started != Some(false) {
-            run(&pve, state, [calls::start(&node, vmid)]).await?;
+            power::start(&pve, &node, vmid, false, state).await?;
             let seed = SeedFile::new(&node, &storage, vmid);
             plan = first_boot(&pve, &seed, plan, false, state).await?;
         }
@@ -127,40 +129,53 @@ impl Resource for DockerVmResource {
     ) -> Result<()> {
         let pve = cx.client.pve(cx)?;
         let vmid = prior.vmid()?;
-        let row = row(&pve, vmid).await?;
+        let mut row = row(&pve, vmid).await?;
+        let plan = plan.with_macs();
+        cx.client.forget(vmid);
+        if prior.node_name != plan.node_name && row.node != plan.node_name {
+            power::migrate(&pve, &prior, &row, &plan.node_name, state).await?;
+            row.node.clone_from(&plan.node_name);
+            state.save(DockerVm {
+                node_name: plan.node_name.clone(),
+                current_node: Some(row.node.clone()),
+                ..prior.clone()
+            });
+        }
         let Some(config) = pve.vm_config_opt(&row.node, vmid).await? else {
             return Err(Failure::new(format!(
                 "VM {vmid} is gone; a refresh finds out"
             )));
         };
-        let plan = plan.with_macs();
-        cx.client.forget(vmid);
         let calls = calls::update(&prior, &plan, &row.node, vmid, &config, cx.client.tag());
         run(&pve, state, calls).await?;
         let mut done = DockerVm {
             current_node: Some(row.node.clone()),
             ..plan.clone()
         };
-        // From here only power and the guest are left; the configuration is as planned.
+        // From here only power and the guest are left; the configuration is as planned. Until the
+        // guest is too, the state has no docker_version, so that the next plan takes it up again.
+        let inside = host::concerned(&prior, &plan);
         state.save(DockerVm {
             started: prior.started,
             status: prior.status.clone(),
             docker: prior.docker.clone(),
-            docker_version: prior.docker_version.clone(),
+            docker_version: prior.docker_version.clone().filter(|_| !inside),
             ..done.clone().with_addresses(&prior)
         });
-        let booted = power(&pve, &prior, &plan, &row.node, vmid, state).await?;
+        let booted = power::switch(&pve, &prior, &plan, &row, state).await?;
         if plan.started == Some(false) {
             done = done.with_addresses(&prior);
         } else if let Some(seed) = SeedFile::attached(&row.node, vmid, &config) {
             let protected = plan.protection == Some(true) || config.protection == Some(true);
             done = first_boot(&pve, &seed, done, protected, state).await?;
-        } else if booted || host::concerned(&prior, &plan) {
-            let grown = prior.os_disk != plan.os_disk;
+        } else if plan.has_agent() && (booted || inside) {
+            let grown = prior.os_disk != plan.os_disk || prior.docker_version.is_none();
             done = host::set_up(&pve, &row.node, vmid, done, grown).await?;
-        } else if prior.network_device != plan.network_device {
+        } else if plan.has_agent() && prior.network_device != plan.network_device {
             done =
                 host::look_again(&pve, &row.node, vmid, done.with_addresses(&prior), state).await;
+        } else {
+            done = done.with_addresses(&prior);
         }
         cx.client.forget(vmid);
         state.save(done);
@@ -182,16 +197,9 @@ impl Resource for DockerVmResource {
         let Some(config) = pve.vm_config_opt(&row.node, vmid).await? else {
             return Ok(());
         };
-        let running = pve
-            .vm_status_opt(&row.node, vmid)
-            .await?
-            .is_some_and(|status| status.is_running());
-        if running {
-            let end = match prior.stop_on_destroy {
-                Some(true) => calls::stop(&row.node, vmid),
-                _ => calls::shutdown(&row.node, vmid),
-            };
-            run(&pve, state, [end]).await?;
+        if power::runs(&pve, &row.node, vmid).await? {
+            let at_once = prior.stop_on_destroy == Some(true);
+            power::stop(&pve, &row, at_once, state).await?;
         }
         match run(&pve, state, [calls::destroy(&prior, &row.node, vmid)]).await {
             Err(error) if error.is_gone() => {}
@@ -257,37 +265,6 @@ async fn run(
     Ok(())
 }
 
-/// Starts, stops or restarts the VM as the plan wants, and says whether it booted.
-async fn power(
-    pve: &Pve,
-    prior: &DockerVm,
-    plan: &DockerVm,
-    node: &str,
-    vmid: u32,
-    state: &mut State<DockerVm>,
-) -> Result<bool> {
-    let runs = pve
-        .vm_status_opt(node, vmid)
-        .await?
-        .is_some_and(|status| status.is_running());
-    let calls = match (runs, plan.started != Some(false)) {
-        (false, true) => vec![calls::start(node, vmid)],
-        (true, false) => vec![calls::shutdown(node, vmid)],
-        (true, true) if read::restart_due(prior, plan) && waits(pve, node, vmid).await? => {
-            vec![calls::shutdown(node, vmid), calls::start(node, vmid)]
-        }
-        _ => return Ok(false),
-    };
-    run(pve, state, calls).await?;
-    Ok(plan.started != Some(false))
-}
-
-/// Whether anything really waits for a restart: some changes reach a running VM after all.
-async fn waits(pve: &Pve, node: &str, vmid: u32) -> Result<bool> {
-    let rows = pve.vm_pending(node, vmid).await?;
-    Ok(rows.iter().any(PendingRow::waits_for_restart))
-}
-
 fn grow_failure(error: pve::Error) -> Failure {
     let shrinks = error.to_string().contains("shrink");
     let failure = Failure::from(error).at("os_disk.size_gb");
@@ -310,6 +287,16 @@ impl DockerVm {
         self.vm_id
             .or_else(|| vmid_of(self.id.as_deref()?))
             .ok_or_else(|| Failure::new("the state holds no VMID"))
+    }
+
+    /// Whether the guest can be reached.
+    fn has_agent(&self) -> bool {
+        self.agent.as_ref().and_then(|agent| agent.enabled) != Some(false)
+    }
+
+    /// Whether it can move to another node while it runs.
+    fn moves_online(&self) -> bool {
+        effects::moves_online(&crate::framework::model::untyped(self))
     }
 
     fn identify(&mut self, vmid: u32) {

@@ -17,7 +17,7 @@ const AGENT: [&str; 2] = ["VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted"];
 pub struct Wanted(Vec<(Vec<Need>, &'static str)>);
 
 /// Privileges on one path, all of them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Need {
     path: String,
     privileges: Vec<&'static str>,
@@ -57,10 +57,15 @@ impl Wanted {
         self
     }
 
-    /// Running commands in the guests of a path.
-    pub fn agent(self, path: &str, at: &'static str) -> Self {
-        let old = (path.to_owned(), vec!["VM.Monitor"]);
-        self.either((path.to_owned(), AGENT.to_vec()), old, at)
+    /// Running commands in the guests of one of the paths.
+    pub fn agent(mut self, paths: &[&str], at: &'static str) -> Self {
+        let ways = |privileges: &[&'static str]| {
+            let need = |path: &&str| Need::new((*path).to_owned(), privileges.to_vec());
+            paths.iter().map(need).collect::<Vec<_>>()
+        };
+        self.0
+            .push(([ways(&AGENT), ways(&["VM.Monitor"])].concat(), at));
+        self
     }
 
     /// Reports what is missing at the attributes, with the commands that would grant it.

@@ -1,5 +1,7 @@
 //! The built binary as core meets it: started, handshaken, asked, signalled, left alone.
 
+mod endings;
+mod hostile;
 mod peer;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
@@ -12,10 +14,7 @@ use proto::{
         grpc_stdio_client::GrpcStdioClient,
     },
     health::{HealthCheckRequest, health_client::HealthClient},
-    tfplugin6::{
-        DynamicValue, get_provider_schema, provider_client::ProviderClient,
-        validate_provider_config,
-    },
+    tfplugin6::{get_provider_schema, provider_client::ProviderClient},
 };
 
 use self::peer::{Connection, Identity, Plugin};
@@ -124,22 +123,6 @@ async fn without_a_certificate_it_serves_in_the_clear() {
     let mut plugin = Plugin::start(None).await;
     assert!(plugin.line.ends_with("|grpc|"), "{}", plugin.line);
     assert!(schema(&plugin.connect_plain().await.unwrap()).await);
-    plugin.signal("TERM").await;
-    assert_eq!(plugin.end().await.0, Some(0));
-}
-
-#[tokio::test]
-async fn messages_may_be_large() {
-    let mut plugin = Plugin::start(None).await;
-    let connection = plugin.connect_plain().await.unwrap();
-    let config = Some(DynamicValue {
-        msgpack: vec![0x91; 20 << 20].into(),
-        ..DynamicValue::default()
-    });
-    let request = validate_provider_config::Request { config };
-    let mut provider = ProviderClient::new(connection);
-    let reply = provider.validate_provider_config(request).await.unwrap();
-    assert_eq!(reply.get_ref().diagnostics.len(), 1);
     plugin.signal("TERM").await;
     assert_eq!(plugin.end().await.0, Some(0));
 }

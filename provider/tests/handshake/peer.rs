@@ -40,9 +40,10 @@ pub(super) struct Identity {
     key: KeyPair,
 }
 
-/// A running provider.
+/// A running provider with a temporary directory of its own.
 pub(super) struct Plugin {
     process: Child,
+    temporary: tempfile::TempDir,
     stdout: BufReader<ChildStdout>,
     /// What it printed first.
     pub(super) line: String,
@@ -144,7 +145,16 @@ impl Plugin {
             .env("PLUGIN_PROTOCOL_VERSIONS", "5,6");
     }
 
-    async fn of(mut command: Command) -> Self {
+    /// Starts a command, and reads its line.
+    pub(super) async fn of(mut command: Command) -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        if !command
+            .as_std()
+            .get_envs()
+            .any(|(name, _)| name == "TMPDIR")
+        {
+            command.env("TMPDIR", temporary.path());
+        }
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -156,9 +166,15 @@ impl Plugin {
         assert_eq!(line.pop(), Some('\n'));
         Self {
             process,
+            temporary,
             stdout,
             line,
         }
+    }
+
+    /// Whether the process has left nothing in its temporary directory.
+    pub(super) fn is_clean(&self) -> bool {
+        self.temporary.path().read_dir().unwrap().next().is_none()
     }
 
     /// The fields of the handshake line.

@@ -6,6 +6,7 @@ use hyper::HeaderMap;
 use percent_encoding::percent_decode_str;
 
 use super::Access;
+use crate::simulator::release::Release;
 use crate::simulator::reply::Fail;
 
 /// The sender of a request.
@@ -44,9 +45,16 @@ pub(crate) fn identify(
                 .find_map(|c| scheme(c.trim(), "PVEAuthCookie"))
         })
         .or_else(|| authorization.and_then(|value| scheme(value, "PVEAuthCookie")));
-    let failed = || Fail::bare(401, "Authentication failed!");
+    // Older releases tell strangers why.
+    let failed = |why: &str| match access.release {
+        Release::V9_2 => Fail::bare(401, "Authentication failed!"),
+        _ => Fail::bare(401, why),
+    };
     if let Some(ticket) = ticket {
-        let (user, csrf) = access.tickets.get(&ticket).ok_or_else(failed)?;
+        let (user, csrf) = access
+            .tickets
+            .get(&ticket)
+            .ok_or_else(|| failed("permission denied - invalid PVE ticket"))?;
         if method != "GET" && !exempt_from_csrf && header("csrfpreventiontoken") != Some(csrf) {
             return Err(Fail::bare(401, "Permission denied - invalid csrf token"));
         }
@@ -55,16 +63,18 @@ pub(crate) fn identify(
     let Some(value) = authorization.and_then(|value| scheme(value, "PVEAPIToken")) else {
         return Err(Fail::bare(401, "No ticket"));
     };
-    let (id, secret) = value.split_once('=').ok_or_else(failed)?;
-    let token = access.token(id).ok_or_else(failed)?;
-    let user = id
-        .split('!')
-        .next()
-        .and_then(|user| access.users.get(user))
-        .ok_or_else(failed)?;
+    let malformed = || failed("no tokenid specified");
+    let (id, secret) = value.split_once('=').ok_or_else(malformed)?;
+    let (user, name) = id.split_once('!').ok_or_else(malformed)?;
+    let unknown = || failed(&format!("no such token '{name}' for user '{user}'"));
+    let token = access.token(id).ok_or_else(unknown)?;
+    let user = access.users.get(user).ok_or_else(unknown)?;
     let expired = token.expire != 0 && token.expire <= now;
-    if token.secret != secret || user.disabled || expired {
-        return Err(failed());
+    if user.disabled || expired {
+        return Err(failed("token access expired"));
+    }
+    if token.secret != secret {
+        return Err(failed("invalid token value!"));
     }
     Ok(Who { id: id.to_owned() })
 }
@@ -83,7 +93,7 @@ mod tests {
 
     #[track_caller]
     fn check(header: &str, value: &str, method: &str, expected: Result<&str, &str>) {
-        let mut access = Access::new("x");
+        let mut access = Access::new("x", Release::default());
         let token = Token {
             secret: "s".to_owned(),
             separated: false,

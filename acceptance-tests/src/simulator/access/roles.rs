@@ -94,7 +94,8 @@ fn add_role(call: &Call) -> Outcome {
             "create role failed: role '{id}' already exists"
         )));
     }
-    let list = privileges(call.params.text_opt("privs").unwrap_or_default());
+    let privs = call.params.text_opt("privs").unwrap_or_default();
+    let list = privileges(privs, call.world.settings.release);
     state.access.roles.insert(id.to_owned(), list);
     Ok(Reply::null())
 }

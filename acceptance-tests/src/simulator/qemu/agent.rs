@@ -11,6 +11,7 @@ use serde_json::{Value as Json, json};
 
 use crate::simulator::call::{Allow, Call, Route, later, tell};
 use crate::simulator::machine::{AgentError, Machine};
+use crate::simulator::release::Release;
 use crate::simulator::reply::{Fail, Outcome, Reply};
 
 const UNRESTRICTED: Allow = Allow::All("/vms/{vmid}", &["VM.GuestAgent.Unrestricted"]);
@@ -112,7 +113,8 @@ pub(crate) const ROUTES: &[Route] = &[
     Route {
         call: "GET /nodes/{node}/qemu/{vmid}/agent/file-read",
         allow: READ,
-        rules: "+vm; count? integer min=1 max=16777216; decode? boolean; file string; offset? integer min=0",
+        rules: "+vm; count? integer min=1 max=16777216 since=9.2; decode? boolean since=9.2; file string
+            offset? integer min=0 since=9.2",
         handler: later!(file_read),
     },
     Route {
@@ -334,7 +336,10 @@ async fn file_read(call: Call) -> Outcome {
     channel
         .need("file-close", json!({"handle": handle}))
         .await?;
-    let mut data = json!({"content": content, "bytes-read": read});
+    let mut data = json!({"content": content});
+    if call.world.settings.release >= Release::V9_2 {
+        data["bytes-read"] = json!(read);
+    }
     if !ended {
         data["truncated"] = json!(1);
     }

@@ -107,7 +107,7 @@ fn clone(call: &Call) -> Outcome {
         if let Some(snapshot) = params.text_opt("snapname") {
             return Err(Fail::died(format!("snapshot '{snapshot}' does not exist")));
         }
-        if state.vms.contains_key(&newid) {
+        if state.guest(newid).is_some() {
             return Err(Fail::died(format!(
                 "unable to create VM {newid}: config file already exists"
             )));

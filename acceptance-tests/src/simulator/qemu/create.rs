@@ -8,6 +8,7 @@ use super::{Config, Vm, drives, start, texts};
 use crate::simulator::call::{Allow, Call, Route, now};
 use crate::simulator::params::Value;
 use crate::simulator::random::random_uuid;
+use crate::simulator::release::Release;
 use crate::simulator::reply::{Fail, Outcome};
 use crate::simulator::tasks::{Task, Worker};
 use crate::simulator::world::World;
@@ -21,7 +22,7 @@ pub(crate) const ROUTES: &[Route] = &[Route {
         bwlimit? integer min=0
         cdrom? string {drive-ide}
         force? boolean requires=archive
-        ha-managed? boolean
+        ha-managed? boolean since=9.1
         import-working-storage? string pve-storage-id
         live-restore? boolean
         pool? string pve-poolid
@@ -91,10 +92,11 @@ fn create(call: &Call) -> Outcome {
     }
     call.need_on_vm(vmid, pool, "VM.Allocate")
         .map_err(|_| Fail::denied())?;
-    if params.is_set("start") {
+    let release = call.world.settings.release;
+    if params.is_set("start") && release >= Release::V9_2 {
         call.need_on_vm(vmid, pool, "VM.PowerMgmt")?;
     }
-    if params.is_set("ha-managed") {
+    if params.is_set("ha-managed") && release >= Release::V9_2 {
         call.need("/", &["Sys.Console"])?;
     }
     if let Some(archive) = params.text_opt("archive") {
@@ -114,7 +116,11 @@ fn create(call: &Call) -> Outcome {
     if values.get("description").is_some_and(String::is_empty) {
         values.remove("description");
     }
+    let tags = values.get("tags").cloned();
     texts::settle(&mut values);
+    if let Some(tags) = tags.filter(|_| release < Release::V9_2) {
+        values.insert("tags".to_owned(), tags);
+    }
     reserve(call, vmid, &node, pool)?;
     let starter = params.is_set("start").then(|| call.who.id.clone());
     Ok(
@@ -142,12 +148,9 @@ fn create(call: &Call) -> Outcome {
 /// Takes the id, as the file that is written before the task begins does.
 fn reserve(call: &Call, vmid: u32, node: &str, pool: Option<&str>) -> Result<(), Fail> {
     let mut state = call.world.state();
-    if let Some(other) = state.vms.get(&vmid) {
-        return Err(Fail::died(format!(
-            "unable to create VM {vmid} - VM {vmid} already exists on node '{}'",
-            other.node
-        )));
-    }
+    state
+        .check_unused(vmid)
+        .map_err(|fail| Fail::died(format!("unable to create VM {vmid} - {}", fail.text())))?;
     let config = Config::from([("lock".to_owned(), "create".to_owned())]);
     state.vms.insert(vmid, Vm::new(vmid, node, config));
     if let Some(pool) = pool.and_then(|pool| state.pools.get_mut(pool)) {

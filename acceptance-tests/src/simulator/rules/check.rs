@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Format, Kind, Rule, RuleSet, formats, property, set};
+use super::{Format, Kind, Rule, RuleSet, formats, property, set_in};
 use crate::simulator::params::Value;
 
 /// What is wrong, by parameter.
@@ -105,9 +105,10 @@ fn one(rule: &Rule, name: &str, value: &Value) -> Result<(), String> {
     }
     match &rule.format {
         Some(Format::Named(format)) => {
-            formats::check(format, text).map_err(|why| format!("invalid format - {why}\n"))?;
+            formats::check(format, text, rule.release)
+                .map_err(|why| format!("invalid format - {why}\n"))?;
         }
-        Some(Format::Properties(subset)) => properties(set(subset), name, text)
+        Some(Format::Properties(subset)) => properties(set_in(subset, rule.release), name, text)
             .map_err(|why| format!("invalid format - {why}\n"))?,
         None => {}
     }
@@ -181,10 +182,11 @@ fn properties(rules: &RuleSet, name: &str, text: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulator::release::Release;
 
     #[track_caller]
     fn refused(name: &str, value: &str, text: &str) {
-        let rules = RuleSet::parse("+qemu-config");
+        let rules = RuleSet::parse("+qemu-config", Release::default());
         let mut given = BTreeMap::from([(name.to_owned(), Value::Text(value.to_owned()))]);
         let errors = check(&rules, &mut given).expect_err("it is refused");
         assert_eq!(errors.get(name).map(String::as_str), Some(text));
@@ -232,7 +234,10 @@ mod tests {
 
     #[test]
     fn values_are_brought_into_the_shape_of_their_type() {
-        let rules = RuleSet::parse("command array\ntags? string pve-tag-list\non? boolean");
+        let rules = RuleSet::parse(
+            "command array\ntags? string pve-tag-list\non? boolean",
+            Release::default(),
+        );
         let mut given = BTreeMap::from([
             ("command".to_owned(), Value::Text("/bin/true".to_owned())),
             (

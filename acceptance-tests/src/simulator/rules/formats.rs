@@ -3,26 +3,30 @@
 //! Only the look of a value is judged: whether a node, a storage or a VM exists is not asked here.
 
 use super::pattern::Pattern;
+use crate::simulator::access::is_privilege;
+use crate::simulator::release::Release;
 
 /// Checks `value` against the format `name`. The error is the format checker's text without its
 /// trailing newline. A name that ends in `-list` checks each element, `-opt` allows the empty text.
-pub(crate) fn check(name: &str, value: &str) -> Result<(), String> {
+pub(crate) fn check(name: &str, value: &str, release: Release) -> Result<(), String> {
     if let Some(one) = name.strip_suffix("-list") {
         return split_list(value)
             .into_iter()
-            .try_for_each(|part| check(one, part));
+            .try_for_each(|part| check(one, part, release));
     }
     if let Some(one) = name.strip_suffix("-opt") {
         return if value.is_empty() {
             Ok(())
         } else {
-            check(one, value)
+            check(one, value, release)
         };
     }
     let (good, text) = names(name, value)
         .or_else(|| addresses(name, value))
         .or_else(|| devices(name, value))
-        .or_else(|| people(name, value))
+        .or_else(|| people(name, value, release))
+        .or_else(|| containers(name, value))
+        .or_else(|| jobs(name, value))
         .unwrap_or_else(|| panic!("no format is called {name}"));
     if good { Ok(()) } else { Err(text) }
 }
@@ -160,19 +164,8 @@ fn devices(name: &str, value: &str) -> Judgement {
             format!("unable to parse volume ID '{value}'"),
         ),
         "pve-dir-override" => judged(
-            value.split_once('=').is_some_and(|(kind, path)| {
-                check("pve-storage-content", kind).is_ok() && !path.is_empty()
-            }),
+            fits("[a-z]+=.+", value),
             format!("unable to parse override '{value}'"),
-        ),
-        "prune-backups" => judged(
-            value.split(',').all(|part| {
-                fits(
-                    r"keep-all=[01]|keep-(last|hourly|daily|weekly|monthly|yearly)=\d+",
-                    part,
-                )
-            }),
-            "unable to parse prune-backups options".to_owned(),
         ),
         "storage-pair" => judged(
             fits(r"[a-zA-Z0-9\-_.]+(:[a-zA-Z0-9\-_.]+)?", value),
@@ -189,8 +182,68 @@ fn devices(name: &str, value: &str) -> Judgement {
     }
 }
 
+/// Paths and settings of containers.
+fn containers(name: &str, value: &str) -> Judgement {
+    let judged = |is: bool, text: String| Some((is, text));
+    // No step of a path may be `.` or `..`, but a first `.`.
+    let climbs = value.split('/').enumerate().any(|(i, part)| match part {
+        "." => i > 0,
+        ".." => true,
+        _ => false,
+    });
+    match name {
+        "pve-lxc-mp-string" => judged(
+            !climbs,
+            format!("{value} contains illegal character sequences"),
+        ),
+        "pve-lxc-dev-string" => judged(
+            !climbs && value.starts_with("/dev/"),
+            format!("{value} is not a valid device path"),
+        ),
+        "lxc-ip-with-ll-iface" => {
+            let address = match value.split_once('%') {
+                Some((address, iface)) if address.starts_with("fe80:") && !iface.is_empty() => {
+                    address
+                }
+                _ => value,
+            };
+            judged(is_ipv4(address) || is_ipv6(address), like("IP address"))
+        }
+        "pve-ct-timezone" => judged(
+            value == "host" || fits(r"[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+){,2}", value),
+            format!("invalid time zone '{value}'"),
+        ),
+        "storage-pair" => judged(
+            fits(r"[a-zA-Z0-9\-_.]+(:[a-zA-Z0-9\-_.]+)?", value),
+            format!("invalid storage pair '{value}'"),
+        ),
+        _ => None,
+    }
+}
+
+/// What jobs and the manager of guests take.
+fn jobs(name: &str, value: &str) -> Judgement {
+    let judged = |is: bool, text: String| Some((is, text));
+    match name {
+        "pve-calendar-event" => judged(
+            fits(r"[A-Za-z0-9*/.,:\- ]+", value) && value.contains(|c: char| c.is_alphanumeric()),
+            format!("unable to parse calendar event - {value}"),
+        ),
+        "pve-day-of-week" => judged(
+            matches!(value, "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun"),
+            format!("invalid day '{value}'"),
+        ),
+        "email-or-username" => judged(!value.is_empty(), like("email address")),
+        "pve-ha-resource-or-vm-id" => judged(
+            fits(r"((vm|ct):)?[1-9][0-9]{2,8}", value),
+            "value does not look like a valid ha resource id".to_owned(),
+        ),
+        _ => None,
+    }
+}
+
 /// Users, tokens, roles.
-fn people(name: &str, value: &str) -> Judgement {
+fn people(name: &str, value: &str, release: Release) -> Judgement {
     let judged = |is: bool, text: String| Some((is, text));
     match name {
         "pve-userid" => judged(
@@ -216,7 +269,7 @@ fn people(name: &str, value: &str) -> Judgement {
             "value does not look like a valid realm".to_owned(),
         ),
         "pve-priv" => judged(
-            crate::simulator::access::is_privilege(value),
+            is_privilege(value, release),
             format!("invalid privilege '{value}'"),
         ),
         "email" => judged(value.contains('@'), like("email address")),
@@ -274,6 +327,10 @@ pub(crate) fn split_list(text: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn check(name: &str, value: &str) -> Result<(), String> {
+        super::check(name, value, Release::default())
+    }
 
     #[track_caller]
     fn accepts(name: &str, values: &[&str]) {

@@ -2,18 +2,17 @@
 //!
 //! Does not know any protocol: what core sends is decoded by the server.
 
-use std::time::Duration;
-
 use serde_json::Value as Json;
-use tokio::time::Instant;
 
 use super::{
-    AnyResource, BoxFuture, Context, Faults, Outcome, Planned, Resource, Scope, State,
+    AnyResource, Faults, Outcome, Planned, Resource, State,
     values::{echo, keep_spelling, with_write_only, without_foreign},
 };
 use crate::framework::{
-    Diagnostics, Failure, Model, Result, Schema, Value, duration,
-    model::{self, typed, untyped},
+    Diagnostics, Failure, Result, Schema, Value,
+    identity::Identity,
+    model::{self, untyped},
+    operation::{BoxFuture, MINUTE, Scope, decode, explain, timeout},
     panic::guarded,
     plan,
     private::Private,
@@ -23,51 +22,33 @@ use crate::framework::{
 pub(super) struct Erased<R> {
     pub(super) resource: R,
     pub(super) schema: Schema,
+    pub(super) identity: Option<Identity>,
 }
 
 impl<R: Resource> Erased<R> {
-    fn context<'a>(
-        scope: &Scope<'a, R::Client>,
-        allowed: Duration,
-        importing: bool,
-    ) -> Result<Context<'a, R::Client>> {
-        let Some(client) = scope.client else {
-            return Err(Failure::new("the provider is not configured"));
-        };
-        Ok(Context {
-            client,
-            deadline: Instant::now() + allowed,
-            cancel: scope.cancel.clone(),
-            importing,
-        })
-    }
-
-    /// The diagnostics of a failure: one at each attribute that the API refused, else one.
+    /// The diagnostics of a failure, which name what it happened to.
     fn explain(&self, verb: &str, subject: &Value, failure: &Failure) -> Diagnostics {
-        let mut found = Diagnostics::default();
         let name = ["id", "name", "file_name"]
             .iter()
             .find_map(|key| subject.get(key).as_str())
             .map(|name| format!(" {name:?}"))
             .unwrap_or_default();
-        let summary = format!("Cannot {verb} {}{name}", R::NAME);
-        let with_hint = |detail: String| match &failure.hint {
-            Some(hint) => format!("{detail}\n\nHint: {hint}"),
-            None => detail,
-        };
-        for (param, why) in &failure.rejected {
-            let path = self.schema.path_of_param(param);
-            let detail = match &path {
-                Some(_) => why.clone(),
-                None => format!("{param}: {why}"),
-            };
-            found.error(path, summary.clone(), with_hint(detail));
+        explain(
+            &self.schema,
+            &format!("Cannot {verb} {}{name}", R::NAME),
+            failure,
+        )
+    }
+
+    /// JSON of this version as a state.
+    fn stored(&self, json: Result<Json>) -> Result<Value, Diagnostics> {
+        let json = json.map_err(|failure| self.explain("upgrade", &Value::Null, &failure))?;
+        let mut value = model::object(&json, &self.schema);
+        self.schema.fill_settings(&mut value);
+        match value.is_null() {
+            true => Err(self.explain("upgrade", &Value::Null, &not_an_object("state"))),
+            false => Ok(value),
         }
-        if found.0.is_empty() {
-            let path = failure.at.as_deref().map(|at| self.schema.path(at));
-            found.error(path, summary, with_hint(capitalised(&failure.detail)));
-        }
-        found
     }
 
     fn outcome(
@@ -104,7 +85,7 @@ impl<R: Resource> Erased<R> {
         };
         let mut state = State::of(None);
         let work = async {
-            let cx = Self::context(&scope, timeout(subject, verb, default), false)?;
+            let cx = scope.context(timeout(subject, verb, default))?;
             if prior.is_null() {
                 let plan = decode(&with_write_only(&self.schema, planned, config))?;
                 return self.resource.create(&cx, plan, &mut state).await;
@@ -145,7 +126,8 @@ impl<R: Resource> Erased<R> {
         let importing = std::mem::take(&mut private.importing);
         let mut state = State::of(None);
         let result = async {
-            let cx = Self::context(&scope, timeout(stored, "read", 2 * MINUTE), importing)?;
+            let mut cx = scope.context(timeout(stored, "read", 2 * MINUTE))?;
+            cx.importing = importing;
             let prior: R::Model = decode(stored)?;
             state.save(prior.clone());
             self.resource.read(&cx, prior, &mut state).await
@@ -206,7 +188,7 @@ impl<R: Resource> AnyResource<R::Client> for Erased<R> {
                 .extend(std::mem::take(&mut plan.diagnostics));
             if !found.diagnostics.has_error() && plan.value != *prior {
                 let checked = async {
-                    let cx = Self::context(&scope, 2 * MINUTE, false)?;
+                    let cx = scope.context(2 * MINUTE)?;
                     self.resource.check(&cx, &plan, &mut found).await
                 }
                 .await;
@@ -268,35 +250,53 @@ impl<R: Resource> AnyResource<R::Client> for Erased<R> {
         }
     }
 
-    fn upgrade(&self, stored: &Json) -> Value {
-        let mut value = model::object(stored, &self.schema);
-        self.schema.fill_settings(&mut value);
-        value
+    fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
+    fn version(&self) -> i64 {
+        R::VERSION
+    }
+
+    fn upgrade(&self, version: i64, stored: Json) -> Result<Value, Diagnostics> {
+        self.stored(upgraded("state", version, R::VERSION, stored, R::upgrade))
+    }
+
+    fn upgrade_identity(&self, version: i64, stored: Json) -> Result<Value, Diagnostics> {
+        let step = R::upgrade_identity;
+        upgraded("identity", version, R::IDENTITY_VERSION, stored, step)
+            .and_then(|json| {
+                let identity = self.identity.as_ref();
+                let value = identity.map(|identity| model::object(&json, &identity.schema));
+                value
+                    .filter(|value| !value.is_null())
+                    .ok_or_else(|| not_an_object("identity"))
+            })
+            .map_err(|failure| self.explain("upgrade the identity of", &Value::Null, &failure))
+    }
+
+    fn moved(&self, from: &str, version: i64, stored: Json) -> Option<Result<Value, Diagnostics>> {
+        R::moved(from, version, stored).map(|json| self.stored(json))
     }
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
-
-/// The practitioner's timeout for an operation.
-fn timeout(subject: &Value, operation: &str, default: Duration) -> Duration {
-    subject
-        .at(&format!("timeouts.{operation}"))
-        .as_str()
-        .and_then(|text| duration::parse(text).ok())
-        .unwrap_or(default)
+fn not_an_object(what: &str) -> Failure {
+    Failure::new(format!("the stored {what} is not an object"))
 }
 
-fn decode<M: Model>(value: &Value) -> Result<M> {
-    typed(value).map_err(|error| {
-        Failure::new(format!(
-            "the state does not fit this version of the provider: {error}"
-        ))
-    })
-}
-
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
+/// What was stored in the current version; core sends what is in it already too.
+fn upgraded(
+    what: &str,
+    version: i64,
+    current: i64,
+    stored: Json,
+    step: fn(i64, Json) -> Result<Json>,
+) -> Result<Json> {
+    match version {
+        _ if version == current => Ok(stored),
+        0.. if version < current => step(version, stored),
+        _ => Err(Failure::new(format!(
+            "the stored {what} is of version {version}, and this version of the provider knows versions up to {current}"
+        ))),
+    }
 }

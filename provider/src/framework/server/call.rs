@@ -1,8 +1,9 @@
 //! What the server must know of each request and reply to run them all alike.
 
+use prost::Message as _;
 use proto::tfplugin6 as pb;
 
-use super::super::Diagnostics;
+use super::{super::Diagnostics, refusal};
 
 /// A request.
 pub(super) trait Call: Send + 'static {
@@ -44,6 +45,19 @@ macro_rules! calls {
                 }
             }
         })*
+
+        /// The encoded reply to a call that was refused before it got here; `None` for a method that
+        /// this version does not know.
+        pub(crate) fn refused(method: &str, why: &str) -> Option<Vec<u8>> {
+            match method {
+                $($name => {
+                    let mut reply = pb::$module::Response::default();
+                    reply.fail(refusal("Request not understood", why));
+                    Some(reply.encode_to_vec())
+                })*
+                _ => None,
+            }
+        }
     };
 }
 
@@ -63,10 +77,18 @@ calls! {
     "MoveResourceState" move_resource_state of target_type_name
     "ImportResourceState" import_resource_state of type_name
     "ReadResource" read_resource of type_name
-        keeps { new_state: current_state, private: private }
+        keeps { new_state: current_state, private: private, new_identity: current_identity }
     "PlanResourceChange" plan_resource_change of type_name
     "ApplyResourceChange" apply_resource_change of type_name
-        keeps { new_state: prior_state, private: planned_private }
+        keeps { new_state: prior_state, private: planned_private, new_identity: planned_identity }
+    "UpgradeResourceIdentity" upgrade_resource_identity of type_name
+    "GenerateResourceConfig" generate_resource_config of type_name
+    "ValidateEphemeralResourceConfig" validate_ephemeral_resource_config of type_name
+    "OpenEphemeralResource" open_ephemeral_resource of type_name
+    "RenewEphemeralResource" renew_ephemeral_resource of type_name
+        keeps { private: private }
+    "CloseEphemeralResource" close_ephemeral_resource of type_name
+    "ValidateListResourceConfig" validate_list_resource_config of type_name
 }
 
 macro_rules! replies {
@@ -95,6 +117,13 @@ replies! {
     read_resource
     plan_resource_change
     apply_resource_change
+    upgrade_resource_identity
+    generate_resource_config
+    validate_ephemeral_resource_config
+    open_ephemeral_resource
+    renew_ephemeral_resource
+    close_ephemeral_resource
+    validate_list_resource_config
 }
 
 impl Reply for pb::stop_provider::Response {

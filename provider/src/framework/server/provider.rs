@@ -1,4 +1,4 @@
-//! The methods that are about the provider as a whole: schemas, its configuration, functions, stop.
+//! The methods that are about the provider as a whole: schemas, its configuration, stop.
 
 use std::sync::Arc;
 
@@ -6,30 +6,42 @@ use proto::tfplugin6 as pb;
 
 use super::{
     super::{
-        Diagnostics, Value, codec, function::FunctionError, model, provider::Provider,
-        resource::Faults, validate::validate as check,
+        Schema, Value, codec, model, provider::Provider, resource::Faults,
+        validate::validate as check,
     },
-    Job, locked, refusal,
+    Answer, Job,
+    functions::described,
+    locked, refusal,
 };
-
-type Answer<T> = Result<T, Diagnostics>;
 
 pub(super) async fn metadata<P: Provider>(
     job: Job<P>,
     _: pb::get_metadata::Request,
 ) -> Answer<pb::get_metadata::Response> {
-    use pb::get_metadata::{FunctionMetadata, ResourceMetadata};
-    let types = job.server.resources.keys().cloned();
-    let names = job.server.functions.keys();
+    use pb::get_metadata as its;
+    let server = &job.server;
+    let owned = |name: &&'static str| (*name).to_owned();
+    let types = server.resources.keys().map(owned);
+    let data_sources = server.data_sources.keys().map(owned);
+    let ephemeral = server.ephemeral_resources.keys().map(owned);
+    let lists = server.lists.keys().map(owned);
+    let functions = server.functions.keys().map(owned);
     Ok(pb::get_metadata::Response {
         server_capabilities: Some(CAPABILITIES),
         resources: types
-            .map(|type_name| ResourceMetadata { type_name })
+            .map(|type_name| its::ResourceMetadata { type_name })
             .collect(),
-        functions: names
-            .map(|name| FunctionMetadata {
-                name: (*name).to_owned(),
-            })
+        data_sources: data_sources
+            .map(|type_name| its::DataSourceMetadata { type_name })
+            .collect(),
+        ephemeral_resources: ephemeral
+            .map(|type_name| its::EphemeralMetadata { type_name })
+            .collect(),
+        list_resources: lists
+            .map(|type_name| its::ListResourceMetadata { type_name })
+            .collect(),
+        functions: functions
+            .map(|name| its::FunctionMetadata { name })
             .collect(),
         ..Default::default()
     })
@@ -39,23 +51,33 @@ pub(super) async fn schema<P: Provider>(
     job: Job<P>,
     _: pb::get_provider_schema::Request,
 ) -> Answer<pb::get_provider_schema::Response> {
-    let resources = job.server.resources.iter();
+    let server = &job.server;
+    let of = |name: &str, schema: &Schema| (name.to_owned(), pb::Schema::from(schema));
+    let resources = server.resources.iter();
+    let data_sources = server.data_sources.iter();
+    let ephemeral = server.ephemeral_resources.iter();
+    let lists = server.lists.iter();
     Ok(pb::get_provider_schema::Response {
-        provider: Some((&job.server.config).into()),
+        provider: Some((&server.config).into()),
+        provider_meta: server.meta.as_ref().map(Into::into),
         resource_schemas: resources
-            .map(|(name, resource)| (name.clone(), resource.schema().into()))
+            .map(|(name, resource)| {
+                let mut schema = pb::Schema::from(resource.schema());
+                schema.version = resource.version();
+                ((*name).to_owned(), schema)
+            })
             .collect(),
+        data_source_schemas: data_sources
+            .map(|(name, source)| of(name, source.schema()))
+            .collect(),
+        ephemeral_resource_schemas: ephemeral
+            .map(|(name, resource)| of(name, resource.schema()))
+            .collect(),
+        list_resource_schemas: lists.map(|(name, list)| of(name, list.schema())).collect(),
         functions: described(&job),
         server_capabilities: Some(CAPABILITIES),
         ..Default::default()
     })
-}
-
-pub(super) async fn identities<P: Provider>(
-    _: Job<P>,
-    _: pb::get_resource_identity_schemas::Request,
-) -> Answer<pb::get_resource_identity_schemas::Response> {
-    Ok(pb::get_resource_identity_schemas::Response::default())
 }
 
 pub(super) async fn validate<P: Provider>(
@@ -107,79 +129,12 @@ pub(super) async fn stop<P: Provider>(
     Ok(pb::stop_provider::Response::default())
 }
 
-pub(super) async fn functions<P: Provider>(
-    job: Job<P>,
-    _: pb::get_functions::Request,
-) -> Answer<pb::get_functions::Response> {
-    Ok(pb::get_functions::Response {
-        functions: described(&job),
-        ..Default::default()
-    })
-}
-
-pub(super) async fn call_function<P: Provider>(
-    job: Job<P>,
-    request: pb::call_function::Request,
-) -> Answer<pb::call_function::Response> {
-    let name = request.name.as_str();
-    let Some(function) = job.server.functions.get(name) else {
-        return Err(refusal(
-            "",
-            format!("The provider has no function {name:?}."),
-        ));
-    };
-    let arguments = request.arguments.iter().enumerate();
-    let arguments: Vec<Value> = arguments
-        .map(|(position, wire)| match function.parameter(position) {
-            Some(parameter) => codec::decode_argument(wire, &parameter.ty),
-            None => Err(refusal("", format!("{name} takes fewer arguments."))),
-        })
-        .collect::<Result<_, _>>()?;
-    if arguments.len() < function.parameters.len() {
-        return Err(refusal("", format!("{name} takes more arguments.")));
-    }
-    let value = match (function.call)(&arguments) {
-        Ok(value) => value,
-        Err(error) => return Ok(function_error(error)),
-    };
-    let mut found = Diagnostics::default();
-    let result = codec::encode(&value, &function.returns, &mut found);
-    if found.has_error() {
-        return Err(found);
-    }
-    Ok(pb::call_function::Response {
-        result: Some(result),
-        error: None,
-    })
-}
-
-pub(super) async fn validate_data_source<P: Provider>(
-    _: Job<P>,
-    request: pb::validate_data_resource_config::Request,
-) -> Answer<pb::validate_data_resource_config::Response> {
-    Err(no_data_source(&request.type_name))
-}
-
-pub(super) async fn read_data_source<P: Provider>(
-    _: Job<P>,
-    request: pb::read_data_source::Request,
-) -> Answer<pb::read_data_source::Response> {
-    Err(no_data_source(&request.type_name))
-}
-
 const CAPABILITIES: pb::ServerCapabilities = pb::ServerCapabilities {
     plan_destroy: true,
     get_provider_schema_optional: true,
     move_resource_state: true,
-    generate_resource_config: false,
+    generate_resource_config: true,
 };
-
-fn described<P: Provider>(job: &Job<P>) -> std::collections::BTreeMap<String, pb::Function> {
-    let functions = job.server.functions.iter();
-    functions
-        .map(|(name, function)| ((*name).to_owned(), function.into()))
-        .collect()
-}
 
 /// The dotted paths of the values that are not known.
 fn unknowns(value: &Value, at: String, found: &mut Vec<String>) {
@@ -201,22 +156,4 @@ fn unknowns(value: &Value, at: String, found: &mut Vec<String>) {
         }
         _ => {}
     }
-}
-
-fn function_error(error: FunctionError) -> pb::call_function::Response {
-    let argument = error.argument.and_then(|position| position.try_into().ok());
-    pb::call_function::Response {
-        result: None,
-        error: Some(pb::FunctionError {
-            text: error.text,
-            function_argument: argument,
-        }),
-    }
-}
-
-fn no_data_source(name: &str) -> Diagnostics {
-    refusal(
-        "Unknown data source",
-        format!("This version of the provider has no data source {name:?}."),
-    )
 }

@@ -1,7 +1,9 @@
 //! Calls every method the way core does, through protobuf, over a provider made for it.
 
+mod identity;
 mod resource;
 mod stored;
+mod surfaces;
 mod whole;
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -16,7 +18,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::framework::{
     Context, Function, FunctionError, Model, Number, Parameter, Resource, State, Type, Value,
-    codec,
+    codec, data_source, ephemeral, list,
     resource::{Faults, erase},
 };
 
@@ -55,11 +57,28 @@ struct ThingResource;
 
 impl Provider for Sample {
     const ADDRESS: &'static str = "registry.opentofu.org/acme/pmoves";
+    const FORMERLY: &'static [&'static str] = &["old/pmoves"];
     type Config = Config;
     type Client = String;
 
     fn resources(&self) -> Vec<Arc<dyn AnyResource<String>>> {
         vec![erase(ThingResource)]
+    }
+
+    fn data_sources(&self) -> Vec<Arc<dyn AnyDataSource<String>>> {
+        vec![data_source::erase(surfaces::Lookup)]
+    }
+
+    fn ephemeral_resources(&self) -> Vec<Arc<dyn AnyEphemeralResource<String>>> {
+        vec![ephemeral::erase(surfaces::Token)]
+    }
+
+    fn lists(&self) -> Vec<Arc<dyn AnyListResource<String>>> {
+        vec![list::erase(ThingResource)]
+    }
+
+    fn meta(&self) -> Option<Schema> {
+        Some(surfaces::Meta::schema())
     }
 
     fn functions(&self) -> Vec<Function> {
@@ -108,6 +127,9 @@ impl Resource for ThingResource {
     const NAME: &'static str = "pmoves_thing";
     type Client = String;
     type Model = Thing;
+    const VERSION: i64 = 2;
+    const IDENTITY: &'static [&'static str] = &["id"];
+    const IDENTITY_VERSION: i64 = 1;
 
     async fn create(
         &self,
@@ -195,6 +217,26 @@ impl Resource for ThingResource {
             Some((_, name)) => Ok(json!({ "id": id, "name": name })),
             None => Err(Failure::new("write it as client/name")),
         }
+    }
+
+    /// A name was called a title once.
+    fn upgrade(version: i64, mut stored: Json) -> Result<Json, Failure> {
+        let title = stored["title"].take();
+        if version == 0 && title.is_null() {
+            return Err(Failure::new("there is no title"));
+        }
+        if version == 0 {
+            stored["name"] = title;
+        }
+        Ok(stored)
+    }
+
+    fn upgrade_identity(_: i64, stored: Json) -> Result<Json, Failure> {
+        Ok(json!({ "id": stored["key"] }))
+    }
+
+    fn moved(from: &str, version: i64, stored: Json) -> Option<Result<Json, Failure>> {
+        (from == "pmoves_object").then(|| Self::upgrade(version, stored))
     }
 }
 

@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 
 use super::{
     checks::mebibytes,
-    model::{DataDisk, DockerVm, NetworkDevice},
+    model::{DockerVm, Startup},
+    values::{data_drive, drive, network, storage_of, with_agent, with_backup, with_cpu_type},
 };
-use crate::pve::{Call, Params, PropertyString, QemuConfig, parse_size};
+use crate::pve::{Call, Params, PropertyString, QemuConfig};
 
 /// Slot of the OS disk.
 pub(super) const OS_SLOT: &str = "scsi0";
@@ -38,6 +39,7 @@ pub(super) fn create(plan: &DockerVm, vmid: u32, seed: &str, tag: Option<&str>) 
         .with("vmid", Some(vmid))
         .with("ostype", Some("l26"))
         .with("agent", Some("enabled=1"))
+        .with("pool", plan.pool_id.as_deref())
         .with("scsihw", Some("virtio-scsi-single"))
         // Debian's and Ubuntu's cloud kernels may panic on a resized disk without a serial port.
         .with("serial0", Some("socket"))
@@ -91,6 +93,10 @@ pub(super) fn update(
         after = after.with("cpu", Some(with_cpu_type(raw, cpu)));
         before = before.with("cpu", Some(raw));
     }
+    let enabled = |vm: &DockerVm| vm.agent.as_ref().and_then(|agent| agent.enabled);
+    if let Some(on) = enabled(plan).filter(|on| enabled(prior) != Some(*on)) {
+        after = after.with("agent", Some(with_agent(config.agent.as_deref(), on)));
+    }
     for (slot, nic) in prior.network_device.iter().flatten() {
         before = before.with(
             slot.clone(),
@@ -122,12 +128,13 @@ pub(super) fn update(
         }
         _ => {}
     }
-    let mut calls = Vec::new();
+    let mut calls: Vec<Call> = pool(prior, plan, vmid).into_iter().collect();
     let patch = before.patch(&after);
     if !patch.is_empty() {
         // The asynchronous form: allocating a disk may outlast the proxy's 30 seconds.
         calls.push(Call::post(format!("{base}/config"), patch).task());
     }
+    calls.extend(moves(plan, node, vmid, config));
     let os = |vm: &DockerVm| Some(vm.os_disk.as_ref()?.size_gb.as_ref()?.to_string());
     let data = |vm: &DockerVm| Some(vm.data_disk.as_ref()?.size_gb.to_string());
     let grown = [
@@ -144,6 +151,46 @@ pub(super) fn update(
     calls
 }
 
+/// Moves the disks that are on another storage than planned. PVE keeps the old volume if not told otherwise.
+fn moves(plan: &DockerVm, node: &str, vmid: u32, config: &QemuConfig) -> Vec<Call> {
+    let os = plan
+        .os_disk
+        .as_ref()
+        .and_then(|disk| disk.datastore_id.as_deref());
+    let data = plan
+        .data_disk
+        .as_ref()
+        .and_then(|disk| disk.datastore_id.as_deref());
+    [(OS_SLOT, os), (DATA_SLOT, data)]
+        .into_iter()
+        .filter_map(|(slot, wanted)| {
+            let (wanted, now) = (wanted?, storage_of(config.disks.get(slot)?)?);
+            (wanted != now).then(|| move_disk(node, vmid, slot, wanted))
+        })
+        .collect()
+}
+
+fn move_disk(node: &str, vmid: u32, slot: &str, storage: &str) -> Call {
+    let params = Params::new()
+        .with("disk", Some(slot))
+        .with("storage", Some(storage))
+        .flag("delete", Some(true));
+    Call::post(format!("/nodes/{node}/qemu/{vmid}/move_disk"), params)
+        .task()
+        .clone_slot()
+}
+
+/// Moves the VM to another node, with the disks that are only on its own.
+pub(super) fn migrate(node: &str, vmid: u32, target: &str, online: bool) -> Call {
+    let params = Params::new()
+        .with("target", Some(target))
+        .flag("online", online.then_some(true))
+        .flag("with-local-disks", online.then_some(true));
+    Call::post(format!("/nodes/{node}/qemu/{vmid}/migrate"), params)
+        .task()
+        .clone_slot()
+}
+
 /// Grows a disk to a decimal number of GiB.
 pub(super) fn resize(node: &str, vmid: u32, slot: &str, gibibytes: &str) -> Call {
     // Without a unit Proxmox VE would take bytes, and it knows no exact decimals.
@@ -152,6 +199,22 @@ pub(super) fn resize(node: &str, vmid: u32, slot: &str, gibibytes: &str) -> Call
         .with("disk", Some(slot))
         .with("size", Some(size));
     Call::put(format!("/nodes/{node}/qemu/{vmid}/resize"), params).task()
+}
+
+/// Puts the VM into another pool, or out of its own.
+fn pool(prior: &DockerVm, plan: &DockerVm, vmid: u32) -> Option<Call> {
+    if prior.pool_id == plan.pool_id {
+        return None;
+    }
+    let params = Params::new()
+        .with("poolid", plan.pool_id.as_ref().or(prior.pool_id.as_ref()))
+        .with("vms", Some(vmid));
+    let params = match (&prior.pool_id, &plan.pool_id) {
+        (_, None) => params.flag("delete", Some(true)),
+        (Some(_), _) => params.flag("allow-move", Some(true)),
+        (None, _) => params,
+    };
+    Some(Call::put("/pools", params))
 }
 
 /// Starts the VM.
@@ -199,7 +262,13 @@ pub(super) fn delete_volume(node: &str, volume: &str) -> Call {
 }
 
 /// Attributes whose change a running VM takes only after a restart.
-pub(super) const NEEDS_RESTART: &[&str] = &["cpu.cores", "cpu.sockets", "cpu.type", "memory.size"];
+pub(super) const NEEDS_RESTART: &[&str] = &[
+    "cpu.cores",
+    "cpu.sockets",
+    "cpu.type",
+    "memory.size",
+    "agent.enabled",
+];
 
 fn scalars(vm: &DockerVm, tags: Option<&BTreeSet<String>>, tag: Option<&str>) -> Params {
     let cpu = vm.cpu.clone().unwrap_or_default();
@@ -220,6 +289,7 @@ fn scalars(vm: &DockerVm, tags: Option<&BTreeSet<String>>, tag: Option<&str>) ->
         .with("memory", memory.size)
         .with("balloon", memory.balloon)
         .flag("onboot", vm.start_on_boot)
+        .with("startup", vm.startup.as_ref().and_then(startup))
         .with("description", text(&vm.description));
     match tags.is_empty() {
         true => params,
@@ -227,70 +297,10 @@ fn scalars(vm: &DockerVm, tags: Option<&BTreeSet<String>>, tag: Option<&str>) ->
     }
 }
 
-fn drive(volume: &str) -> PropertyString {
-    PropertyString::with_default("file")
-        .with("file", Some(volume))
-        .with("discard", Some("on"))
-        .with("iothread", Some(1))
-}
-
-fn data_drive(volume: &str, disk: &DataDisk) -> PropertyString {
-    drive(volume)
-        .with("serial", Some(DATA_SERIAL))
-        .with("ssd", Some(1))
-        .with("backup", disk.backup.map(u8::from))
-}
-
-fn with_backup(raw: &str, disk: &DataDisk) -> PropertyString {
-    let mut drive = PropertyString::parse(raw, Some("file")).unwrap_or_default();
-    drive.set("backup", u8::from(disk.backup.unwrap_or(true)).to_string());
-    drive
-}
-
-fn with_cpu_type(raw: &str, kind: &str) -> PropertyString {
-    let mut cpu = PropertyString::parse(raw, Some("cputype")).unwrap_or_default();
-    let mut parts = kind.splitn(2, ',');
-    cpu.set("cputype", parts.next().unwrap_or_default());
-    cpu
-}
-
-/// A NIC as Proxmox VE takes it, over what it has: without the MAC it would draw a new one.
-fn network(nic: &NetworkDevice, current: Option<&str>) -> PropertyString {
-    let parsed = current.and_then(|raw| PropertyString::parse(raw, None).ok());
-    let mut value = parsed.unwrap_or_default();
-    let model = value
-        .first()
-        .map_or_else(|| "virtio".to_owned(), |(model, _)| model.to_owned());
-    match &nic.mac_address {
-        Some(mac) => value.set(&model, mac),
-        None if current.is_none() => value.set("model", &model),
-        None => {}
-    }
-    value.set("bridge", &nic.bridge);
-    let options = [
-        ("tag", nic.vlan_id.map(|tag| tag.to_string())),
-        ("firewall", nic.firewall.map(|on| u8::from(on).to_string())),
-        ("mtu", nic.mtu.map(|mtu| mtu.to_string())),
-    ];
-    for (key, option) in options {
-        match option {
-            Some(option) => value.set(key, option),
-            None => drop(value.remove(key)),
-        }
-    }
-    value
-}
-
-/// The storage part of a volume id at the head of a drive.
-pub(super) fn storage_of(drive: &str) -> Option<String> {
-    let volume = drive.split(',').next()?;
-    volume
-        .split_once(':')
-        .map(|(storage, _)| storage.to_owned())
-}
-
-/// The size of a drive in bytes.
-pub(super) fn bytes_of(drive: &str) -> Option<u64> {
-    let drive = PropertyString::parse(drive, Some("file")).ok()?;
-    parse_size(drive.get("size")?)
+fn startup(startup: &Startup) -> Option<PropertyString> {
+    let value = PropertyString::default()
+        .with("order", startup.order)
+        .with("up", startup.up_delay)
+        .with("down", startup.down_delay);
+    (!value.is_empty()).then_some(value)
 }

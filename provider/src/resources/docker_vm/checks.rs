@@ -61,6 +61,23 @@ pub(super) fn tags(value: &Value) -> Check {
     Ok(())
 }
 
+/// Up to three names, since pools nest.
+pub(super) fn pool_id(value: &Value) -> Check {
+    let text = value.as_str().unwrap_or_default();
+    let name = |part: &str| {
+        !part.is_empty()
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+    };
+    match text.split('/').all(name) && text.split('/').count() <= 3 {
+        true => Ok(()),
+        false => Err(format!(
+            "{text:?} is no pool: use letters, digits, `.`, `_` and `-`, and `/` before a pool in a pool."
+        )),
+    }
+}
+
 /// A positive decimal number of GiB that is a whole number of MiB.
 pub(super) fn size_gb(value: &Value) -> Check {
     let Value::Number(number) = value else {

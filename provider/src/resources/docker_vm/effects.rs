@@ -102,6 +102,13 @@ fn creating(plan: &mut Plan<'_>) {
             );
         }
     }
+    if plan.value.at("agent.enabled").as_bool() == Some(false) {
+        plan.error(
+            "agent.enabled",
+            "A new VM needs the agent",
+            "Docker is installed through the guest agent, which the first boot sets up.",
+        );
+    }
     if plan.value.get("data_disk").is_null() {
         plan.warn(
             "data_disk",
@@ -128,23 +135,8 @@ fn updating(plan: &mut Plan<'_>) {
             plan.error(path, "A disk cannot shrink", detail);
         }
     }
-    for path in ["os_disk.datastore_id", "data_disk.datastore_id"] {
-        if !plan.prior.at(path).is_null() && plan.changed(path) {
-            plan.error(path, "The disk is on another storage", format!(
-                "It is on {}. Move it there first (`qm disk move`, or Move Storage in the web interface).",
-                plan.prior.at(path).display()
-            ));
-        }
-    }
-    if plan.changed("node_name") && plan.value.get("node_name") != plan.prior.get("current_node") {
-        plan.error(
-            "node_name",
-            "The VM is on another node",
-            format!(
-                "It is on {}. Migrate it first; the new node_name is then only noted down.",
-                plan.prior.get("current_node").display()
-            ),
-        );
+    if plan.changed("node_name") {
+        migrating(plan);
     }
     let running = plan.prior.get("started").as_bool() == Some(true);
     let runs = plan.value.get("started").as_bool() != Some(false);
@@ -176,7 +168,49 @@ fn updating(plan: &mut Plan<'_>) {
             plan.unknown(name);
         }
     }
+    if plan.value.at("agent.enabled").as_bool() == Some(false) {
+        for at in ["docker", "data_disk"] {
+            if plan.changed(at) {
+                let detail = "The guest is reached through its agent, and agent.enabled is false.";
+                plan.error(at, "The guest cannot be reached", detail);
+            }
+        }
+    }
     restart(plan, running && runs);
+}
+
+/// Says how the VM moves. One that others have moved there already only takes note.
+fn migrating(plan: &mut Plan<'_>) {
+    let (target, now) = (
+        plan.value.get("node_name").clone(),
+        plan.prior.get("current_node").clone(),
+    );
+    plan.set("current_node", target.clone());
+    if target == now || !plan.replace.is_empty() {
+        return;
+    }
+    let how = match (
+        plan.prior.get("started").as_bool() == Some(true),
+        moves_online(plan.prior),
+    ) {
+        (false, _) => "It is stopped, and moves offline.",
+        (true, true) => {
+            "It moves online: it goes on running, and its local disks are copied meanwhile."
+        }
+        (true, false) => {
+            "It moves offline, since its devices cannot move while it runs: it is shut down before, and started again if it shall run."
+        }
+    };
+    let detail = format!("From {} to {}. {how}", now.display(), target.display());
+    plan.warn("node_name", "The VM moves to another node", detail);
+}
+
+/// Whether no device ties a running VM to its node.
+pub(super) fn moves_online(vm: &Value) -> bool {
+    let devices = |name: &&str| vm.get(name).as_map().is_some_and(|map| !map.is_empty());
+    !["hostpci", "usb", "virtiofs"]
+        .iter()
+        .any(|name| devices(&name))
 }
 
 /// A replacement destroys, and no other plan can say so: that of a destroy is not asked for.

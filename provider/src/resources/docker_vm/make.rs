@@ -78,6 +78,9 @@ pub(super) async fn make(
             tag = None;
             continue;
         }
+        if text.contains("pool '") {
+            return Err(Failure::from(error).at("pool_id"));
+        }
         return Err(match text.contains("already exists") {
             true => Failure::from(error).at("vm_id").hint(format!(
                 "take another vm_id, or leave it open; if it is this very VM, import it with the id qemu/{vmid}"

@@ -63,12 +63,21 @@ pub struct DockerVm {
     /// Tags in lower case. The `tag` of the provider is added and not listed here.
     #[attr(open, check(checks::tags))]
     pub tags: Option<BTreeSet<String>>,
+    /// Resource pool that the VM belongs to. It must exist.
+    #[attr(open, check(checks::pool_id), param = "pool")]
+    pub pool_id: Option<String>,
     /// Whether the VM runs.
     #[attr(default(true), enforced)]
     pub started: Option<bool>,
     /// Whether it starts with its node.
     #[attr(default(true), param = "onboot")]
     pub start_on_boot: Option<bool>,
+    /// When it starts and stops among the guests of its node. Takes `Sys.Modify` on `/`.
+    #[attr(open)]
+    pub startup: Option<Startup>,
+    /// The QEMU guest agent, by which the provider reaches the guest.
+    #[attr(filled)]
+    pub agent: Option<Agent>,
     /// Whether Proxmox VE refuses to destroy it; such a destroy is an error of the plan here.
     #[attr(open)]
     pub protection: Option<bool>,
@@ -199,6 +208,28 @@ pub struct NetworkDevice {
     /// Largest frame in bytes; 1 takes that of the bridge.
     #[attr(open, range(1, 65520))]
     pub mtu: Option<i64>,
+}
+
+/// When a VM starts and stops among the guests of its node.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
+pub struct Startup {
+    /// Place in the order: the lowest starts first and stops last.
+    #[attr(open, range(0, 999_999_999))]
+    pub order: Option<i64>,
+    /// Seconds between its start and that of the next guest.
+    #[attr(open, range(0, 999_999_999))]
+    pub up_delay: Option<i64>,
+    /// Seconds that it may take to shut down.
+    #[attr(open, range(0, 999_999_999))]
+    pub down_delay: Option<i64>,
+}
+
+/// The QEMU guest agent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
+pub struct Agent {
+    /// Whether the VM has a channel for the agent. Without it Docker cannot be looked after. A change needs a restart.
+    #[attr(default(true))]
+    pub enabled: Option<bool>,
 }
 
 /// What the first boot sets up.

@@ -26,26 +26,28 @@ pub(super) async fn create(
         return Ok(());
     }
     vm_id(pve, plan, found).await?;
-    let mut wanted = Wanted::default()
-        .privileges(
-            ALL_VMS,
-            &[
-                "VM.Allocate",
-                "VM.Audit",
-                "VM.Config.Options",
-                "VM.PowerMgmt",
-            ],
-            "name",
-        )
-        .privileges(ALL_VMS, &["VM.Config.CPU"], "cpu")
-        .privileges(ALL_VMS, &["VM.Config.Memory"], "memory")
-        .privileges(
-            ALL_VMS,
-            &["VM.Config.Disk", "VM.Config.HWType", "VM.Config.CDROM"],
-            "os_disk",
-        )
-        .privileges(ALL_VMS, &["VM.Config.Network"], "network_device");
-    wanted = bridges(wanted.agent(ALL_VMS, "docker"), plan);
+    let pool = text("pool_id").map(|pool| format!("/pool/{pool}"));
+    // What holds for a pool holds for the guests in it.
+    let mut wanted = [
+        ("VM.Allocate", "name"),
+        ("VM.Audit", "name"),
+        ("VM.Config.Options", "name"),
+        ("VM.PowerMgmt", "name"),
+        ("VM.Config.CPU", "cpu"),
+        ("VM.Config.Memory", "memory"),
+        ("VM.Config.Disk", "os_disk"),
+        ("VM.Config.HWType", "os_disk"),
+        ("VM.Config.CDROM", "os_disk"),
+        ("VM.Config.Network", "network_device"),
+    ]
+    .into_iter()
+    .fold(Wanted::default(), |wanted, (privilege, at)| {
+        let on = |path: &str| (path.to_owned(), vec![privilege]);
+        let other = pool.as_deref().unwrap_or(ALL_VMS);
+        wanted.either(on(ALL_VMS), on(other), at)
+    });
+    wanted = wanted.agent(&[ALL_VMS, pool.as_deref().unwrap_or(ALL_VMS)], "docker");
+    wanted = startup(bridges(wanted, plan), plan);
     let (os, data) = ("os_disk.datastore_id", "data_disk.datastore_id");
     for at in [os, data] {
         // Left open, the data disk goes to the storage of the OS disk.
@@ -112,42 +114,71 @@ pub(super) async fn update(
         ("data_disk", "VM.Config.Disk"),
         ("network_device", "VM.Config.Network"),
         ("started", "VM.PowerMgmt"),
+        ("startup", "VM.Config.Options"),
+        ("agent", "VM.Config.Options"),
+        ("node_name", "VM.Migrate"),
     ] {
         if plan.changed(at) {
             wanted = wanted.privilege(path.clone(), privilege, at);
         }
     }
     if plan.changed("docker") {
-        wanted = wanted.agent(&path, "docker");
+        wanted = wanted.agent(&[&path], "docker");
     }
     if plan.changed("network_device") {
         wanted = bridges(wanted, plan);
     }
-    for disk in ["os_disk", "data_disk"] {
-        let storage = plan.value.at(&format!("{disk}.datastore_id"));
-        let size = format!("{disk}.size_gb");
-        if let Some(storage) = storage.as_str()
-            && plan.changed(&size)
-        {
-            let at = if disk == "os_disk" {
-                "os_disk.size_gb"
-            } else {
-                "data_disk.size_gb"
-            };
+    let node = plan.value.get("node_name").as_str();
+    let moves =
+        plan.changed("node_name") && plan.value.get("node_name") != plan.prior.get("current_node");
+    if let (true, Some(node)) = (moves, node)
+        && !cluster.check_node(pve, node, "node_name", found).await?
+    {
+        return Ok(());
+    }
+    let node = node
+        .filter(|_| moves)
+        .or(plan.prior.get("current_node").as_str());
+    for (path, size) in [
+        ("os_disk.datastore_id", "os_disk.size_gb"),
+        ("data_disk.datastore_id", "data_disk.size_gb"),
+    ] {
+        let Some(storage) = plan.value.at(path).as_str() else {
+            continue;
+        };
+        let at = if plan.changed(path) { path } else { size };
+        if plan.changed(path) || plan.changed(size) {
             wanted = wanted.privilege(format!("/storage/{storage}"), "Datastore.AllocateSpace", at);
         }
+        if let (true, Some(node)) = (moves || plan.changed(path), node) {
+            let at = if plan.changed(path) {
+                path
+            } else {
+                "node_name"
+            };
+            cluster
+                .check_storage(pve, node, storage, "images", at, found)
+                .await?;
+        }
     }
-    if let (true, Some(storage), Some(node)) = (
-        plan.prior.get("data_disk").is_null(),
-        plan.value.at("data_disk.datastore_id").as_str(),
-        plan.prior.get("current_node").as_str(),
-    ) {
-        let at = "data_disk.datastore_id";
-        cluster
-            .check_storage(pve, node, storage, "images", at, found)
-            .await?;
+    for pool in [&plan.value, plan.prior] {
+        let pool = pool
+            .get("pool_id")
+            .as_str()
+            .filter(|_| plan.changed("pool_id"));
+        if let Some(pool) = pool {
+            wanted = wanted.privilege(format!("/pool/{pool}"), "Pool.Allocate", "pool_id");
+        }
     }
+    wanted = startup(wanted, plan);
     wanted.check(pve, found).await
+}
+
+fn startup(wanted: Wanted, plan: &Plan<'_>) -> Wanted {
+    match plan.changed("startup") && !(plan.creating() && plan.value.get("startup").is_null()) {
+        true => wanted.privilege("/", "Sys.Modify", "startup"),
+        false => wanted,
+    }
 }
 
 fn bridges(wanted: Wanted, plan: &Plan<'_>) -> Wanted {

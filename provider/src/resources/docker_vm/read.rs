@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::Number;
 
 use super::{
-    calls::{DATA_SERIAL, DATA_SLOT, NEEDS_RESTART, OS_SLOT, bytes_of, storage_of},
+    calls::{DATA_SERIAL, DATA_SLOT, NEEDS_RESTART, OS_SLOT},
     host,
-    model::{Cpu, DataDisk, DockerVm, Memory, NetworkDevice, OsDisk},
+    model::{Agent, Cpu, DataDisk, DockerVm, Memory, NetworkDevice, OsDisk, Startup},
     seed_file::SeedFile,
+    values::{bytes_of, storage_of},
 };
 use crate::{
     framework::{Context, Failure, Result, State, model::untyped},
@@ -55,7 +56,7 @@ pub(super) async fn read(
     } else {
         next.restart_required = Some(false);
     }
-    if running {
+    if running && next.has_agent() {
         match cx.client.look(pve, &row.node, vmid).await.as_ref() {
             Ok(look) => {
                 host::note_facts(&mut next, &look.facts);
@@ -67,8 +68,9 @@ pub(super) async fn read(
             ),
         }
     }
-    if SeedFile::attached(&row.node, vmid, &config).is_some() {
-        // Its first boot has not come to an end, so the next apply sees to it.
+    let unfinished = !cx.importing && prior.docker.is_some() && prior.docker_version.is_none();
+    if unfinished || SeedFile::attached(&row.node, vmid, &config).is_some() {
+        // The first boot or a change has not come to an end, so the next apply sees to it.
         next.docker_version = None;
     }
     state.save(next);
@@ -197,7 +199,12 @@ pub(super) fn from_config(
         network_device: nics(prior, config, importing),
         description: config.description.clone().filter(|text| !text.is_empty()),
         tags: tags.filter(|tags| !tags.is_empty() || prior.tags.is_some()),
+        pool_id: row.pool.clone(),
         start_on_boot: Some(config.onboot.unwrap_or(false)),
+        startup: config.startup.as_deref().and_then(startup),
+        agent: Some(Agent {
+            enabled: Some(agent_enabled(config)),
+        }),
         // Absent means off; a state that never heard of it stays quiet.
         protection: match config.protection.unwrap_or(false) {
             false if prior.protection.is_none() => None,
@@ -205,6 +212,22 @@ pub(super) fn from_config(
         },
         ..prior.clone()
     }
+}
+
+fn startup(raw: &str) -> Option<Startup> {
+    let value = PropertyString::parse(raw, Some("order")).ok()?;
+    Some(Startup {
+        order: value.number("order"),
+        up_delay: value.number("up"),
+        down_delay: value.number("down"),
+    })
+}
+
+fn agent_enabled(config: &QemuConfig) -> bool {
+    let raw = config.agent.as_deref();
+    raw.and_then(|raw| PropertyString::parse(raw, Some("enabled")).ok())
+        .and_then(|agent| agent.flag("enabled"))
+        .unwrap_or(false)
 }
 
 /// The tags without the provider's own, which is not the practitioner's business.

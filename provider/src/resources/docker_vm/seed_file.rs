@@ -8,9 +8,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    calls::{self, SEED_SLOT, storage_of},
+    calls::{self, SEED_SLOT},
     host,
     model::DockerVm,
+    values::storage_of,
 };
 use crate::{
     framework::{Result, State},

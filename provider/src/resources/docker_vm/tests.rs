@@ -9,8 +9,8 @@ use serde_json::json;
 use super::{
     DockerVm,
     model::{
-        Cpu, DataDisk, Dns, Image, Initialization, IpConfig, Ipv4, Ipv6, Memory, NetworkDevice,
-        OsDisk, UserAccount,
+        Agent, Cpu, DataDisk, Dns, Image, Initialization, IpConfig, Ipv4, Ipv6, Memory,
+        NetworkDevice, OsDisk, Startup, UserAccount,
     },
     vmid_of,
 };
@@ -31,7 +31,7 @@ fn host() -> DockerVm {
         "os_disk": { "datastore_id": "local-lvm", "size_gb": 8 },
         "data_disk": { "datastore_id": "local-lvm", "size_gb": 32, "mount_path": "/opt/docker", "filesystem": "ext4", "backup": true },
         "network_device": { "net0": { "bridge": "vmbr0", "mac_address": "BC:24:11:00:00:01" } },
-        "docker": { "source": "distro", "live_restore": true },
+        "docker": { "source": "distro", "live_restore": true }, "agent": { "enabled": true },
         "started": true, "start_on_boot": true, "restart_policy": "if_needed", "restart_required": false,
         "stop_on_destroy": false, "purge_on_destroy": true, "status": "running", "docker_version": "29.1",
         "ipv4_address": "192.0.2.10", "addresses": { "net0": ["192.0.2.10"] }, "interface_name": "eth0",
@@ -71,6 +71,8 @@ fn the_models_match_their_schemas() {
     check_model::<OsDisk>();
     check_model::<DataDisk>();
     check_model::<NetworkDevice>();
+    check_model::<Startup>();
+    check_model::<Agent>();
     check_model::<Initialization>();
     check_model::<Dns>();
     check_model::<UserAccount>();

@@ -13,12 +13,22 @@ async fn the_schema_and_what_we_can_do_are_told() {
         .into_inner();
     let capabilities = reply.server_capabilities.unwrap();
     assert!(capabilities.plan_destroy && capabilities.get_provider_schema_optional);
-    assert!(capabilities.move_resource_state && !capabilities.generate_resource_config);
+    assert!(capabilities.move_resource_state && capabilities.generate_resource_config);
     assert_eq!(reply.provider.unwrap().block.unwrap().attributes.len(), 2);
     assert_eq!(
         reply.resource_schemas.keys().collect::<Vec<_>>(),
         ["pmoves_thing"]
     );
+    assert_eq!(reply.resource_schemas["pmoves_thing"].version, 2);
+    let meta = reply.provider_meta.unwrap().block.unwrap();
+    assert_eq!(meta.attributes[0].name, "module");
+    for schemas in [
+        &reply.data_source_schemas,
+        &reply.ephemeral_resource_schemas,
+        &reply.list_resource_schemas,
+    ] {
+        assert_eq!(schemas.len(), 1);
+    }
     let join = &reply.functions["join"];
     assert!(join.parameters[0].allow_null_value);
     assert_eq!(join.r#return.as_ref().unwrap().r#type, r#""string""#);
@@ -33,18 +43,15 @@ async fn the_names_are_told_without_schemas() {
         .unwrap()
         .into_inner();
     assert_eq!(reply.resources[0].type_name, "pmoves_thing");
+    assert_eq!(reply.data_sources[0].type_name, "pmoves_lookup");
+    assert_eq!(reply.ephemeral_resources[0].type_name, "pmoves_token");
+    assert_eq!(reply.list_resources[0].type_name, "pmoves_thing");
     assert_eq!(reply.functions[0].name, "join");
     let reply = core
         .get_functions(pb::get_functions::Request {})
         .await
         .unwrap();
     assert_eq!(reply.get_ref().functions.len(), 1);
-    let identities = pb::get_resource_identity_schemas::Request {};
-    let reply = core
-        .get_resource_identity_schemas(identities)
-        .await
-        .unwrap();
-    assert!(reply.get_ref().identity_schemas.is_empty());
 }
 
 #[tokio::test]
@@ -152,35 +159,19 @@ async fn functions_work_without_configuration() {
 }
 
 #[tokio::test]
-async fn data_sources_are_refused_in_words() {
-    let mut core = core();
-    let wanted =
-        "ERROR  Unknown data source: This version of the provider has no data source \"d\".\n";
-    let request = pb::validate_data_resource_config::Request {
-        type_name: "d".into(),
-        config: None,
-    };
-    let reply = core.validate_data_resource_config(request).await.unwrap();
-    assert_eq!(told(&reply.get_ref().diagnostics), wanted);
-    let request = pb::read_data_source::Request {
-        type_name: "d".into(),
-        ..Default::default()
-    };
-    let reply = core.read_data_source(request).await.unwrap();
-    assert_eq!(told(&reply.get_ref().diagnostics), wanted);
-}
-
-#[tokio::test]
 async fn what_is_not_there_is_unimplemented() {
     let mut core = core();
-    let request = pb::generate_resource_config::Request::default();
-    let status = core.generate_resource_config(request).await.unwrap_err();
-    assert_eq!(status.code(), tonic::Code::Unimplemented);
-    let status = core
-        .list_resource(pb::list_resource::Request::default())
-        .await
-        .unwrap_err();
-    assert_eq!(status.code(), tonic::Code::Unimplemented);
+    let action = core.plan_action(pb::plan_action::Request::default()).await;
+    let invoked = core
+        .invoke_action(pb::invoke_action::Request::default())
+        .await;
+    let store = core.get_states(pb::get_states::Request::default()).await;
+    let codes = [
+        action.unwrap_err().code(),
+        invoked.unwrap_err().code(),
+        store.unwrap_err().code(),
+    ];
+    assert_eq!(codes, [tonic::Code::Unimplemented; 3]);
 }
 
 #[tokio::test]

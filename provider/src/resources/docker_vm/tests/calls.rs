@@ -5,7 +5,7 @@ use expect_test::{Expect, expect};
 use super::{
     super::{
         DockerVm, calls,
-        model::{Memory, NetworkDevice},
+        model::{Agent, Memory, NetworkDevice, Startup},
     },
     config, host,
 };
@@ -128,6 +128,71 @@ fn an_update_sends_what_changes_and_nothing_else() {
             PUT /nodes/pve2/qemu/101/resize disk=scsi0 size=8704M
             PUT /nodes/pve2/qemu/101/resize disk=scsi1 size=65536M"]],
     );
+}
+
+#[test]
+fn pools_order_and_agent_change_in_place() {
+    check_update(
+        |vm| {
+            vm.pool_id = Some("prod/web".into());
+            vm.startup = Some(Startup {
+                order: Some(2),
+                down_delay: Some(90),
+                ..Startup::default()
+            });
+            vm.agent = Some(Agent {
+                enabled: Some(false),
+            });
+        },
+        &expect![[r#"
+            PUT /pools poolid=prod/web vms=101
+            POST /nodes/pve2/qemu/101/config agent=0 startup=order=2,down=90"#]],
+    );
+    let prior = DockerVm {
+        pool_id: Some("old".into()),
+        startup: Some(Startup::default()),
+        ..host()
+    };
+    for (pool, expected) in [
+        (
+            Some("new"),
+            expect!["PUT /pools allow-move=1 poolid=new vms=101"],
+        ),
+        (None, expect!["PUT /pools delete=1 poolid=old vms=101"]),
+    ] {
+        let plan = DockerVm {
+            pool_id: pool.map(str::to_owned),
+            startup: None,
+            ..prior.clone()
+        };
+        expected.assert_eq(&lines(&calls::update(
+            &prior,
+            &plan,
+            "pve1",
+            101,
+            &config(),
+            None,
+        )));
+    }
+}
+
+#[test]
+fn disks_move_before_they_grow_and_nothing_stays_behind() {
+    check_update(
+        |vm| {
+            let disk = vm.os_disk.as_mut().unwrap();
+            (disk.datastore_id, disk.size_gb) = (Some("ceph".into()), Some(number("9")));
+            vm.data_disk.as_mut().unwrap().datastore_id = Some("ceph".into());
+        },
+        &expect![[r#"
+            POST /nodes/pve2/qemu/101/move_disk delete=1 disk=scsi0 storage=ceph
+            POST /nodes/pve2/qemu/101/move_disk delete=1 disk=scsi1 storage=ceph
+            PUT /nodes/pve2/qemu/101/resize disk=scsi0 size=9216M"#]],
+    );
+    expect!["POST /nodes/pve1/qemu/101/migrate online=1 target=pve2 with-local-disks=1"]
+        .assert_eq(&calls::migrate("pve1", 101, "pve2", true).to_string());
+    expect!["POST /nodes/pve1/qemu/101/migrate target=pve2"]
+        .assert_eq(&calls::migrate("pve1", 101, "pve2", false).to_string());
 }
 
 #[test]

@@ -37,7 +37,9 @@ fn check_plan(config: &serde_json::Value, prior: Option<&DockerVm>, expected: &E
             .as_ref()
             .map(ToString::to_string)
             .unwrap_or_default();
-        format!("{kind} {at}: {}", found.summary)
+        let how = found.detail.lines().next().filter(|_| at == "node_name");
+        let how = how.map(|how| format!(": {how}")).unwrap_or_default();
+        format!("{kind} {at}: {}{how}", found.summary)
     }));
     expected.assert_eq(&lines.join("\n"));
 }
@@ -65,33 +67,35 @@ fn a_new_host_gets_its_defaults() {
         &minimal(),
         None,
         &expect![[r#"
-        addresses = ?
-        compose_version = ?
-        cpu = {"cores":2,"sockets":null,"type":"x86-64-v2-AES","units":null}
-        current_node = ?
-        docker = {"address_pools":null,"daemon_json":null,"data_root":null,"insecure_registries":null,"live_restore":true,"log":{"driver":"local","max_file":3,"max_size":"10m"},"mtu":null,"prune":{"schedule":"weekly","until":"168h"},"registry_mirrors":null,"source":"distro","users":null}
-        docker_version = ?
-        id = ?
-        initialization = {"datastore_id":null,"dns":null,"hostname":null,"ip_config":null,"upgrade":false,"user_account":{"keys":null,"password_wo":null,"password_wo_version":null,"username":"pmoves"},"user_data":null}
-        interface_name = ?
-        ipv4_address = ?
-        ipv6_address = ?
-        memory = {"balloon":null,"size":2048}
-        purge_on_destroy = true
-        restart_policy = "if_needed"
-        restart_required = false
-        start_on_boot = true
-        started = true
-        status = ?
-        stop_on_destroy = false
-        storage_driver = ?
-        vm_id = ?"#]],
+            addresses = ?
+            agent = {"enabled":true}
+            compose_version = ?
+            cpu = {"cores":2,"sockets":null,"type":"x86-64-v2-AES","units":null}
+            current_node = ?
+            docker = {"address_pools":null,"daemon_json":null,"data_root":null,"insecure_registries":null,"live_restore":true,"log":{"driver":"local","max_file":3,"max_size":"10m"},"mtu":null,"prune":{"schedule":"weekly","until":"168h"},"registry_mirrors":null,"source":"distro","users":null}
+            docker_version = ?
+            id = ?
+            initialization = {"datastore_id":null,"dns":null,"hostname":null,"ip_config":null,"upgrade":false,"user_account":{"keys":null,"password_wo":null,"password_wo_version":null,"username":"pmoves"},"user_data":null}
+            interface_name = ?
+            ipv4_address = ?
+            ipv6_address = ?
+            memory = {"balloon":null,"size":2048}
+            purge_on_destroy = true
+            restart_policy = "if_needed"
+            restart_required = false
+            start_on_boot = true
+            started = true
+            status = ?
+            stop_on_destroy = false
+            storage_driver = ?
+            vm_id = ?"#]],
     );
     check_plan(
         &with(&json!({ "vm_id": 200, "image": null, "data_disk": null })),
         None,
         &expect![[r#"
             addresses = ?
+            agent = {"enabled":true}
             compose_version = ?
             cpu = {"cores":2,"sockets":null,"type":"x86-64-v2-AES","units":null}
             current_node = ?
@@ -158,15 +162,22 @@ fn a_change_says_what_it_causes() {
         ),
         (
             json!({ "os_disk": { "datastore_id": "ceph" } }),
-            expect![[r#"
-                os_disk = {"datastore_id":"ceph","size_gb":8}
-                error os_disk.datastore_id: The disk is on another storage"#]],
+            expect![[r#"os_disk = {"datastore_id":"ceph","size_gb":8}"#]],
         ),
         (
             json!({ "node_name": "pve2" }),
             expect![[r#"
-            node_name = "pve2"
-            error node_name: The VM is on another node"#]],
+                current_node = "pve2"
+                node_name = "pve2"
+                warning node_name: The VM moves to another node: From pve1 to pve2. It moves online: it goes on running, and its local disks are copied meanwhile."#]],
+        ),
+        (
+            json!({ "agent": { "enabled": false }, "data_disk": { "size_gb": 64 } }),
+            expect![[r#"
+                agent = {"enabled":false}
+                data_disk = {"backup":true,"datastore_id":"local-lvm","filesystem":"ext4","mount_path":"/opt/docker","size_gb":64}
+                error data_disk: The guest cannot be reached
+                warning agent.enabled: The VM restarts"#]],
         ),
         (
             json!({ "vm_id": 200 }),
@@ -187,6 +198,36 @@ fn a_change_says_what_it_causes() {
         ),
     ] {
         check_plan(&with(&change), Some(&prior), &expected);
+    }
+}
+
+#[test]
+fn a_move_says_how_it_is_made() {
+    let stopped = DockerVm {
+        started: Some(false),
+        status: Some("stopped".into()),
+        ..host()
+    };
+    let moved = DockerVm {
+        current_node: Some("pve2".into()),
+        ..host()
+    };
+    for (prior, expected) in [
+        (
+            stopped,
+            expect![[r#"
+        current_node = "pve2"
+        node_name = "pve2"
+        warning node_name: The VM moves to another node: From pve1 to pve2. It is stopped, and moves offline."#]],
+        ),
+        (moved, expect![[r#"node_name = "pve2""#]]),
+    ] {
+        let started = prior.started;
+        check_plan(
+            &with(&json!({ "node_name": "pve2", "started": started })),
+            Some(&prior),
+            &expected,
+        );
     }
 }
 

@@ -71,15 +71,16 @@ fn an_import_takes_all_that_the_configuration_tells() {
         &config(),
         true,
         &expect![[r#"
-        cpu: {"cores":2,"sockets":null,"type":"x86-64-v2-AES","units":null}
-        current_node: "pve1"
-        data_disk: {"backup":true,"datastore_id":"local-lvm","filesystem":null,"mount_path":null,"size_gb":32}
-        memory: {"balloon":null,"size":2048}
-        name: "web"
-        network_device: {"net0":{"bridge":"vmbr0","firewall":null,"mac_address":"BC:24:11:00:00:01","mtu":null,"vlan_id":null}}
-        node_name: "pve1"
-        os_disk: {"datastore_id":"local-lvm","size_gb":8}
-        start_on_boot: true"#]],
+            agent: {"enabled":true}
+            cpu: {"cores":2,"sockets":null,"type":"x86-64-v2-AES","units":null}
+            current_node: "pve1"
+            data_disk: {"backup":true,"datastore_id":"local-lvm","filesystem":null,"mount_path":null,"size_gb":32}
+            memory: {"balloon":null,"size":2048}
+            name: "web"
+            network_device: {"net0":{"bridge":"vmbr0","firewall":null,"mac_address":"BC:24:11:00:00:01","mtu":null,"vlan_id":null}}
+            node_name: "pve1"
+            os_disk: {"datastore_id":"local-lvm","size_gb":8}
+            start_on_boot: true"#]],
     );
     // A recorded VM that somebody made by hand.
     let recorded: serde_json::Value =
@@ -89,15 +90,17 @@ fn an_import_takes_all_that_the_configuration_tells() {
         &config_of(&recorded["data"]),
         true,
         &expect![[r#"
-        cpu: {"cores":2,"sockets":1,"type":"x86-64-v2-AES","units":null}
-        current_node: "pve1"
-        description: "Hello\nworld ümlaut"
-        memory: {"balloon":256,"size":512}
-        name: "vm-one"
-        network_device: {"net0":{"bridge":"vmbr0","firewall":true,"mac_address":"BC:24:11:35:C8:19","mtu":null,"vlan_id":null}}
-        node_name: "pve1"
-        os_disk: {"datastore_id":"vmdata","size_gb":1}
-        start_on_boot: true
-        tags: ["alpha","beta","zeta"]"#]],
+            agent: {"enabled":true}
+            cpu: {"cores":2,"sockets":1,"type":"x86-64-v2-AES","units":null}
+            current_node: "pve1"
+            description: "Hello\nworld ümlaut"
+            memory: {"balloon":256,"size":512}
+            name: "vm-one"
+            network_device: {"net0":{"bridge":"vmbr0","firewall":true,"mac_address":"BC:24:11:35:C8:19","mtu":null,"vlan_id":null}}
+            node_name: "pve1"
+            os_disk: {"datastore_id":"vmdata","size_gb":1}
+            start_on_boot: true
+            startup: {"down_delay":null,"order":1,"up_delay":10}
+            tags: ["alpha","beta","zeta"]"#]],
     );
 }

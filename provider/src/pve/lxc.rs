@@ -1,0 +1,123 @@
+//! Reads about one container: configuration, pending changes, state.
+//!
+//! Values stay as PVE stores them; what they mean to a resource is the resource's affair.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::{Call, Params, PendingRow, Pve, Result, VmStatus, keys::Keys};
+
+/// A container's configuration. `None`: not set, so PVE's default holds.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(try_from = "BTreeMap<String, Json>")]
+#[expect(
+    missing_docs,
+    reason = "the fields are PVE's, documented in pct.conf(5)"
+)]
+pub struct LxcConfig {
+    pub hostname: Option<String>,
+    pub cores: Option<u32>,
+    pub cpulimit: Option<f64>,
+    pub cpuunits: Option<u32>,
+    /// MiB.
+    pub memory: Option<u64>,
+    /// MiB.
+    pub swap: Option<u64>,
+    pub ostype: Option<String>,
+    pub unprivileged: bool,
+    /// `nesting=1,keyctl=1`.
+    pub features: Option<String>,
+    /// What the console shows: `tty`, `console` or `shell`.
+    pub cmode: Option<String>,
+    /// Separated by blanks.
+    pub nameserver: Option<String>,
+    pub searchdomain: Option<String>,
+    pub startup: Option<String>,
+    pub onboot: Option<bool>,
+    pub protection: Option<bool>,
+    pub template: bool,
+    /// In PVE's order.
+    pub tags: Vec<String>,
+    pub description: Option<String>,
+    /// The operation that keeps others out.
+    pub lock: Option<String>,
+    /// Changes with everything that is in the file, pending changes too.
+    pub digest: Option<String>,
+    pub rootfs: Option<String>,
+    /// `mp0`, ...
+    pub mount_points: BTreeMap<String, String>,
+    /// `net0`, ...
+    pub nets: BTreeMap<String, String>,
+    /// `dev0`, ...
+    pub devices: BTreeMap<String, String>,
+    /// `unused0`, ...: volumes that belong to the container and are not mounted.
+    pub unused: BTreeMap<String, String>,
+    /// All other keys.
+    pub rest: BTreeMap<String, String>,
+}
+
+impl TryFrom<BTreeMap<String, Json>> for LxcConfig {
+    type Error = String;
+
+    fn try_from(members: BTreeMap<String, Json>) -> Result<Self, String> {
+        let mut all = Keys::new(members);
+        Ok(Self {
+            mount_points: all.slots(&["mp"]),
+            nets: all.slots(&["net"]),
+            devices: all.slots(&["dev"]),
+            unused: all.slots(&["unused"]),
+            tags: all.tags(),
+            hostname: all.take("hostname"),
+            cores: all.number("cores")?,
+            cpulimit: all.number("cpulimit")?,
+            cpuunits: all.number("cpuunits")?,
+            memory: all.number("memory")?,
+            swap: all.number("swap")?,
+            ostype: all.take("ostype"),
+            unprivileged: all.flag("unprivileged").unwrap_or_default(),
+            features: all.take("features"),
+            cmode: all.take("cmode"),
+            nameserver: all.take("nameserver"),
+            searchdomain: all.take("searchdomain"),
+            startup: all.take("startup"),
+            onboot: all.flag("onboot"),
+            protection: all.flag("protection"),
+            template: all.flag("template").unwrap_or_default(),
+            description: all.take("description"),
+            lock: all.take("lock"),
+            digest: all.take("digest"),
+            rootfs: all.take("rootfs"),
+            rest: all.rest(),
+        })
+    }
+}
+
+impl Pve {
+    /// The configuration as after a restart. `None`: not on this node, which does not mean that it is nowhere.
+    pub async fn lxc_config_opt(&self, node: &str, vmid: u32) -> Result<Option<LxcConfig>> {
+        self.get_opt(&ct(node, vmid, "config", Params::new())).await
+    }
+
+    /// The configuration that the running container has.
+    pub async fn lxc_config_now(&self, node: &str, vmid: u32) -> Result<LxcConfig> {
+        let current = Params::new().flag("current", Some(true));
+        self.get(&ct(node, vmid, "config", current)).await
+    }
+
+    /// What the container does. `None`: not on this node.
+    pub async fn lxc_status_opt(&self, node: &str, vmid: u32) -> Result<Option<VmStatus>> {
+        self.get_opt(&ct(node, vmid, "status/current", Params::new()))
+            .await
+    }
+
+    /// Every key of the configuration, with what waits for a restart.
+    pub async fn lxc_pending(&self, node: &str, vmid: u32) -> Result<Vec<PendingRow>> {
+        self.get(&ct(node, vmid, "pending", Params::new())).await
+    }
+}
+
+fn ct(node: &str, vmid: u32, what: &str, params: Params) -> Call {
+    Call::get(format!("/nodes/{node}/lxc/{vmid}/{what}"), params)
+}

@@ -1,0 +1,83 @@
+//! Drives and NICs in the notation of Proxmox VE, from the model and over what is there. Pure.
+
+use super::{
+    calls::DATA_SERIAL,
+    model::{DataDisk, NetworkDevice},
+};
+use crate::pve::{PropertyString, parse_size};
+
+pub(super) fn drive(volume: &str) -> PropertyString {
+    PropertyString::with_default("file")
+        .with("file", Some(volume))
+        .with("discard", Some("on"))
+        .with("iothread", Some(1))
+}
+
+pub(super) fn data_drive(volume: &str, disk: &DataDisk) -> PropertyString {
+    drive(volume)
+        .with("serial", Some(DATA_SERIAL))
+        .with("ssd", Some(1))
+        .with("backup", disk.backup.map(u8::from))
+}
+
+pub(super) fn with_backup(raw: &str, disk: &DataDisk) -> PropertyString {
+    let mut drive = PropertyString::parse(raw, Some("file")).unwrap_or_default();
+    drive.set("backup", u8::from(disk.backup.unwrap_or(true)).to_string());
+    drive
+}
+
+pub(super) fn with_cpu_type(raw: &str, kind: &str) -> PropertyString {
+    let mut cpu = PropertyString::parse(raw, Some("cputype")).unwrap_or_default();
+    let mut parts = kind.splitn(2, ',');
+    cpu.set("cputype", parts.next().unwrap_or_default());
+    cpu
+}
+
+/// The agent switched on or off, with its other options as they are.
+pub(super) fn with_agent(raw: Option<&str>, enabled: bool) -> PropertyString {
+    let parsed = raw.and_then(|raw| PropertyString::parse(raw, Some("enabled")).ok());
+    let mut agent = parsed.unwrap_or_default();
+    agent.set("enabled", u8::from(enabled).to_string());
+    agent
+}
+
+/// A NIC as Proxmox VE takes it, over what it has: without the MAC it would draw a new one.
+pub(super) fn network(nic: &NetworkDevice, current: Option<&str>) -> PropertyString {
+    let parsed = current.and_then(|raw| PropertyString::parse(raw, None).ok());
+    let mut value = parsed.unwrap_or_default();
+    let model = value
+        .first()
+        .map_or_else(|| "virtio".to_owned(), |(model, _)| model.to_owned());
+    match &nic.mac_address {
+        Some(mac) => value.set(&model, mac),
+        None if current.is_none() => value.set("model", &model),
+        None => {}
+    }
+    value.set("bridge", &nic.bridge);
+    let options = [
+        ("tag", nic.vlan_id.map(|tag| tag.to_string())),
+        ("firewall", nic.firewall.map(|on| u8::from(on).to_string())),
+        ("mtu", nic.mtu.map(|mtu| mtu.to_string())),
+    ];
+    for (key, option) in options {
+        match option {
+            Some(option) => value.set(key, option),
+            None => drop(value.remove(key)),
+        }
+    }
+    value
+}
+
+/// The storage part of a volume id at the head of a drive.
+pub(super) fn storage_of(drive: &str) -> Option<String> {
+    let volume = drive.split(',').next()?;
+    volume
+        .split_once(':')
+        .map(|(storage, _)| storage.to_owned())
+}
+
+/// The size of a drive in bytes.
+pub(super) fn bytes_of(drive: &str) -> Option<u64> {
+    let drive = PropertyString::parse(drive, Some("file")).ok()?;
+    parse_size(drive.get("size")?)
+}
