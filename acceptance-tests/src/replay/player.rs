@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use super::compare::{self, Answer};
 use super::guest::Recorded;
 use super::sender::Sender;
-use super::{Numbered, Record, Verdict, files};
+use super::{Numbered, Record, Verdict, files, hands};
 use crate::simulator::{Options, Simulator, Storage};
 
 /// How long a task may take that the recorder saw ended.
@@ -62,6 +62,7 @@ pub async fn play(records: Vec<Numbered>, tell: impl Fn(&Verdict)) -> Result<Vec
         if let Some(upid) = upid_of_path(record).filter(|_| saw_the_end(record)) {
             await_task(&simulator, &sender, &upid).await;
         }
+        hands::prepare(&simulator, record).await;
         let answer = send_until_settled(&mut sender, record).await;
         if let Some(upid) = record
             .data()

@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::power::only_root;
-use super::{Vm, volume_of};
+use super::{Vm, drives, volume_of};
 use crate::simulator::call::{Allow, Call, Route, now};
 use crate::simulator::reply::{Fail, Outcome};
+use crate::simulator::tasks::Worker;
 use crate::simulator::world::{LOCK_PATIENCE, State};
 
 const MIGRATES: Allow = Allow::All("/vms/{vmid}", &["VM.Migrate"]);
@@ -73,78 +74,78 @@ fn conditions(call: &Call) -> Outcome {
 }
 
 fn migrate(call: &Call) -> Outcome {
-    let params = &call.params;
-    let (node, vmid, target) = (
-        call.node().to_owned(),
-        params.vmid(),
-        params.text("target").to_owned(),
-    );
+    only_root(call, &["force", "migration_type", "migration_network"])?;
+    let (node, vmid) = (call.node().to_owned(), call.params.vmid());
+    let target = call.params.text("target").to_owned();
+    let local_disks = call.params.is_set("with-local-disks");
     if target == node {
         return Err(Fail::param("target", "target is local node."));
     }
-    if !call
-        .world
-        .state()
-        .nodes
-        .iter()
-        .any(|known| known.name == target)
-    {
-        return Err(Fail::died(format!("no such cluster node '{target}'")));
-    }
-    only_root(call, &["force", "migration_type", "migration_network"])?;
     {
         let state = call.world.state();
+        if !state.nodes.iter().any(|known| known.name == target) {
+            return Err(Fail::died(format!("no such cluster node '{target}'")));
+        }
         let vm = state.vm(&node, vmid)?;
         vm.check_lock()?;
-        let online = params.is_set("online");
-        if vm.running.is_some() && !online {
-            return Err(Fail::param(
-                "online",
-                "can't migrate running VM without --online",
-            ));
-        }
-        if let Some((_, volume)) = local(&state, vm).next().filter(|_| vm.running.is_some())
-            && !params.is_set("with-local-disks")
-        {
-            return Err(Fail::died(format!(
-                "can't migrate local disk '{volume}': can't live migrate attached local disks without with-local-disks option"
-            )));
+        if vm.running.is_some() && !call.params.is_set("online") {
+            let why = "can't migrate running VM without --online";
+            return Err(Fail::died(why));
         }
     }
     Ok(
         call.start_task("qmigrate", &vmid.to_string(), |worker| async move {
-            let lock = worker.world.lock_guest(vmid, LOCK_PATIENCE).await;
-            let _lock = lock.map_err(|fail| fail.text())?;
-            worker.log(format!(
-                "starting migration of VM {vmid} to node '{target}'"
-            ));
-            worker.takes(Duration::from_secs(3)).await?;
-            worker.world.state().move_vm(vmid, &target);
-            worker.log("migration finished successfully");
-            Ok(())
+            migrated(&worker, &node, vmid, &target, local_disks)
+                .await
+                .map_err(|fail| format!("migration aborted: {}", fail.text()))
         }),
     )
 }
 
-impl State {
-    /// Puts a VM on another node, with its volumes.
-    pub(crate) fn move_vm(&mut self, vmid: u32, node: &str) {
-        let Some(vm) = self.vms.get_mut(&vmid) else {
-            return;
+async fn migrated(
+    worker: &Worker,
+    node: &str,
+    vmid: u32,
+    target: &str,
+    local_disks: bool,
+) -> Result<(), Fail> {
+    let world = &worker.world;
+    let _lock = world.lock_guest(vmid, LOCK_PATIENCE).await?;
+    worker
+        .takes(Duration::from_secs(5))
+        .await
+        .map_err(Fail::died)?;
+    let mut state = world.state();
+    let vm = state.vm(node, vmid)?;
+    let running = vm.running.is_some();
+    for (key, value) in &vm.config {
+        let stem = key.trim_end_matches(|c: char| c.is_ascii_digit());
+        if running && matches!(stem, "hostpci" | "usb" | "virtiofs") {
+            return Err(Fail::died(format!(
+                "can't migrate VM which uses local devices: {key}"
+            )));
+        }
+        if !drives::is_drive(key) {
+            continue;
+        }
+        let drive = drives::parse(key, value);
+        let Some(file) = drive.get("file").filter(|file| file.contains(':')) else {
+            continue;
         };
-        let from = std::mem::replace(&mut vm.node, node.to_owned());
-        let own: Vec<String> = vm
-            .config
-            .iter()
-            .filter_map(|(key, value)| volume_of(key, value))
-            .collect();
-        for id in own {
-            let place = self.place(&from, &id);
-            if let Some(volume) = self.volumes.remove(&place) {
-                self.put_volume(node, &id, volume);
-            }
+        let storage = file.split(':').next().unwrap_or_default();
+        if state.storage(storage).is_ok_and(|storage| storage.shared) {
+            continue;
+        }
+        if drives::is_cdrom(&drive) && !drives::is_cloudinit(&drive) {
+            return Err(Fail::died(format!("can't migrate local cdrom '{file}'")));
+        }
+        if running && !local_disks {
+            let why = "can't live migrate attached local disks without with-local-disks option";
+            return Err(Fail::died(why));
         }
     }
+    state.move_guest(vmid, target);
+    Ok(())
 }
 
 fn feature(call: &Call) -> Outcome {
@@ -179,4 +180,33 @@ fn feature(call: &Call) -> Outcome {
         .filter(|node| !is_local || node.name == vm.node);
     let nodes: Json = nodes.map(|node| json!(node.name)).collect();
     Ok(json!({"hasFeature": u8::from(has), "nodes": nodes}).into())
+}
+
+impl State {
+    /// Puts a VM on another node, with its volumes.
+    pub(crate) fn move_guest(&mut self, vmid: u32, node: &str) {
+        let (of, config, volume_of): (_, _, fn(&str, &str) -> Option<String>) =
+            if let Some(vm) = self.vms.get_mut(&vmid) {
+                (&mut vm.node, &vm.config, volume_of)
+            } else if let Some(ct) = self.cts.get_mut(&vmid) {
+                (
+                    &mut ct.node,
+                    &ct.config,
+                    crate::simulator::lxc::volumes::volume_of,
+                )
+            } else {
+                return;
+            };
+        let from = std::mem::replace(of, node.to_owned());
+        let own: Vec<String> = config
+            .iter()
+            .filter_map(|(key, value)| volume_of(key, value))
+            .collect();
+        for id in own {
+            let place = self.place(&from, &id);
+            if let Some(volume) = self.volumes.remove(&place) {
+                self.put_volume(node, &id, volume);
+            }
+        }
+    }
 }
