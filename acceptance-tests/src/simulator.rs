@@ -15,11 +15,13 @@ pub mod container;
 pub mod contract;
 mod faults;
 mod ha;
+mod indexes;
 mod journal;
 mod lxc;
 pub mod machine;
 mod memory;
 mod network;
+mod options;
 mod params;
 mod pools;
 mod qemu;
@@ -72,6 +74,8 @@ pub struct Options {
     pub cards: Vec<String>,
     /// The bridges of each node; the first has the first card and the node's address.
     pub bridges: Vec<String>,
+    /// The cores and bytes of memory of each node.
+    pub hardware: (u32, u64),
     /// What runs the VMs.
     pub hypervisor: Arc<dyn Hypervisor>,
     /// The password of `root@pam`.
@@ -106,6 +110,7 @@ impl Default for Options {
             ],
             cards: vec!["eno1".to_owned(), "eno2".to_owned()],
             bridges: vec!["vmbr0".to_owned()],
+            hardware: (16, 64 << 30),
             hypervisor: Arc::new(MemoryHypervisor::default()),
             root_password: "simulated".to_owned(),
             task_time: 0.02,
@@ -157,6 +162,7 @@ impl Simulator {
             ha: BTreeMap::new(),
             jobs: BTreeMap::new(),
             pools: BTreeMap::new(),
+            options: BTreeMap::new(),
             tasks: Vec::new(),
             last_pid: 1000,
         };
@@ -166,6 +172,8 @@ impl Simulator {
             String::new()
         };
         let settings = Settings {
+            node_cores: options.hardware.0,
+            node_memory: options.hardware.1,
             release: options.release,
             task_time: options.task_time,
             resources_lag: options.resources_lag,

@@ -246,8 +246,11 @@ impl Simulator {
         self.stop_vm(vmid).await;
         {
             let mut state = self.world.state();
-            state.vms.remove(&vmid);
-            state.cts.remove(&vmid);
+            let vm = state.vms.remove(&vmid).is_some();
+            if state.cts.remove(&vmid).is_none() && !vm {
+                // What lies about under a free id is nobody's.
+                return;
+            }
             state.volumes.retain(|_, volume| volume.owner != Some(vmid));
             state.forget_guest(vmid);
         }

@@ -16,6 +16,7 @@ use super::journal::Entry;
 use super::lxc::Ct;
 use super::machine::Hypervisor;
 use super::network::Network;
+use super::options::Options;
 use super::qemu::Vm;
 use super::release::Release;
 use super::reply::Fail;
@@ -25,6 +26,8 @@ use super::{backup, ha};
 
 /// What does not change while the simulator runs.
 pub(crate) struct Settings {
+    pub(crate) node_cores: u32,
+    pub(crate) node_memory: u64,
     pub(crate) release: Release,
     pub(crate) task_time: f64,
     pub(crate) resources_lag: Duration,
@@ -173,6 +176,7 @@ pub(crate) struct State {
     pub(crate) ha: ha::Resources,
     pub(crate) jobs: BTreeMap<String, backup::Job>,
     pub(crate) pools: BTreeMap<String, Pool>,
+    pub(crate) options: Options,
     pub(crate) tasks: Vec<Task>,
     pub(crate) last_pid: u32,
 }
