@@ -4,10 +4,12 @@
 //! What is not simulated is unknown here, as a wrong path is on a node.
 
 mod access;
+mod appliances;
 mod back_door;
 mod backup;
 mod call;
 mod certificate;
+mod clock;
 mod cluster;
 mod console;
 pub mod container;
@@ -19,6 +21,7 @@ mod lxc;
 pub mod machine;
 mod memory;
 mod network;
+mod node;
 mod params;
 mod pools;
 mod qemu;
@@ -42,12 +45,16 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use access::{Access, DOCKER_VM_ROLE, Entry as AclEntry, Token, User, privileges};
+pub use appliances::Appliance;
+pub(crate) use back_door::Strict;
 pub use back_door::VmSummary;
+use clock::Clock;
 pub use faults::{Effect, Fault};
 pub use journal::{Entry, covers};
 use machine::Hypervisor;
 pub use memory::{MemoryHypervisor, MemoryMachine};
 use network::Network;
+use node::Texts;
 use random::random_uuid;
 pub use release::Release;
 pub use storage::Storage;
@@ -75,8 +82,12 @@ pub struct Options {
     pub root_password: String,
     /// How long tasks take, as a fraction of the time on a real node.
     pub task_time: f64,
+    /// Whether the time of the cluster stands still until [`Simulator::advance`] moves it on.
+    pub clock_stands: bool,
     /// How late statistics reach `/cluster/resources`; 10 s on a real cluster.
     pub resources_lag: Duration,
+    /// How long a connection stays open without a request; 5 s on a real node.
+    pub idle: Duration,
     /// How long a refused login takes; 3 s on a real node.
     pub login_delay: Duration,
     /// How long a call waits for an agent that does not answer; 3 s on a real node.
@@ -102,7 +113,9 @@ impl Default for Options {
             hypervisor: Arc::new(MemoryHypervisor::default()),
             root_password: "simulated".to_owned(),
             task_time: 0.02,
+            clock_stands: false,
             resources_lag: Duration::from_millis(300),
+            idle: Duration::from_secs(5),
             login_delay: Duration::from_millis(100),
             agent_patience: Duration::from_millis(100),
             with_token: true,
@@ -134,9 +147,10 @@ impl Simulator {
         let address = listener.local_addr()?;
         let (cards, bridges) = (&options.cards, &options.bridges);
         let node = |(i, name): (usize, String)| Node {
-            name,
             online: true,
             network: Network::installed(cards, bridges, i),
+            texts: Texts::installed(&name, i),
+            name,
         };
         let mut state = State {
             nodes: options.nodes.into_iter().enumerate().map(node).collect(),
@@ -147,6 +161,7 @@ impl Simulator {
             cts: BTreeMap::new(),
             ha: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            appliances: Vec::new(),
             pools: BTreeMap::new(),
             tasks: Vec::new(),
             last_pid: 1000,
@@ -160,12 +175,14 @@ impl Simulator {
             release: options.release,
             task_time: options.task_time,
             resources_lag: options.resources_lag,
+            idle: options.idle,
             login_delay: options.login_delay,
             agent_patience: options.agent_patience,
             with_message: options.with_message,
             fingerprint: identity.fingerprint,
         };
-        let world = Arc::new(World::new(settings, options.hypervisor, state));
+        let clock = Clock::new(options.clock_stands);
+        let world = Arc::new(World::new(settings, clock, options.hypervisor, state));
         let server = server::serve(
             listener,
             TlsAcceptor::from(identity.tls),

@@ -2,14 +2,16 @@
 //!
 //! Nothing here checks permissions or rules, and nothing of it shows in the journal.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::Simulator;
+use super::appliances::Appliance;
 use super::faults::Fault;
 use super::journal::Entry;
 use super::machine::Machine;
-use super::qemu::{Vm, volume_of};
+use super::qemu::Vm;
 use super::storage::Volume;
+use super::world::World;
 
 /// A VM at a glance.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +24,21 @@ pub struct VmSummary {
     pub name: String,
     /// Whether it runs.
     pub running: bool,
+}
+
+/// Holds the requests of a test to what the API has; see [`Simulator::take_violations`].
+pub(crate) struct Strict(Arc<World>);
+
+impl Drop for Strict {
+    fn drop(&mut self) {
+        let violations = self.0.violations.lock();
+        let violations = violations.expect("no holder of the violations panics");
+        // A test that fails anyway says why.
+        assert!(
+            violations.is_empty() || std::thread::panicking(),
+            "the API has no such requests: {violations:#?}"
+        );
+    }
 }
 
 impl Simulator {
@@ -41,6 +58,26 @@ impl Simulator {
             .lock()
             .expect("no holder of the faults panics")
             .clear();
+    }
+
+    /// Lets time pass at once for whatever the cluster waits for.
+    pub fn advance(&self, time: Duration) {
+        self.world.clock.advance(time);
+    }
+
+    /// The requests since the last question that the API does not have, or not with such parameters.
+    pub fn take_violations(&self) -> Vec<String> {
+        let mut violations = self.world.violations.lock();
+        std::mem::take(
+            violations
+                .as_mut()
+                .expect("no holder of the violations panics"),
+        )
+    }
+
+    /// Fails the test, when it is dropped, if there are violations that nobody took.
+    pub(crate) fn strict(&self) -> Strict {
+        Strict(Arc::clone(&self.world))
     }
 
     /// All calls so far.
@@ -109,11 +146,34 @@ impl Simulator {
         self.world.state().put_volume(node, id, volume);
     }
 
+    /// Puts a template into the catalogue of all nodes.
+    pub fn put_appliance(&self, appliance: Appliance) {
+        self.world.state().appliances.push(appliance);
+    }
+
     /// Takes a file off a storage.
     pub fn remove_file(&self, node: &str, id: &str) {
         let mut state = self.world.state();
         let place = state.place(node, id);
         state.volumes.remove(&place);
+    }
+
+    /// Makes a resource pool.
+    pub fn put_pool(&self, id: &str) {
+        let pool = super::world::Pool {
+            comment: None,
+            guests: Vec::new(),
+        };
+        self.world.state().pools.insert(id.to_owned(), pool);
+    }
+
+    /// The guests of a resource pool.
+    pub fn pool(&self, id: &str) -> Vec<u32> {
+        let state = self.world.state();
+        state
+            .pools
+            .get(id)
+            .map_or_else(Vec::new, |pool| pool.guests.clone())
     }
 
     /// All tasks: UPID and exit status, which is `None` while it runs.
@@ -159,27 +219,7 @@ impl Simulator {
 
     /// Moves a guest to another node, with its volumes.
     pub fn move_vm(&self, vmid: u32, node: &str) {
-        let mut state = self.world.state();
-        let state = &mut *state;
-        let (of, config, volume_of): (_, _, fn(&str, &str) -> Option<String>) =
-            if let Some(vm) = state.vms.get_mut(&vmid) {
-                (&mut vm.node, &vm.config, volume_of)
-            } else if let Some(ct) = state.cts.get_mut(&vmid) {
-                (&mut ct.node, &ct.config, super::lxc::volumes::volume_of)
-            } else {
-                return;
-            };
-        let from = std::mem::replace(of, node.to_owned());
-        let own: Vec<String> = config
-            .iter()
-            .filter_map(|(key, value)| volume_of(key, value))
-            .collect();
-        for id in own {
-            let place = state.place(&from, &id);
-            if let Some(volume) = state.volumes.remove(&place) {
-                state.put_volume(node, &id, volume);
-            }
-        }
+        self.world.state().move_guest(vmid, node);
     }
 
     /// The machine of a VM that runs.

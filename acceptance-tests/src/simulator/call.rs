@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use super::access::login::Who;
 use super::console::Upgrade;
@@ -16,7 +17,10 @@ use super::rules::RuleSet;
 use super::storage::upload::Upload;
 use super::tasks::TaskOrder;
 use super::world::World;
-use super::{access, backup, cluster, console, ha, lxc, network, pools, qemu, storage, tasks};
+use super::{
+    access, appliances, backup, cluster, console, ha, lxc, network, node, pools, qemu, storage,
+    tasks,
+};
 
 /// A call whose sender is known.
 pub(crate) struct Call {
@@ -28,8 +32,12 @@ pub(crate) struct Call {
     pub(crate) task_order: Option<TaskOrder>,
     /// What the request asks for beside an answer.
     pub(crate) upgrade: Option<Upgrade>,
+    /// How long the work waits before it begins.
+    pub(crate) delay: Duration,
     /// The agent is not to answer.
     pub(crate) agent_silent: bool,
+    /// The agent was started anew before this call.
+    pub(crate) agent_restarts: bool,
 }
 
 impl Call {
@@ -191,9 +199,22 @@ const PROTECTED_READS: &[&str] = &[
     "/nodes/{node}/lxc/{vmid}/migrate",
     "/nodes/{node}/lxc/{vmid}/snapshot",
     "/nodes/*/lxc",
+    "/nodes/*/lxc/*/feature",
+    "/nodes/*/lxc/*/interfaces",
+    "/nodes/*/lxc/*/migrate",
+    "/nodes/*/lxc/*/snapshot",
     "/nodes/*/qemu",
     "/nodes/*/qemu/*/agent/*",
+    "/nodes/*/qemu/*/feature",
+    "/nodes/*/qemu/*/migrate",
+    "/nodes/*/qemu/*/snapshot",
     "/nodes/*/*/*/status/current",
+    "/nodes/*/disks/list",
+    "/nodes/*/hardware/*",
+    "/nodes/*/hosts",
+    "/nodes/*/sdn/zones",
+    "/nodes/*/services/**",
+    "/nodes/*/services",
     "/nodes/*/storage",
     "/nodes/*/storage/*/**",
     "/nodes/*/tasks/*/log",
@@ -212,6 +233,7 @@ fn routes(release: Release) -> Vec<Parsed> {
         access::roles::ROUTES,
         access::tickets::ROUTES,
         access::users::ROUTES,
+        appliances::ROUTES,
         backup::NOW,
         backup::ROUTES,
         cluster::ROUTES,
@@ -228,11 +250,13 @@ fn routes(release: Release) -> Vec<Parsed> {
         lxc::resize::ROUTES,
         lxc::snapshot::ROUTES,
         network::ROUTES,
+        node::ROUTES,
         pools::ROUTES,
         qemu::agent::ROUTES,
         qemu::clone::ROUTES,
         qemu::create::ROUTES,
         qemu::destroy::ROUTES,
+        qemu::moves::ROUTES,
         qemu::power::ROUTES,
         qemu::read::ROUTES,
         qemu::resize::ROUTES,

@@ -9,6 +9,7 @@ pub(crate) mod create;
 pub(crate) mod destroy;
 pub(crate) mod drives;
 pub(crate) mod hotplug;
+pub(crate) mod moves;
 pub(crate) mod power;
 pub(crate) mod read;
 pub(crate) mod resize;
@@ -61,6 +62,7 @@ pub(crate) struct Running {
     pub(crate) agent: bool,
     pub(crate) paused: bool,
     pub(crate) on_end: OnEnd,
+    pub(crate) pids: agent::Pids,
 }
 
 /// What is to happen once a machine has ended.

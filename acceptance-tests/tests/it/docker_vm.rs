@@ -4,6 +4,7 @@ mod drift;
 mod failure;
 mod import;
 mod input;
+mod moves;
 mod real;
 mod update;
 

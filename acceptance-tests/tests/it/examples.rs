@@ -1,13 +1,9 @@
 //! Everything under `examples/` that the documentation shows.
 
-use crate::scene::Scene;
+use crate::scene::{self, Scene};
 
 fn example(resource: &str) -> String {
-    let path = format!(
-        "{}/../examples/resources/{resource}/resource.tf",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    std::fs::read_to_string(&path).expect("every resource has an example")
+    scene::example(&format!("resources/{resource}/resource.tf"))
 }
 
 #[tokio::test]

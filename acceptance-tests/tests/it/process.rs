@@ -1,7 +1,7 @@
 //! Signals to core and provider, and either of them killed, in the middle of an apply.
 
 use std::{
-    fs,
+    fmt, fs,
     os::unix::process::ExitStatusExt as _,
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -16,7 +16,7 @@ use tokio::process::{Child, Command};
 use crate::scene::{Block, Scene, dormant, until, web};
 
 /// An apply that waits for something that does not come.
-struct Apply {
+pub(crate) struct Apply {
     child: Child,
     core: u32,
 }
@@ -42,11 +42,11 @@ impl Apply {
     }
 
     /// Core in a group of its own, as a shell starts it.
-    fn start(scene: &mut Scene, host: &Block) -> Self {
+    pub(crate) fn start(scene: &mut Scene, config: &impl fmt::Display) -> Self {
         let temporary = scene.ws.path().join("../tmp");
         fs::create_dir_all(&temporary).expect("the workspace takes directories");
         scene.ws.set("TMPDIR", temporary);
-        scene.ws.write("main.tf", &host.to_string());
+        scene.ws.write("main.tf", &config.to_string());
         scene.forget();
         let mut command = scene.ws.command(&["apply", "-no-color", "-auto-approve"]);
         let child = command
@@ -77,11 +77,11 @@ impl Apply {
     }
 
     /// As a terminal does: core and provider get the signal.
-    async fn interrupt(&self) {
+    pub(crate) async fn interrupt(&self) {
         kill("INT", &format!("-{}", self.core)).await;
     }
 
-    async fn end(self) -> (ExitStatus, String) {
+    pub(crate) async fn end(self) -> (ExitStatus, String) {
         let ended = self.child.wait_with_output();
         let ended = tokio::time::timeout(Duration::from_secs(30), ended).await;
         let output = ended.expect("it ends soon").expect("it ends");
