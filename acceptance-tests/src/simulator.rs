@@ -4,6 +4,7 @@
 //! What is not simulated is unknown here, as a wrong path is on a node.
 
 mod access;
+mod appliances;
 mod back_door;
 mod backup;
 mod call;
@@ -21,6 +22,7 @@ mod lxc;
 pub mod machine;
 mod memory;
 mod network;
+mod node;
 mod options;
 mod params;
 mod pools;
@@ -45,6 +47,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use access::{Access, DOCKER_VM_ROLE, Entry as AclEntry, Token, User, privileges};
+pub use appliances::Appliance;
 pub(crate) use back_door::Strict;
 pub use back_door::VmSummary;
 use clock::Clock;
@@ -53,6 +56,7 @@ pub use journal::{Entry, covers};
 use machine::Hypervisor;
 pub use memory::{MemoryHypervisor, MemoryMachine};
 use network::Network;
+use node::Texts;
 use random::random_uuid;
 pub use release::Release;
 pub use storage::Storage;
@@ -148,9 +152,10 @@ impl Simulator {
         let address = listener.local_addr()?;
         let (cards, bridges) = (&options.cards, &options.bridges);
         let node = |(i, name): (usize, String)| Node {
-            name,
             online: true,
             network: Network::installed(cards, bridges, i),
+            texts: Texts::installed(&name, i),
+            name,
         };
         let mut state = State {
             nodes: options.nodes.into_iter().enumerate().map(node).collect(),
@@ -161,6 +166,7 @@ impl Simulator {
             cts: BTreeMap::new(),
             ha: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            appliances: Vec::new(),
             pools: BTreeMap::new(),
             options: BTreeMap::new(),
             tasks: Vec::new(),

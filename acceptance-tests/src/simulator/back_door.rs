@@ -5,6 +5,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::Simulator;
+use super::appliances::Appliance;
 use super::faults::Fault;
 use super::journal::Entry;
 use super::machine::Machine;
@@ -143,6 +144,11 @@ impl Simulator {
         let content = super::storage::download::content_type(kind);
         let volume = Volume::file(content, name, data.len() as u64, data.into());
         self.world.state().put_volume(node, id, volume);
+    }
+
+    /// Puts a template into the catalogue of all nodes.
+    pub fn put_appliance(&self, appliance: Appliance) {
+        self.world.state().appliances.push(appliance);
     }
 
     /// Takes a file off a storage.

@@ -18,8 +18,8 @@ use super::storage::upload::Upload;
 use super::tasks::TaskOrder;
 use super::world::World;
 use super::{
-    access, backup, cluster, console, ha, indexes, lxc, network, options, pools, qemu, storage,
-    tasks,
+    access, appliances, backup, cluster, console, ha, indexes, lxc, network, node, options, pools,
+    qemu, storage, tasks,
 };
 
 /// A call whose sender is known.
@@ -210,6 +210,12 @@ const PROTECTED_READS: &[&str] = &[
     "/nodes/*/qemu/*/rrddata",
     "/nodes/*/qemu/*/snapshot",
     "/nodes/*/*/*/status/current",
+    "/nodes/*/disks/list",
+    "/nodes/*/hardware/*",
+    "/nodes/*/hosts",
+    "/nodes/*/sdn/zones",
+    "/nodes/*/services/**",
+    "/nodes/*/services",
     "/nodes/*/storage",
     "/nodes/*/storage/*/*/**",
     "/nodes/*/tasks/*/log",
@@ -228,6 +234,7 @@ fn routes(release: Release) -> Vec<Parsed> {
         access::roles::ROUTES,
         access::tickets::ROUTES,
         access::users::ROUTES,
+        appliances::ROUTES,
         backup::NOW,
         backup::ROUTES,
         cluster::ROUTES,
@@ -246,6 +253,7 @@ fn routes(release: Release) -> Vec<Parsed> {
         indexes::ROUTES,
         network::ROUTES,
         options::ROUTES,
+        node::ROUTES,
         pools::ROUTES,
         qemu::agent::ROUTES,
         qemu::clone::ROUTES,

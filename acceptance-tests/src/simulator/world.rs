@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::access::{Access, Privileges};
+use super::appliances::Appliance;
 use super::clock::Clock;
 use super::console::Consoles;
 use super::faults::Fault;
@@ -16,6 +17,7 @@ use super::journal::Entry;
 use super::lxc::Ct;
 use super::machine::Hypervisor;
 use super::network::Network;
+use super::node::Texts;
 use super::options::Options;
 use super::qemu::Vm;
 use super::release::Release;
@@ -153,6 +155,7 @@ pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) online: bool,
     pub(crate) network: Network,
+    pub(crate) texts: Texts,
 }
 
 /// A resource pool.
@@ -175,6 +178,7 @@ pub(crate) struct State {
     pub(crate) cts: BTreeMap<u32, Ct>,
     pub(crate) ha: ha::Resources,
     pub(crate) jobs: BTreeMap<String, backup::Job>,
+    pub(crate) appliances: Vec<Appliance>,
     pub(crate) pools: BTreeMap<String, Pool>,
     pub(crate) options: Options,
     pub(crate) tasks: Vec<Task>,

@@ -241,6 +241,7 @@ fn jobs(name: &str, value: &str) -> Judgement {
             matches!(value, "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun"),
             format!("invalid day '{value}'"),
         ),
+        "string" => judged(true, String::new()),
         "email-or-username" => judged(!value.is_empty(), like("email address")),
         "pve-ha-resource-or-vm-id" => judged(
             fits(r"((vm|ct):)?[1-9][0-9]{2,8}", value),
@@ -300,7 +301,7 @@ fn is_ipv4(value: &str) -> bool {
 fn is_mask(value: &str) -> bool {
     let mask = value
         .parse::<std::net::Ipv4Addr>()
-        .map(|mask| mask.to_bits());
+        .map(std::net::Ipv4Addr::to_bits);
     mask.is_ok_and(|mask| mask.leading_ones() + mask.trailing_zeros() == 32)
 }
 
