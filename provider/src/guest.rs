@@ -25,6 +25,7 @@ pub mod project;
 pub mod seed;
 #[cfg(test)]
 mod sh;
+pub mod template;
 
 /// A machine one can run commands on.
 pub trait Guest: Send + Sync {

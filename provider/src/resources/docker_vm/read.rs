@@ -202,6 +202,7 @@ pub(super) fn from_config(
         pool_id: row.pool.clone(),
         start_on_boot: Some(config.onboot.unwrap_or(false)),
         startup: config.startup.as_deref().and_then(startup),
+        template: Some(config.template),
         agent: Some(Agent {
             enabled: Some(agent_enabled(config)),
         }),
@@ -298,7 +299,7 @@ fn nic(raw: &str) -> Option<NetworkDevice> {
 }
 
 /// Bytes as GiB, exact to 1 MiB: `32`, `3.5`.
-fn gibibytes(bytes: u64) -> Number {
+pub(super) fn gibibytes(bytes: u64) -> Number {
     let mib = bytes.div_ceil(1 << 20);
     let (whole, rest) = (mib / 1024, mib % 1024);
     // 1/1024 has ten decimals.
@@ -308,17 +309,18 @@ fn gibibytes(bytes: u64) -> Number {
     serde_json::from_str(text).expect("decimals are JSON numbers")
 }
 
-/// Fills in what only the cluster knows after a create: the size of a disk that took the image's.
+/// Fills in what only the cluster knows after a create: where the OS disk of a clone is, and the
+/// size of one that took that of its source.
 pub(super) async fn sizes(pve: &Pve, plan: &mut DockerVm, vmid: u32) -> Result<()> {
-    let Some(disk) = plan.os_disk.as_mut().filter(|disk| disk.size_gb.is_none()) else {
+    let disk = plan.os_disk.get_or_insert_default();
+    if disk.size_gb.is_some() && disk.datastore_id.is_some() {
         return Ok(());
-    };
-    if let Some(config) = pve.vm_config_opt(&plan.node_name, vmid).await? {
-        disk.size_gb = config
-            .disks
-            .get(OS_SLOT)
-            .and_then(|raw| bytes_of(raw))
-            .map(gibibytes);
+    }
+    if let Some(config) = pve.vm_config_opt(&plan.node_name, vmid).await?
+        && let Some(raw) = config.disks.get(OS_SLOT)
+    {
+        disk.datastore_id = disk.datastore_id.take().or_else(|| storage_of(raw));
+        disk.size_gb = disk.size_gb.take().or_else(|| bytes_of(raw).map(gibibytes));
     }
     Ok(())
 }
