@@ -8,6 +8,7 @@ mod back_door;
 mod backup;
 mod call;
 mod certificate;
+mod clock;
 mod cluster;
 pub mod container;
 pub mod contract;
@@ -41,11 +42,14 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use access::{Access, DOCKER_VM_ROLE, Entry as AclEntry, Token, User, privileges};
+pub(crate) use back_door::Strict;
 pub use back_door::VmSummary;
+use clock::Clock;
 pub use faults::{Effect, Fault};
 pub use journal::{Entry, covers};
 use machine::Hypervisor;
 pub use memory::{MemoryHypervisor, MemoryMachine};
+use network::Network;
 use random::random_uuid;
 pub use release::Release;
 pub use storage::Storage;
@@ -63,7 +67,9 @@ pub struct Options {
     pub nodes: Vec<String>,
     /// The storages of all nodes.
     pub storages: Vec<Storage>,
-    /// The bridges of each node.
+    /// The network cards of each node.
+    pub cards: Vec<String>,
+    /// The bridges of each node; the first has the first card and the node's address.
     pub bridges: Vec<String>,
     /// What runs the VMs.
     pub hypervisor: Arc<dyn Hypervisor>,
@@ -71,8 +77,12 @@ pub struct Options {
     pub root_password: String,
     /// How long tasks take, as a fraction of the time on a real node.
     pub task_time: f64,
+    /// Whether the time of the cluster stands still until [`Simulator::advance`] moves it on.
+    pub clock_stands: bool,
     /// How late statistics reach `/cluster/resources`; 10 s on a real cluster.
     pub resources_lag: Duration,
+    /// How long a connection stays open without a request; 5 s on a real node.
+    pub idle: Duration,
     /// How long a refused login takes; 3 s on a real node.
     pub login_delay: Duration,
     /// How long a call waits for an agent that does not answer; 3 s on a real node.
@@ -93,11 +103,14 @@ impl Default for Options {
                 Storage::dir("local", "/var/lib/vz", files),
                 Storage::lvmthin("local-lvm", "images,rootdir"),
             ],
+            cards: vec!["eno1".to_owned(), "eno2".to_owned()],
             bridges: vec!["vmbr0".to_owned()],
             hypervisor: Arc::new(MemoryHypervisor::default()),
             root_password: "simulated".to_owned(),
             task_time: 0.02,
+            clock_stands: false,
             resources_lag: Duration::from_millis(300),
+            idle: Duration::from_secs(5),
             login_delay: Duration::from_millis(100),
             agent_patience: Duration::from_millis(100),
             with_token: true,
@@ -127,14 +140,14 @@ impl Simulator {
         let identity = certificate::Identity::new(&options.nodes).map_err(std::io::Error::other)?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        let bridges = &options.bridges;
-        let node = |name: String| Node {
+        let (cards, bridges) = (&options.cards, &options.bridges);
+        let node = |(i, name): (usize, String)| Node {
             name,
             online: true,
-            bridges: bridges.clone(),
+            network: Network::installed(cards, bridges, i),
         };
         let mut state = State {
-            nodes: options.nodes.into_iter().map(node).collect(),
+            nodes: options.nodes.into_iter().enumerate().map(node).collect(),
             access: Access::new(&options.root_password, options.release),
             storages: options.storages,
             volumes: BTreeMap::new(),
@@ -155,12 +168,14 @@ impl Simulator {
             release: options.release,
             task_time: options.task_time,
             resources_lag: options.resources_lag,
+            idle: options.idle,
             login_delay: options.login_delay,
             agent_patience: options.agent_patience,
             with_message: options.with_message,
             fingerprint: identity.fingerprint,
         };
-        let world = Arc::new(World::new(settings, options.hypervisor, state));
+        let clock = Clock::new(options.clock_stands);
+        let world = Arc::new(World::new(settings, clock, options.hypervisor, state));
         let server = server::serve(
             listener,
             TlsAcceptor::from(identity.tls),
@@ -194,6 +209,15 @@ impl Simulator {
     /// The ready token (empty if there is none), `pmoves@pve!tf=SECRET`, with what hosts of containers need on `/`.
     pub fn token(&self) -> &str {
         &self.token
+    }
+
+    /// All tickets and CSRF tokens that logins were given.
+    pub fn tickets(&self) -> Vec<String> {
+        let state = self.world.state();
+        let given = state.access.tickets.iter();
+        given
+            .flat_map(|(ticket, (_, csrf))| [ticket.clone(), csrf.clone()])
+            .collect()
     }
 
     /// A further token that lacks these privileges of the ready one.

@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::{
     guests::{Lab, Rootfs},
     simulator::{
-        Options, Simulator,
+        Options, Simulator, Strict,
         container::{ContainerSpec, Started},
         machine::{BoxFuture, Hypervisor, Machine, Spec},
     },
@@ -31,6 +31,7 @@ pub struct Stage {
     pub lab: Option<Lab>,
     images: Images,
     power: Arc<Power>,
+    _strict: Strict,
 }
 
 /// Remembers which machines were powered on, for hands in the guests.
@@ -52,6 +53,10 @@ impl Hypervisor for Power {
 
     fn start_container(&self, spec: ContainerSpec) -> Started<'_> {
         self.hypervisor.start_container(spec)
+    }
+
+    fn reload_network(&self, node: &str, bridges: &[String]) -> BoxFuture<'_, Result<(), String>> {
+        self.hypervisor.reload_network(node, bridges)
     }
 
     fn discard(&self, vmid: u32) -> BoxFuture<'_, ()> {
@@ -92,6 +97,7 @@ impl Stage {
         let simulator = Simulator::start(options).await.map_err(told)?;
         let images = Images::start().await.map_err(told)?;
         Ok(Self {
+            _strict: simulator.strict(),
             simulator,
             lab: None,
             images,

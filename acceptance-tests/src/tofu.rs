@@ -199,6 +199,25 @@ impl Workspace {
         self.run(&["destroy", "-no-color", "-auto-approve"]).await
     }
 
+    /// Whether the core knows write-only arguments, one of which the configuration must have. A core
+    /// that does not would store them: then the plan must be refused, else the test fails.
+    pub async fn takes_write_only(&self) -> bool {
+        let told = self.run(&["version", "-json"]).await.ok();
+        let told: Value = serde_json::from_str(&told.stdout).expect("`version -json` prints JSON");
+        let version = told["terraform_version"].as_str().unwrap_or_default();
+        let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+        let version: (u32, u32) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+        if version >= (1, 11) {
+            return true;
+        }
+        let said = self.run(&["plan", "-no-color"]).await.refused();
+        // Variables that are not stored are as new; the core itself refuses those.
+        let refused = said.contains("Write-only attributes need a newer core")
+            || said.contains("An argument named \"ephemeral\" is not expected here");
+        assert!(refused, "{said}");
+        false
+    }
+
     /// The state as JSON; null while there is none.
     pub async fn state(&self) -> Value {
         let shown = self.run(&["show", "-json"]).await.ok();

@@ -2,7 +2,7 @@
 //!
 //! Nothing here checks permissions or rules, and nothing of it shows in the journal.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::Simulator;
 use super::faults::Fault;
@@ -10,6 +10,7 @@ use super::journal::Entry;
 use super::machine::Machine;
 use super::qemu::Vm;
 use super::storage::Volume;
+use super::world::World;
 
 /// A VM at a glance.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +23,21 @@ pub struct VmSummary {
     pub name: String,
     /// Whether it runs.
     pub running: bool,
+}
+
+/// Holds the requests of a test to what the API has; see [`Simulator::take_violations`].
+pub(crate) struct Strict(Arc<World>);
+
+impl Drop for Strict {
+    fn drop(&mut self) {
+        let violations = self.0.violations.lock();
+        let violations = violations.expect("no holder of the violations panics");
+        // A test that fails anyway says why.
+        assert!(
+            violations.is_empty() || std::thread::panicking(),
+            "the API has no such requests: {violations:#?}"
+        );
+    }
 }
 
 impl Simulator {
@@ -41,6 +57,26 @@ impl Simulator {
             .lock()
             .expect("no holder of the faults panics")
             .clear();
+    }
+
+    /// Lets time pass at once for whatever the cluster waits for.
+    pub fn advance(&self, time: Duration) {
+        self.world.clock.advance(time);
+    }
+
+    /// The requests since the last question that the API does not have, or not with such parameters.
+    pub fn take_violations(&self) -> Vec<String> {
+        let mut violations = self.world.violations.lock();
+        std::mem::take(
+            violations
+                .as_mut()
+                .expect("no holder of the violations panics"),
+        )
+    }
+
+    /// Fails the test, when it is dropped, if there are violations that nobody took.
+    pub(crate) fn strict(&self) -> Strict {
+        Strict(Arc::clone(&self.world))
     }
 
     /// All calls so far.
@@ -149,29 +185,33 @@ impl Simulator {
         self.world.task_end(upid).await
     }
 
-    /// The configuration of a VM as it is stored, without what is pending.
+    /// The configuration of a guest as it is stored, without what is pending.
     pub fn config(&self, vmid: u32) -> Option<BTreeMap<String, String>> {
-        self.world
-            .state()
-            .vms
-            .get(&vmid)
-            .map(|vm| vm.config.clone())
+        let state = self.world.state();
+        let of_vm = state.vms.get(&vmid).map(|vm| vm.config.clone());
+        of_vm.or_else(|| state.cts.get(&vmid).map(|ct| ct.config.clone()))
     }
 
-    /// Sets a key of a VM, or removes it.
+    /// Sets a key of a guest, or removes it.
     pub fn set_config(&self, vmid: u32, key: &str, value: Option<&str>) {
-        self.with_vm(vmid, |vm| match value {
-            Some(value) => vm.config.insert(key.to_owned(), value.to_owned()),
-            None => vm.config.remove(key),
-        });
+        let mut state = self.world.state();
+        let state = &mut *state;
+        let of_vm = state.vms.get_mut(&vmid).map(|vm| &mut vm.config);
+        let of_ct = state.cts.get_mut(&vmid).map(|ct| &mut ct.config);
+        for config in of_vm.into_iter().chain(of_ct) {
+            match value {
+                Some(value) => config.insert(key.to_owned(), value.to_owned()),
+                None => config.remove(key),
+            };
+        }
     }
 
-    /// Locks a VM, or unlocks it.
+    /// Locks a guest, or unlocks it.
     pub fn set_lock(&self, vmid: u32, lock: Option<&str>) {
         self.set_config(vmid, "lock", lock);
     }
 
-    /// Moves a VM to another node, with its volumes.
+    /// Moves a guest to another node, with its volumes.
     pub fn move_vm(&self, vmid: u32, node: &str) {
         self.world.state().move_guest(vmid, node);
     }
@@ -185,22 +225,31 @@ impl Simulator {
         })?
     }
 
-    /// Cuts the power of a VM.
+    /// Cuts the power of a guest.
     pub async fn stop_vm(&self, vmid: u32) {
         let machine = self.with_vm(vmid, |vm| vm.running.take());
         if let Some(Some(running)) = machine {
             running.machine.kill().await;
         }
+        let container = {
+            let mut state = self.world.state();
+            let ct = state.cts.get_mut(&vmid);
+            ct.and_then(|ct| ct.running.take())
+        };
+        if let Some(running) = container {
+            running.container.kill().await;
+        }
     }
 
-    /// Destroys a VM with its volumes, running or not.
+    /// Destroys a guest with its volumes, running or not.
     pub async fn delete_vm(&self, vmid: u32) {
         self.stop_vm(vmid).await;
         {
             let mut state = self.world.state();
             state.vms.remove(&vmid);
+            state.cts.remove(&vmid);
             state.volumes.retain(|_, volume| volume.owner != Some(vmid));
-            state.access.forget_guest(vmid);
+            state.forget_guest(vmid);
         }
         self.world.hypervisor.discard(vmid).await;
     }
@@ -215,8 +264,13 @@ impl Simulator {
 
     /// Cuts the power of everything that runs.
     pub async fn stop_all(&self) {
-        for vm in self.vms() {
-            self.stop_vm(vm.vmid).await;
+        let ids: Vec<u32> = {
+            let state = self.world.state();
+            let ids = state.vms.keys().chain(state.cts.keys());
+            ids.copied().collect()
+        };
+        for id in ids {
+            self.stop_vm(id).await;
         }
     }
 

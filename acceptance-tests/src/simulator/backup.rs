@@ -36,19 +36,19 @@ pub(crate) const ROUTES: &[Route] = &[
     Route {
         call: "GET /cluster/backup/{id}",
         allow: READS,
-        rules: "id string len=..50 pattern=[^\\s]+",
+        rules: "id string len=..50 pattern=\\S+",
         handler: now!(read),
     },
     Route {
         call: "PUT /cluster/backup/{id}",
         allow: WRITES,
-        rules: "+backup-job; delete? string pve-configid-list; id string len=..50 pattern=[^\\s]+",
+        rules: "+backup-job; delete? string pve-configid-list; id string len=..50 pattern=\\S+",
         handler: now!(update),
     },
     Route {
         call: "DELETE /cluster/backup/{id}",
         allow: WRITES,
-        rules: "id string len=..50 pattern=[^\\s]+",
+        rules: "id string len=..50 pattern=\\S+",
         handler: now!(delete),
     },
 ];

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use super::access::login::Who;
 use super::journal::covers;
@@ -25,8 +26,12 @@ pub(crate) struct Call {
     pub(crate) upload: Option<Upload>,
     /// What the task that this call starts is to do instead.
     pub(crate) task_order: Option<TaskOrder>,
+    /// How long the work waits before it begins.
+    pub(crate) delay: Duration,
     /// The agent is not to answer.
     pub(crate) agent_silent: bool,
+    /// The agent was started anew before this call.
+    pub(crate) agent_restarts: bool,
 }
 
 impl Call {
@@ -183,9 +188,20 @@ const PROTECTED_READS: &[&str] = &[
     "/access/tfa/**",
     "/access/users",
     "/cluster/status",
+    "/nodes/{node}/lxc/{vmid}/feature",
+    "/nodes/{node}/lxc/{vmid}/interfaces",
+    "/nodes/{node}/lxc/{vmid}/migrate",
+    "/nodes/{node}/lxc/{vmid}/snapshot",
     "/nodes/*/lxc",
+    "/nodes/*/lxc/*/feature",
+    "/nodes/*/lxc/*/interfaces",
+    "/nodes/*/lxc/*/migrate",
+    "/nodes/*/lxc/*/snapshot",
     "/nodes/*/qemu",
     "/nodes/*/qemu/*/agent/*",
+    "/nodes/*/qemu/*/feature",
+    "/nodes/*/qemu/*/migrate",
+    "/nodes/*/qemu/*/snapshot",
     "/nodes/*/*/*/status/current",
     "/nodes/*/storage",
     "/nodes/*/storage/*/**",

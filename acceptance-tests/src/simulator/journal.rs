@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use super::faults::Effect;
+
 /// One call.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -24,8 +26,8 @@ pub struct Entry {
     pub reason: String,
     /// User or token id, if the credentials were good.
     pub user: Option<String>,
-    /// Whether an injected fault changed the outcome.
-    pub faulted: bool,
+    /// The faults that hit it.
+    pub faults: Vec<Effect>,
 }
 
 impl Entry {

@@ -62,6 +62,7 @@ pub(crate) struct Running {
     pub(crate) agent: bool,
     pub(crate) paused: bool,
     pub(crate) on_end: OnEnd,
+    pub(crate) pids: agent::Pids,
 }
 
 /// What is to happen once a machine has ended.

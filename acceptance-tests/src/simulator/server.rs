@@ -30,11 +30,11 @@ use super::storage::upload;
 use super::tasks::TaskOrder;
 use super::world::World;
 
-/// How long a connection stays open without a request.
-const IDLE: Duration = Duration::from_secs(5);
-
 /// After so many requests a connection ends.
 const REQUESTS_PER_CONNECTION: u32 = 100;
+
+/// How long a call is waited for that goes on to another daemon.
+const PROXY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The largest body that is no upload.
 const MAX_BODY: usize = 512 << 10;
@@ -48,6 +48,7 @@ pub(crate) async fn serve(listener: TcpListener, tls: TlsAcceptor, world: Arc<Wo
             continue;
         };
         let (tls, world) = (tls.clone(), Arc::clone(&world));
+        let idle = world.settings.idle;
         connections.spawn(async move {
             let Ok(stream) = tls.accept(stream).await else {
                 return;
@@ -58,7 +59,7 @@ pub(crate) async fn serve(listener: TcpListener, tls: TlsAcceptor, world: Arc<Wo
                 answer(Arc::clone(&world), request, last)
             });
             let mut http = hyper::server::conn::http1::Builder::new();
-            http.timer(TokioTimer::new()).header_read_timeout(IDLE);
+            http.timer(TokioTimer::new()).header_read_timeout(idle);
             // A connection that ends early is the client's choice or an ordered fault.
             http.serve_connection(TokioIo::new(stream), service)
                 .await
@@ -92,9 +93,11 @@ struct Exchange {
     path: String,
     raw: Raw,
     who: Option<Who>,
-    faulted: bool,
+    faults: Vec<Effect>,
     task_order: Option<TaskOrder>,
+    delay: Duration,
     agent_silent: bool,
+    agent_restarts: bool,
 }
 
 impl Exchange {
@@ -110,9 +113,11 @@ impl Exchange {
             path,
             raw: Raw::new(),
             who: None,
-            faulted: false,
+            faults: Vec::new(),
             task_order: None,
+            delay: Duration::ZERO,
             agent_silent: false,
+            agent_restarts: false,
         }
     }
 
@@ -139,7 +144,7 @@ impl Exchange {
             status,
             reason,
             user: self.who.map(|who| who.id),
-            faulted: self.faulted,
+            faults: self.faults,
         };
         self.world
             .journal
@@ -172,7 +177,7 @@ impl Exchange {
             });
             hits.collect()
         };
-        self.faulted = !effects.is_empty();
+        self.faults.clone_from(&effects);
         let mut instead = None;
         for effect in effects {
             match effect {
@@ -186,10 +191,12 @@ impl Exchange {
                 Effect::Drop => return Err(Fail::Dropped),
                 Effect::DoThenAnswer { status, text } => instead = Some(Fail::bare(status, &text)),
                 Effect::DoThenDrop => instead = Some(Fail::Dropped),
-                Effect::Delay(time) => tokio::time::sleep(time).await,
+                Effect::Delay(time) => self.delay += time,
                 Effect::TaskFails(text) => self.task_order = Some(TaskOrder::Fail(text)),
                 Effect::TaskWarns(text) => self.task_order = Some(TaskOrder::Warn(text)),
+                Effect::TaskVanishes => self.task_order = Some(TaskOrder::Vanish),
                 Effect::AgentSilent => self.agent_silent = true,
+                Effect::AgentRestarts => self.agent_restarts = true,
             }
         }
         let outcome = self.work(parts, body).await;
@@ -248,6 +255,7 @@ impl Exchange {
         let Some((parsed, variables)) = found else {
             let path = format!("/{}", segments.join("/"));
             let reason = format!("Method '{} {path}' not implemented", self.method);
+            self.world.note_violation(reason.clone());
             return Err(Fail::Other {
                 status: 501,
                 reason,
@@ -266,7 +274,9 @@ impl Exchange {
             ),
             upload: None,
             task_order: self.task_order.take(),
+            delay: self.delay,
             agent_silent: self.agent_silent,
+            agent_restarts: self.agent_restarts,
         };
         if is_upload {
             // The right to upload is asked before the file is read, and refused without a body.
@@ -329,6 +339,40 @@ async fn dispatch(mut call: Call, parsed: &'static Parsed, given: Raw) -> Outcom
     if let Some(Value::Text(node)) = of_path.get("node") {
         call.world.state().node(node)?;
     }
-    check::check(&parsed.rules, &mut call.params.0).map_err(Fail::Params)?;
-    (parsed.route.handler)(call).await
+    if let Err(errors) = check::check(&parsed.rules, &mut call.params.0) {
+        let line = format!("{}: {errors:?}", parsed.route.call);
+        call.world.note_violation(line);
+        return Err(Fail::Params(errors));
+    }
+    proxied(call, parsed).await
+}
+
+/// The work, by a worker of the daemon that it belongs to. Whoever passes a call on to another daemon or
+/// node waits for it only so long, and then it goes on unheard.
+async fn proxied(call: Call, parsed: &'static Parsed) -> Outcome {
+    let (world, protected) = (Arc::clone(&call.world), parsed.is_protected());
+    let here = world.state().nodes[0].name.clone();
+    let node = call.params.text_opt("node").unwrap_or(&here).to_owned();
+    let direct = !protected && node == here;
+    let work = tokio::spawn({
+        let world = Arc::clone(&world);
+        async move {
+            let _worker = world.worker(&node, protected).await;
+            world.clock.sleep(call.delay).await;
+            (parsed.route.handler)(call).await
+        }
+    });
+    let done = if direct {
+        Some(work.await)
+    } else {
+        world.clock.timeout(PROXY_PATIENCE, work).await
+    };
+    match done {
+        Some(Ok(outcome)) => outcome,
+        Some(Err(panic)) => {
+            world.note_violation(format!("{}: {panic}", parsed.route.call));
+            Err(Fail::bare(596, "Broken pipe"))
+        }
+        None => Err(Fail::bare(596, "Connection timed out")),
+    }
 }

@@ -38,6 +38,8 @@ pub(crate) enum TaskOrder {
     Fail(String),
     /// Warn of this and go on.
     Warn(String),
+    /// Die, and be unknown from then on.
+    Vanish,
 }
 
 /// A task's own view of itself.
@@ -74,12 +76,25 @@ impl Worker {
     /// Lets the time pass that this kind of work takes on a real node, scaled. Every task passes here,
     /// so that a test can make it fail.
     pub(crate) async fn takes(&self, on_a_node: Duration) -> Result<(), String> {
-        tokio::time::sleep(on_a_node.mul_f64(self.world.settings.task_time)).await;
+        let time = on_a_node.mul_f64(self.world.settings.task_time);
+        self.world.clock.sleep(time).await;
         match &self.order {
             Some(TaskOrder::Fail(text)) => Err(text.clone()),
             Some(TaskOrder::Warn(text)) => {
                 self.warn(text);
                 Ok(())
+            }
+            Some(TaskOrder::Vanish) => {
+                let abort = {
+                    let mut state = self.world.state();
+                    let at = state.tasks.iter().position(|task| task.upid == self.upid);
+                    at.and_then(|at| state.tasks.remove(at).abort)
+                };
+                if let Some(abort) = abort {
+                    abort.abort();
+                }
+                // The work ends here, with all its locks.
+                std::future::pending().await
             }
             None => Ok(()),
         }

@@ -1,10 +1,12 @@
 //! The simulator as its clients see it: over TLS, with real requests.
 
 mod agent;
+mod faults;
 mod files;
 mod machines;
 mod protocol;
 mod releases;
+mod time;
 
 use std::sync::Arc;
 use std::time::Duration;

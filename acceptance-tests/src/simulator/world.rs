@@ -6,13 +6,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::access::{Access, Privileges};
+use super::clock::Clock;
 use super::faults::Fault;
 use super::journal::Entry;
 use super::lxc::Ct;
 use super::machine::Hypervisor;
+use super::network::Network;
 use super::qemu::Vm;
 use super::release::Release;
 use super::reply::Fail;
@@ -25,6 +27,7 @@ pub(crate) struct Settings {
     pub(crate) release: Release,
     pub(crate) task_time: f64,
     pub(crate) resources_lag: Duration,
+    pub(crate) idle: Duration,
     pub(crate) login_delay: Duration,
     pub(crate) agent_patience: Duration,
     pub(crate) with_message: bool,
@@ -33,25 +36,37 @@ pub(crate) struct Settings {
 
 /// Everything that the simulator is.
 pub(crate) struct World {
+    pub(crate) clock: Clock,
     pub(crate) settings: Settings,
     pub(crate) hypervisor: Arc<dyn Hypervisor>,
     pub(crate) journal: Mutex<Vec<Entry>>,
     pub(crate) faults: Mutex<Vec<Fault>>,
+    /// Requests that the API does not have so, each in a line.
+    pub(crate) violations: Mutex<Vec<String>>,
     pub(crate) begun: Instant,
     state: Mutex<State>,
     guest_locks: Mutex<HashMap<u32, Arc<tokio::sync::Mutex<()>>>>,
+    daemons: Mutex<HashMap<(String, bool), Arc<Semaphore>>>,
 }
 
 impl World {
-    pub(crate) fn new(settings: Settings, hypervisor: Arc<dyn Hypervisor>, state: State) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        clock: Clock,
+        hypervisor: Arc<dyn Hypervisor>,
+        state: State,
+    ) -> Self {
         Self {
+            clock,
             settings,
             hypervisor,
             journal: Mutex::default(),
             faults: Mutex::default(),
+            violations: Mutex::default(),
             begun: Instant::now(),
             state: Mutex::new(state),
             guest_locks: Mutex::default(),
+            daemons: Mutex::default(),
         }
     }
 
@@ -73,12 +88,36 @@ impl World {
                 .expect("no holder of the locks panics");
             Arc::clone(locks.entry(vmid).or_default())
         };
-        tokio::time::timeout(patience, lock.lock_owned())
+        self.clock
+            .timeout(patience, lock.lock_owned())
             .await
-            .map_err(|_| {
+            .ok_or_else(|| {
                 let file = format!("/var/lock/qemu-server/lock-{vmid}.conf");
                 Fail::died(format!("can't lock file '{file}' - got timeout"))
             })
+    }
+
+    /// Remembers a request that is none of the API.
+    pub(crate) fn note_violation(&self, line: String) {
+        self.violations
+            .lock()
+            .expect("no holder of the violations panics")
+            .push(line);
+    }
+
+    /// A free worker of a node: of the daemon that clients talk to, or of the `protected` one, which has
+    /// the rights of root.
+    pub(crate) async fn worker(&self, node: &str, protected: bool) -> OwnedSemaphorePermit {
+        let daemon = {
+            let mut daemons = self
+                .daemons
+                .lock()
+                .expect("no holder of the daemons panics");
+            let daemon = daemons.entry((node.to_owned(), protected));
+            Arc::clone(daemon.or_insert_with(|| Arc::new(Semaphore::new(WORKERS))))
+        };
+        let free = daemon.acquire_owned().await;
+        free.expect("nobody closes the daemons")
     }
 
     /// Seconds since 1970.
@@ -90,6 +129,9 @@ impl World {
     }
 }
 
+/// How many calls a daemon of a node works on at once.
+const WORKERS: usize = 3;
+
 /// How long a call waits for the lock file of a guest.
 pub(crate) const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -98,19 +140,7 @@ pub(crate) const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) online: bool,
-    pub(crate) bridges: Vec<String>,
-}
-
-impl Node {
-    /// Whether a bridge of that name is up.
-    pub(crate) fn has_bridge(&self, name: &str) -> bool {
-        self.bridges.iter().any(|bridge| bridge == name)
-    }
-
-    /// The largest packet that a bridge carries.
-    pub(crate) fn bridge_mtu(&self, _: &str) -> u64 {
-        1500
-    }
+    pub(crate) network: Network,
 }
 
 /// A resource pool.

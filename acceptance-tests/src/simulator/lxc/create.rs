@@ -11,6 +11,7 @@ use crate::simulator::call::{Allow, Call, Route, now};
 use crate::simulator::params::Value;
 use crate::simulator::qemu::{Config, texts::check_ssh_keys};
 use crate::simulator::random::random_hex;
+use crate::simulator::release::Release;
 use crate::simulator::reply::{Fail, Outcome};
 use crate::simulator::rules::{property, set};
 use crate::simulator::tasks::{Task, Worker};
@@ -22,7 +23,7 @@ pub(crate) const ROUTES: &[Route] = &[Route {
         +lxc-config
         bwlimit? number min=0
         force? boolean
-        ha-managed? boolean
+        ha-managed? boolean since=9.1
         ignore-unpack-errors? boolean
         ostemplate string len=..255
         password? string len=5..
@@ -63,7 +64,10 @@ fn create(call: &Call) -> Outcome {
     let (node, vmid) = (call.node().to_owned(), params.vmid());
     let restore = params.is_set("restore");
     let mut values = values(call);
-    let unprivileged = values.remove("unprivileged").is_none_or(|is| is == "1");
+    let unprivileged = match values.remove("unprivileged") {
+        Some(is) => is == "1",
+        None => call.world.settings.release >= Release::V9_0,
+    };
     call.world.state().check_unused(vmid)?;
     let ssh_keys = params.text_opt("ssh-public-keys").map(str::to_owned);
     if let Some(keys) = &ssh_keys {

@@ -147,6 +147,9 @@ fn current(call: &Call) -> Outcome {
 }
 
 fn config(call: &Call) -> Outcome {
+    // Who may not change the environment may not see it.
+    let path = format!("/vms/{}", call.params.vmid());
+    let sees_env = call.can(&path, "VM.Config.Options");
     let state = call.world.state();
     let ct = state.ct(call.node(), call.params.vmid())?;
     let is_current = call.params.is_set("current");
@@ -165,8 +168,6 @@ fn config(call: &Call) -> Outcome {
         None if is_current => ct.config.clone(),
         None => ct.with_pending(),
     };
-    // Who may not change the environment may not see it.
-    let sees_env = call.can(&format!("/vms/{}", ct.vmid), "VM.Config.Options");
     let visible = config.iter().filter(|(key, _)| *key != "env" || sees_env);
     let mut data: Json = visible
         .map(|(key, value)| (key.clone(), shown(key, value)))

@@ -13,6 +13,7 @@ use crate::simulator::call::{Allow, Call, Route, later, tell};
 use crate::simulator::machine::{AgentError, Machine};
 use crate::simulator::release::Release;
 use crate::simulator::reply::{Fail, Outcome, Reply};
+use crate::simulator::world::World;
 
 const UNRESTRICTED: Allow = Allow::All("/vms/{vmid}", &["VM.GuestAgent.Unrestricted"]);
 const AUDIT: Allow = Allow::Any(
@@ -160,11 +161,31 @@ fn index(_: &Call) -> Json {
         .collect::<Json>()
 }
 
+/// The commands of an agent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pids {
+    /// The last one that was started.
+    last: i64,
+    /// The last one that the agent does not know any more, since it was started anew.
+    forgotten: i64,
+}
+
+impl World {
+    fn with_pids<T: Default>(&self, vmid: u32, then: impl FnOnce(&mut Pids) -> T) -> T {
+        let mut state = self.state();
+        let running = state.vms.get_mut(&vmid).and_then(|vm| vm.running.as_mut());
+        running
+            .map(|running| then(&mut running.pids))
+            .unwrap_or_default()
+    }
+}
+
 /// The time that the agent has for a ping.
 const PING: Duration = Duration::from_secs(3);
 
 /// A channel to an agent that answered a ping.
 struct Channel {
+    world: Arc<World>,
     vmid: u32,
     machine: Arc<dyn Machine>,
 }
@@ -185,16 +206,24 @@ impl Channel {
                 running.agent && !running.paused,
             )
         };
+        if call.agent_restarts {
+            call.world
+                .with_pids(vmid, |pids| pids.forgotten = pids.last);
+        }
         let answers = exists && !call.agent_silent && {
             let ping = machine.agent(json!({"execute": "guest-ping"}));
-            let answer = tokio::time::timeout(PING, ping).await;
-            !matches!(answer, Err(_) | Ok(Err(AgentError::Silent)))
+            let answer = call.world.clock.timeout(PING, ping).await;
+            !matches!(answer, None | Some(Err(AgentError::Silent)))
         };
         if !answers {
             tokio::time::sleep(call.world.settings.agent_patience).await;
             return Err(Fail::died("QEMU guest agent is not running"));
         }
-        Ok(Self { vmid, machine })
+        Ok(Self {
+            world: Arc::clone(&call.world),
+            vmid,
+            machine,
+        })
     }
 
     /// One command; the inner error is the agent's own.
@@ -214,10 +243,11 @@ impl Channel {
         if !arguments.is_null() {
             request["arguments"] = arguments;
         }
-        match tokio::time::timeout(patience, self.machine.agent(request)).await {
-            Ok(Ok(value)) => Ok(Ok(value)),
-            Ok(Err(AgentError::Refused { class, desc })) => Ok(Err((class, desc))),
-            Ok(Err(AgentError::Silent)) | Err(_) => Err(Fail::died(format!(
+        let answer = self.machine.agent(request);
+        match self.world.clock.timeout(patience, answer).await {
+            Some(Ok(value)) => Ok(Ok(value)),
+            Some(Err(AgentError::Refused { class, desc })) => Ok(Err((class, desc))),
+            Some(Err(AgentError::Silent)) | None => Err(Fail::died(format!(
                 "VM {} qga command '{command}' failed - got timeout",
                 self.vmid
             ))),
@@ -262,6 +292,9 @@ async fn exec(call: Call) -> Outcome {
         request["input-data"] = json!(STANDARD.encode(input));
     }
     let answer = channel.need("exec", request).await?;
+    let pid = answer["pid"].as_i64().unwrap_or_default();
+    call.world
+        .with_pids(channel.vmid, |pids| pids.last = pids.last.max(pid));
     Ok(json!({"pid": answer["pid"]}).into())
 }
 
@@ -274,6 +307,11 @@ fn as_latin1(encoded: &Json) -> Option<String> {
 async fn exec_status(call: Call) -> Outcome {
     let channel = Channel::open(&call).await?;
     let pid = call.params.number_opt("pid");
+    let forgotten = call.world.with_pids(channel.vmid, |pids| pids.forgotten);
+    if pid.is_some_and(|pid| pid <= forgotten) {
+        // The agent's own text, which lacks the number.
+        return Err(Fail::died("Agent error: PID ld does not exist"));
+    }
     let answer = channel.need("exec-status", json!({"pid": pid})).await?;
     let mut data = json!({});
     for (key, value) in answer.as_object().into_iter().flatten() {

@@ -211,12 +211,17 @@ impl Move {
 impl State {
     /// Puts a VM on another node, with its volumes.
     pub(crate) fn move_guest(&mut self, vmid: u32, node: &str) {
-        let Some(vm) = self.vms.get_mut(&vmid) else {
-            return;
-        };
-        let from = std::mem::replace(&mut vm.node, node.to_owned());
-        let named = vm.config.iter();
-        let own: Vec<String> = named
+        let (of, config, volume_of): (_, _, fn(&str, &str) -> Option<String>) =
+            if let Some(vm) = self.vms.get_mut(&vmid) {
+                (&mut vm.node, &vm.config, volume_of)
+            } else if let Some(ct) = self.cts.get_mut(&vmid) {
+                (&mut ct.node, &ct.config, crate::simulator::lxc::volumes::volume_of)
+            } else {
+                return;
+            };
+        let from = std::mem::replace(of, node.to_owned());
+        let own: Vec<String> = config
+            .iter()
             .filter_map(|(key, value)| volume_of(key, value))
             .collect();
         for id in own {

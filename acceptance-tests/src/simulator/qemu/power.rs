@@ -207,11 +207,14 @@ async fn ask(worker: &Worker, node: &str, vmid: u32, machine: &Arc<dyn Machine>)
     if has_agent {
         let patience = Duration::from_secs(3);
         let ping = machine.agent(json!({"execute": "guest-ping"}));
-        if matches!(tokio::time::timeout(patience, ping).await, Ok(Ok(_))) {
+        if matches!(
+            worker.world.clock.timeout(patience, ping).await,
+            Some(Ok(_))
+        ) {
             let shutdown = machine
                 .agent(json!({"execute": "guest-shutdown", "arguments": {"mode": "powerdown"}}));
             // The agent does not answer this one: the guest goes down under it.
-            tokio::time::timeout(patience, shutdown).await.ok();
+            worker.world.clock.timeout(patience, shutdown).await;
             return;
         }
         worker.log(format!(
@@ -255,7 +258,7 @@ fn post_shutdown(call: &Call) -> Outcome {
                 ask(&worker, &node, vmid, &machine).await;
                 until_off(&worker.world, vmid, &machine).await;
             };
-            if tokio::time::timeout(patience, down).await.is_ok() {
+            if worker.world.clock.timeout(patience, down).await.is_some() {
                 return Ok(());
             }
             if !force {
@@ -291,7 +294,7 @@ fn post_reboot(call: &Call) -> Outcome {
                 ask(&worker, &node, vmid, &machine).await;
                 until_off(&worker.world, vmid, &machine).await;
             };
-            if tokio::time::timeout(patience, down).await.is_err() {
+            if worker.world.clock.timeout(patience, down).await.is_none() {
                 mark(OnEnd::Off);
                 return Err("VM quit/powerdown failed - got timeout".to_owned());
             }

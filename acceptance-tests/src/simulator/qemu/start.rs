@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::agent::Pids;
 use super::{OnEnd, Running, hotplug, spec};
 use crate::simulator::machine::{BoxFuture, Exit, Machine};
 use crate::simulator::reply::Fail;
@@ -65,6 +66,7 @@ async fn power_on(world: &Arc<World>, node: &str, vmid: u32, pending: bool) -> R
                 agent,
                 paused: false,
                 on_end,
+                pids: Pids::default(),
             });
         })
     };

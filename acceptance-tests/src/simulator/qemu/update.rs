@@ -374,10 +374,15 @@ async fn post(call: Call) -> Outcome {
     };
     let upid = reply.data.as_str().unwrap_or_default().to_owned();
     let patience = Duration::from_secs(u64::try_from(delay).unwrap_or(1));
-    match tokio::time::timeout(patience, call.world.task_end(&upid)).await {
-        Ok(exit) if exit == "OK" => Ok(Reply::null()),
-        Ok(exit) => Err(Fail::died(format!("failed to update VM {vmid}: {exit}"))),
-        Err(_) => Ok(reply),
+    match call
+        .world
+        .clock
+        .timeout(patience, call.world.task_end(&upid))
+        .await
+    {
+        Some(exit) if exit == "OK" => Ok(Reply::null()),
+        Some(exit) => Err(Fail::died(format!("failed to update VM {vmid}: {exit}"))),
+        None => Ok(reply),
     }
 }
 

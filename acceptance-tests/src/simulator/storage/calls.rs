@@ -260,9 +260,14 @@ async fn delete(call: Call) -> Outcome {
     // Within the delay the task's end is the answer.
     let upid = reply.data.as_str().unwrap_or_default().to_owned();
     let patience = Duration::from_secs(u64::try_from(delay).unwrap_or_default());
-    match tokio::time::timeout(patience, call.world.task_end(&upid)).await {
-        Ok(exit) if exit == "OK" => Ok(Reply::null()),
-        Ok(exit) => Err(Fail::died(exit)),
-        Err(_) => Ok(reply),
+    match call
+        .world
+        .clock
+        .timeout(patience, call.world.task_end(&upid))
+        .await
+    {
+        Some(exit) if exit == "OK" => Ok(Reply::null()),
+        Some(exit) => Err(Fail::died(exit)),
+        None => Ok(reply),
     }
 }

@@ -1,5 +1,6 @@
 //! Requests, credentials, permissions, faults, journal.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -241,7 +242,7 @@ async fn faults_change_what_a_call_ends_in() {
         lab.simulator
             .journal()
             .iter()
-            .filter(|entry| entry.faulted)
+            .filter(|entry| !entry.faults.is_empty())
             .count()
             == 5
     );
@@ -342,4 +343,36 @@ async fn a_connection_ends_after_a_hundred_requests() {
         response.bytes().await.expect("the body comes");
     }
     assert_eq!(closed, [100]);
+}
+
+#[tokio::test]
+async fn a_connection_ends_without_requests() {
+    use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let lab = Lab::with(|options| options.idle = Duration::from_millis(50)).await;
+    let ca = CertificateDer::from_pem_slice(lab.simulator.ca_pem().as_bytes()).expect("it is PEM");
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(ca).expect("it is a certificate");
+    let tls = rustls::ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let address = lab.simulator.endpoint().replace("https://", "");
+    let socket = tokio::net::TcpStream::connect(&address).await;
+    let name = ServerName::try_from("127.0.0.1").expect("it is an address");
+    let mut connection = tokio_rustls::TlsConnector::from(Arc::new(tls))
+        .connect(name, socket.expect("it listens"))
+        .await
+        .expect("the certificate is good");
+    let token = &lab.token;
+    let request =
+        format!("GET /api2/json/version HTTP/1.1\r\nAuthorization: PVEAPIToken={token}\r\n\r\n");
+    let sent = connection.write_all(request.as_bytes()).await;
+    sent.expect("it is sent");
+    let mut answer = Vec::new();
+    // It may end without a farewell.
+    connection.read_to_end(&mut answer).await.ok();
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(!answer.contains("connection: close"), "{answer}");
 }

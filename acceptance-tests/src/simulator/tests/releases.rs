@@ -187,3 +187,22 @@ async fn older_releases_tell_strangers_why() {
         assert_eq!(version("pmoves@pve!tf=x").await, wrong);
     }
 }
+
+#[tokio::test]
+async fn containers_are_unprivileged_by_themselves_since_9_0() {
+    for (release, expected) in [(Release::V8_4, Json::Null), (Release::V9_0, json!(1))] {
+        let lab = lab(release).await;
+        let template = "local:vztmpl/debian-13.tar.zst";
+        lab.simulator.put_file("pve1", template, vec![0; 4096]);
+        let params = json!({
+            "vmid": 100, "ostemplate": template, "rootfs": "local-lvm:1", "ssh-public-keys": "",
+        });
+        let root = lab.simulator.token_with("VM.Allocate VM.Audit VM.Config.Disk \
+            VM.Config.Network VM.Config.Options VM.Config.Memory Datastore.AllocateSpace Sys.Modify");
+        let lab = lab.by(root);
+        let exit = lab.task("POST", "/nodes/pve1/lxc", params).await;
+        assert!(exit == "OK" || exit.starts_with("WARNINGS"), "{exit}");
+        let config = lab.get("/nodes/pve1/lxc/100/config").await;
+        assert_eq!(config["unprivileged"], expected);
+    }
+}

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::{
     super::{
         Attribute, Diagnostics,
-        codec::{self, schema::type_json},
+        codec::{self, schema::type_bytes},
         generate,
         identity::Identity,
         provider::Provider,
@@ -144,7 +144,7 @@ impl From<&Identity> for pb::ResourceIdentitySchema {
         let rows = identity.schema.attributes.iter();
         let attribute = |(name, row): (&&'static str, &Attribute)| IdentityAttribute {
             name: (*name).to_owned(),
-            r#type: type_json(&row.ty).to_string().into(),
+            r#type: type_bytes(&row.ty),
             required_for_import: true,
             optional_for_import: false,
             description: row.doc.clone(),

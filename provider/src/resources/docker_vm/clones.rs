@@ -2,11 +2,15 @@
 //!
 //! What a clone is told on its first boot is `host`'s affair, like that of any new VM.
 
-use super::{calls, model::DockerVm, power, run, seed_file::SeedFile};
+use super::{calls, model::DockerVm, seed_file::SeedFile};
 use crate::{
     framework::{Failure, Result, State},
     guest::{agent::AgentGuest, template},
     pve::{self, GuestRow, Pve},
+    resources::host::{
+        Kind,
+        power::{self, Place, run},
+    },
 };
 
 /// Brings a fresh clone to its node and makes its configuration the planned one.
@@ -71,7 +75,7 @@ pub(super) async fn convert(
     template::clean(&guest)
         .await
         .map_err(|error| Failure::from(error).at("template"))?;
-    power::stop(pve, row, false, state).await?;
+    power::stop(pve, &Place::of(Kind::Qemu, row), false, state).await?;
     run(pve, state, [calls::template(&row.node, row.vmid)])
         .await
         .map_err(|error| Failure::from(error).at("template"))?;

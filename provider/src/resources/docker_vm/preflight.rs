@@ -4,15 +4,20 @@
 
 use super::{
     calls::{DATA_SLOT, OS_SLOT},
-    checks::mebibytes,
     model::DockerVm,
-    read::gibibytes,
-    values::bytes_of,
 };
 use crate::{
     framework::{Failure, Plan, Result, Value, resource::Faults},
     pve::{self, Pve},
-    resources::{cluster::Cluster, image::is_file_storage, privileges::Wanted},
+    resources::{
+        cluster::Cluster,
+        host::{
+            checks::mebibytes,
+            volumes::{bytes_of, gibibytes},
+        },
+        image::is_file_storage,
+        privileges::Wanted,
+    },
 };
 
 const ALL_VMS: &str = "/vms";

@@ -63,8 +63,8 @@ async fn states_of_other_versions_are_read() {
         ),
         (
             1,
-            r#"{"name":1,"labels":["b","a","b"]}"#,
-            r#"labels=["a","b"]"#,
+            r#"{"name":1,"labels":["b","a","b"],"size":[]}"#,
+            r#"labels=["a","b"] name="1""#,
         ),
         (0, r#"{"title":"a","size":3}"#, r#"name="a" size=3"#),
     ] {

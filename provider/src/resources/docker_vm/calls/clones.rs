@@ -2,13 +2,15 @@
 
 use super::{
     super::{
-        checks::mebibytes,
         model::{CloneOf, DockerVm},
-        values::{bytes_of, network, with_agent, with_backup},
+        values::{network, with_agent, with_backup},
     },
     DATA_SLOT, SEED_SLOT, moves, new_data_drive, resize, scalars,
 };
-use crate::pve::{Call, Params, QemuConfig};
+use crate::{
+    pve::{Call, Params, QemuConfig},
+    resources::host::{checks::mebibytes, volumes::bytes_of},
+};
 
 /// Clones a VM of `node` to the VMID.
 pub(in super::super) fn clone(plan: &DockerVm, source: &CloneOf, node: &str, vmid: u32) -> Call {

@@ -249,13 +249,17 @@ fn a_template_does_not_run_and_does_not_turn_back() {
         ..host()
     };
     for (config, prior, expected) in [
-        (json!({ "template": true }), host(), expect![[r#"
+        (
+            json!({ "template": true }),
+            host(),
+            expect![[r#"
             addresses = null
             ipv4_address = null
             started = false
             status = "stopped"
             template = true
-            warning template: The VM becomes a template"#]]),
+            warning template: The VM becomes a template"#]],
+        ),
         (json!({ "template": true }), template.clone(), expect![[""]]),
         (
             json!({ "template": true, "name": "www", "data_disk": { "size_gb": 64 } }),
