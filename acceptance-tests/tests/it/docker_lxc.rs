@@ -121,10 +121,54 @@ async fn a_host_that_shall_not_run_is_made_left_alone_and_destroyed() {
     assert_eq!(scene.stage.simulator.volumes(), [IMAGE, PLAIN, TEMPLATE]);
 }
 
+/// Rounds in the guest: connections to its console.
+fn rounds(scene: &Scene) -> usize {
+    scene
+        .stage
+        .simulator
+        .calls("POST", "/nodes/*/lxc/*/termproxy")
+}
+
+#[tokio::test]
+async fn a_host_is_made_left_alone_and_destroyed() {
+    let scene = scene().await;
+    scene.apply(&web()).await.ok();
+    assert_eq!(
+        scene.writes(),
+        [
+            "POST /nodes/pve1/lxc",
+            "POST /nodes/pve1/lxc/100/status/start",
+            "POST /nodes/pve1/lxc/100/termproxy"
+        ]
+    );
+    assert_eq!(attribute(&scene, "/status").await, json!("running"));
+    assert_eq!(attribute(&scene, "/interface_name").await, json!("eth0"));
+    assert!(attribute(&scene, "/ipv4_address").await.is_string());
+    assert!(attribute(&scene, "/docker_version").await.is_string());
+    let root = "docker info --format '{{.DockerRootDir}}'";
+    assert_eq!(scene.sh(100, root).await, "/opt/appdata/data\n");
+
+    scene.forget();
+    scene.ws.plan(&[]).await.empty();
+    // A refresh: one list for all, one configuration and one round for each host.
+    assert_eq!(
+        scene.calls(),
+        [
+            "GET /cluster/resources",
+            "GET /nodes/pve1/lxc/100/config",
+            "POST /nodes/pve1/lxc/100/termproxy",
+            "GET /nodes/pve1/lxc/100/vncwebsocket"
+        ]
+    );
+    scene.quiet().await;
+    scene.ws.destroy().await.ok();
+    assert_eq!(scene.stage.simulator.volumes(), [IMAGE, PLAIN, TEMPLATE]);
+}
+
 #[tokio::test]
 async fn an_import_tells_what_a_create_told() {
     let scene = scene().await;
-    scene.settle(&dormant()).await;
+    scene.settle(&web()).await;
     let made = attribute(&scene, "").await;
     let address = "pmoves_docker_lxc.web";
     for id in ["lxc/100", "pve1/100"] {
@@ -135,13 +179,86 @@ async fn an_import_tells_what_a_create_told() {
             .await
             .ok();
         scene.quiet_but_kept().await;
-        assert_eq!(attribute(&scene, "").await, made);
+        for pointer in [
+            "/id",
+            "/data_volume",
+            "/network_interface",
+            "/features",
+            "/addresses",
+            "/docker_version",
+        ] {
+            let now = attribute(&scene, pointer).await;
+            assert_eq!(Some(&now), made.pointer(pointer), "{pointer}");
+        }
     }
     let said = scene
         .ws
         .run(&["import", "-no-color", "pmoves_docker_lxc.web", "qemu/100"])
         .await;
     assert!(said.refused().contains("is no container"));
+}
+
+#[tokio::test]
+async fn secrets_stay_out_of_everything_that_is_written_down() {
+    let mut scene = scene().await;
+    let password = "sentinel-password";
+    scene.ws.set("TF_LOG", "TRACE");
+    let variable = "variable \"password\" {\n  type      = string\n  ephemeral = true\n}\n";
+    scene.ws.write("password.tf", variable);
+    scene.ws.set("TF_VAR_password", password);
+    let account = r#"{ user_account = { password_wo = var.password, password_wo_version = "1" } }"#;
+    let applied = scene
+        .apply(&web().with("initialization", account))
+        .await
+        .ok();
+    let journal = format!("{:?}", scene.stage.simulator.tasks());
+    let log = format!("{}{}", applied.stderr, applied.stdout);
+    let ours = log
+        .lines()
+        .filter(|line| line.contains("provider.terraform-provider-pmoves"));
+    let ours: String = ours.collect();
+    assert!(ours.contains("/nodes/pve1/lxc"), "the log has the calls");
+    for (what, text) in [
+        ("state", scene.ws.state_file()),
+        ("task list", journal),
+        ("log", ours),
+    ] {
+        assert!(!text.contains(password), "the password is in the {what}");
+        assert!(!text.contains("PVEVNC:"), "a ticket is in the {what}");
+    }
+}
+
+#[tokio::test]
+async fn a_stack_runs_in_a_container() {
+    let scene = scene().await;
+    let stack = r#"
+resource "pmoves_stack" "app" {
+  host_id    = pmoves_docker_lxc.web.id
+  name       = "app"
+  compose    = "services:\n  web:\n    image: nginx:1\n    ports: ['80:80']\n"
+  secrets_wo = {}
+}
+"#;
+    let stack = stack.replace("  secrets_wo = {}\n", "");
+    let both = format!("{}{stack}", web());
+    scene.settle(&both).await;
+    let app = scene
+        .ws
+        .resource("pmoves_stack.app")
+        .await
+        .expect("it is in the state");
+    assert_eq!(app["values"]["id"], json!("lxc/100/app"));
+    assert_eq!(app["values"]["status"], json!("running"));
+    scene.forget();
+    scene.ws.plan(&[]).await.empty();
+    assert_eq!(rounds(&scene), 1, "one round for host and stack");
+    scene.sh(100, "docker stop app-web-1").await;
+    assert_eq!(
+        scene.ws.plan(&[]).await.changes(),
+        ["pmoves_stack.app: update"]
+    );
+    scene.settle(&both).await;
+    scene.ws.destroy().await.ok();
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{attribute, config, dormant, scene};
+use super::{attribute, config, dormant, scene, web};
 
 #[tokio::test]
 async fn what_others_changed_is_shown_and_healed() {
@@ -72,4 +72,27 @@ async fn a_host_that_moved_is_followed() {
         .settle(&dormant().with("memory", "{ size = 1024 }"))
         .await;
     assert_eq!(config(&scene, "memory"), "1024");
+}
+
+#[tokio::test]
+async fn a_stopped_host_is_started_again() {
+    let scene = scene().await;
+    scene.settle(&web()).await;
+    scene.stage.simulator.stop_vm(100).await;
+    assert_eq!(
+        scene.ws.plan(&[]).await.changes(),
+        ["pmoves_docker_lxc.web: update"]
+    );
+    scene.settle(&web()).await;
+    assert_eq!(attribute(&scene, "/status").await, json!("running"));
+}
+
+#[tokio::test]
+async fn a_foreign_console_is_made_a_root_shell() {
+    let scene = scene().await;
+    scene.settle(&dormant().without("docker")).await;
+    scene.stage.simulator.set_config(100, "cmode", None);
+    scene.settle(&web()).await;
+    assert_eq!(config(&scene, "cmode"), "shell");
+    assert!(attribute(&scene, "/docker_version").await.is_string());
 }

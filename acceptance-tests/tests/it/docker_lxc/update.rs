@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{attribute, config, dormant, planned, scene};
+use super::{attribute, config, dormant, planned, scene, web};
 
 #[tokio::test]
 async fn changes_reach_the_container_in_one_call() {
@@ -32,15 +32,9 @@ async fn changes_reach_the_container_in_one_call() {
     ] {
         assert_eq!(config(&scene, key), value, "{key}");
     }
-    assert_eq!(
-        config(&scene, "net0"),
-        mac.replace("ip=dhcp", "gw=192.0.2.1,ip=192.0.2.10/24")
-            .replace("gw=192.0.2.1,ip=", "ip=")
-            .replace(
-                "name=eth0,bridge=vmbr0,",
-                "name=eth0,bridge=vmbr0,gw=192.0.2.1,"
-            )
-    );
+    let fixed = mac.replace("ip=dhcp", "ip=192.0.2.10/24");
+    let fixed = fixed.replace("bridge=vmbr0,", "bridge=vmbr0,gw=192.0.2.1,");
+    assert_eq!(config(&scene, "net0"), fixed);
     // What was set and is taken out goes back, and the volume is kept.
     scene.settle(&dormant()).await;
     assert_eq!(config(&scene, "mp1"), "");
@@ -87,4 +81,30 @@ async fn another_vmid_is_another_container() {
     scene.settle(&dormant().with("vm_id", "200")).await;
     assert_eq!(scene.stage.simulator.config(100), None);
     assert_eq!(attribute(&scene, "/id").await, json!("lxc/200"));
+}
+
+#[tokio::test]
+async fn a_restart_follows_the_policy() {
+    let scene = scene().await;
+    let resolver = r#"{ dns = { servers = ["192.0.2.53"] } }"#;
+    let host = web().with("restart_policy", r#""never""#);
+    scene.settle(&host).await;
+    let said = planned(&scene, &host.clone().with("initialization", resolver)).await;
+    let said = said.ok().said();
+    assert!(said.contains("The change waits for a restart"), "{said}");
+    scene
+        .settle(&host.clone().with("initialization", resolver))
+        .await;
+    assert_eq!(attribute(&scene, "/restart_required").await, json!(true));
+    let changed = web().with("initialization", resolver);
+    scene.apply(&changed).await.ok();
+    assert!(
+        scene
+            .writes()
+            .contains(&"POST /nodes/pve1/lxc/100/status/shutdown".to_owned()),
+        "{:?}",
+        scene.writes()
+    );
+    scene.quiet().await;
+    assert_eq!(attribute(&scene, "/restart_required").await, json!(false));
 }
