@@ -9,7 +9,7 @@ use super::{
     values::{data_drive, drive, network, with_agent, with_backup, with_cpu_type},
 };
 use crate::{
-    pve::{Call, Params, QemuConfig},
+    pve::{Call, Params, PropertyString, QemuConfig},
     resources::host::{
         Kind,
         power::{self, Place},
