@@ -27,6 +27,7 @@ pub mod reached;
 pub mod seed;
 #[cfg(test)]
 mod sh;
+pub mod template;
 
 /// A machine one can run commands on.
 pub trait Guest: Send + Sync {

@@ -70,7 +70,11 @@ fn measure(binary: &Path, options: &[String]) -> Result<()> {
         Command::new(&empty).status()?;
         empties.push(began.elapsed());
         let began = Instant::now();
-        drop(Started::new(plugin(binary, &certificate))?);
+        drop(Started::new(plugin(
+            binary,
+            &certificate,
+            directory.path(),
+        ))?);
         starts.push(began.elapsed());
     }
     let (start, empty) = (median(starts), median(empties));
@@ -81,16 +85,17 @@ fn measure(binary: &Path, options: &[String]) -> Result<()> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
-        .block_on(under_core(binary))
+        .block_on(under_core(binary, directory.path()))
 }
 
 /// Lets the real core work on a thousand hosts with a provider that it did not start, and whose time
 /// is therefore told apart.
-async fn under_core(binary: &Path) -> Result<()> {
+async fn under_core(binary: &Path, temporary: &Path) -> Result<()> {
     let simulator = Simulator::start(Options::default()).await?;
     let mut command = Command::new(binary);
     command
         .arg("--debug")
+        .env("TMPDIR", temporary)
         .env("PROXMOX_VE_ENDPOINT", simulator.endpoint())
         .env("PROXMOX_VE_API_TOKEN", simulator.token());
     let provider = Started::new(command)?;
@@ -104,7 +109,7 @@ async fn under_core(binary: &Path) -> Result<()> {
     workspace.write("hosts.tf", &(0..1_000).map(host).collect::<String>());
     workspace.set("TF_VAR_tls_fingerprint", simulator.fingerprint());
     workspace.set("TF_REATTACH_PROVIDERS", reattach);
-    workspace.run(&["init"]).await;
+    workspace.run(&["init"]).await.ok();
     for (arguments, goal) in [
         (&["providers", "schema", "-json"] as &[&str], ""),
         (&["validate"], "≤ 60 ms of the provider"),
@@ -212,11 +217,13 @@ fn certificate() -> Result<String> {
     ))
 }
 
-fn plugin(binary: &Path, certificate: &str) -> Command {
+fn plugin(binary: &Path, certificate: &str, temporary: &Path) -> Command {
     let mut command = Command::new(binary);
     command
         .env_clear()
         .env(COOKIE.0, COOKIE.1)
+        // Killed, it leaves its socket there.
+        .env("TMPDIR", temporary)
         .env("PLUGIN_PROTOCOL_VERSIONS", "6")
         .env("PLUGIN_CLIENT_CERT", certificate);
     command

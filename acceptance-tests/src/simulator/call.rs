@@ -17,7 +17,10 @@ use super::rules::RuleSet;
 use super::storage::upload::Upload;
 use super::tasks::TaskOrder;
 use super::world::World;
-use super::{access, backup, cluster, console, ha, lxc, network, pools, qemu, storage, tasks};
+use super::{
+    access, appliances, backup, cluster, console, ha, indexes, lxc, network, node, options, pools,
+    qemu, storage, tasks,
+};
 
 /// A call whose sender is known.
 pub(crate) struct Call {
@@ -204,10 +207,17 @@ const PROTECTED_READS: &[&str] = &[
     "/nodes/*/qemu/*/agent/*",
     "/nodes/*/qemu/*/feature",
     "/nodes/*/qemu/*/migrate",
+    "/nodes/*/qemu/*/rrddata",
     "/nodes/*/qemu/*/snapshot",
     "/nodes/*/*/*/status/current",
+    "/nodes/*/disks/list",
+    "/nodes/*/hardware/*",
+    "/nodes/*/hosts",
+    "/nodes/*/sdn/zones",
+    "/nodes/*/services/**",
+    "/nodes/*/services",
     "/nodes/*/storage",
-    "/nodes/*/storage/*/**",
+    "/nodes/*/storage/*/*/**",
     "/nodes/*/tasks/*/log",
     "/nodes/*/tasks/*/status",
 ];
@@ -224,6 +234,7 @@ fn routes(release: Release) -> Vec<Parsed> {
         access::roles::ROUTES,
         access::tickets::ROUTES,
         access::users::ROUTES,
+        appliances::ROUTES,
         backup::NOW,
         backup::ROUTES,
         cluster::ROUTES,
@@ -239,17 +250,24 @@ fn routes(release: Release) -> Vec<Parsed> {
         lxc::read::ROUTES,
         lxc::resize::ROUTES,
         lxc::snapshot::ROUTES,
+        indexes::ROUTES,
         network::ROUTES,
+        options::ROUTES,
+        node::ROUTES,
         pools::ROUTES,
         qemu::agent::ROUTES,
         qemu::clone::ROUTES,
+        qemu::cloudinit::ROUTES,
         qemu::create::ROUTES,
         qemu::destroy::ROUTES,
-        qemu::moves::ROUTES,
+        qemu::migrate::ROUTES,
+        qemu::move_disk::ROUTES,
         qemu::power::ROUTES,
         qemu::read::ROUTES,
         qemu::resize::ROUTES,
+        qemu::snapshot::ROUTES,
         qemu::update::ROUTES,
+        storage::allocate::ROUTES,
         storage::calls::ROUTES,
         storage::config::ROUTES,
         storage::download::ROUTES,

@@ -179,7 +179,7 @@ async fn websocket(mut call: Call) -> Outcome {
     };
     let Some(waiting) = waiting else {
         // Nothing listens there: the request is never answered, nor is the connection closed.
-        return std::future::pending().await;
+        return Err(Fail::Unanswered);
     };
     let headers = upgrade.answer();
     tokio::spawn(async move {

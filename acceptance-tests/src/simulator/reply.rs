@@ -63,6 +63,8 @@ pub(crate) enum Fail {
     },
     /// The connection ends without an answer.
     Dropped,
+    /// No answer ever comes, and the connection stays.
+    Unanswered,
 }
 
 /// The body of an unusual failure.
@@ -125,6 +127,7 @@ impl Fail {
             Self::NoLogin => "authentication failure".to_owned(),
             Self::Other { reason, .. } => reason.clone(),
             Self::Dropped => "connection dropped".to_owned(),
+            Self::Unanswered => "no answer".to_owned(),
         }
     }
 
@@ -136,7 +139,7 @@ impl Fail {
             Self::Denied(_) => 403,
             Self::NoLogin => 401,
             Self::Other { status, .. } => *status,
-            Self::Dropped => 0,
+            Self::Dropped | Self::Unanswered => 0,
         }
     }
 }
@@ -158,7 +161,7 @@ pub(crate) fn respond(outcome: &Outcome, with_message: bool) -> Option<Response<
             body.insert("data".to_owned(), reply.data.clone());
             return Some(response(200, None, Some(&Json::Object(body))));
         }
-        Err(Fail::Dropped) => return None,
+        Err(Fail::Dropped | Fail::Unanswered) => return None,
         Err(fail) => fail,
     };
     let (text, mut body) = match fail {

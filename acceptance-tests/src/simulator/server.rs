@@ -157,6 +157,9 @@ impl Exchange {
             .lock()
             .expect("no holder of the journal panics")
             .push(entry);
+        if matches!(outcome, Err(Fail::Unanswered)) {
+            return std::future::pending().await;
+        }
         respond(&outcome, self.world.settings.with_message)
     }
 

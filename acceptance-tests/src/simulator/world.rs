@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::access::{Access, Privileges};
+use super::appliances::Appliance;
 use super::clock::Clock;
 use super::console::Consoles;
 use super::faults::Fault;
@@ -16,6 +17,8 @@ use super::journal::Entry;
 use super::lxc::Ct;
 use super::machine::Hypervisor;
 use super::network::Network;
+use super::node::Texts;
+use super::options::Options;
 use super::qemu::Vm;
 use super::release::Release;
 use super::reply::Fail;
@@ -25,6 +28,8 @@ use super::{backup, ha};
 
 /// What does not change while the simulator runs.
 pub(crate) struct Settings {
+    pub(crate) node_cores: u32,
+    pub(crate) node_memory: u64,
     pub(crate) release: Release,
     pub(crate) task_time: f64,
     pub(crate) resources_lag: Duration,
@@ -150,6 +155,7 @@ pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) online: bool,
     pub(crate) network: Network,
+    pub(crate) texts: Texts,
 }
 
 /// A resource pool.
@@ -172,7 +178,9 @@ pub(crate) struct State {
     pub(crate) cts: BTreeMap<u32, Ct>,
     pub(crate) ha: ha::Resources,
     pub(crate) jobs: BTreeMap<String, backup::Job>,
+    pub(crate) appliances: Vec<Appliance>,
     pub(crate) pools: BTreeMap<String, Pool>,
+    pub(crate) options: Options,
     pub(crate) tasks: Vec<Task>,
     pub(crate) last_pid: u32,
 }

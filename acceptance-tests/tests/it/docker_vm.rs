@@ -1,5 +1,6 @@
 //! `pmoves_docker_vm`: made, left alone and destroyed, and what that costs.
 
+mod clones;
 mod drift;
 mod failure;
 mod import;

@@ -58,6 +58,12 @@ pub(super) async fn serve(
     }
 }
 
+/// Ends the connection without waiting for what the client says to that.
+async fn end(mut socket: Socket) {
+    let patience = Duration::from_millis(100);
+    tokio::time::timeout(patience, socket.close()).await.ok();
+}
+
 async fn say(socket: &mut Socket, bytes: &[u8]) -> Result<(), ()> {
     socket
         .send(Message::binary(bytes.to_vec()))
@@ -126,7 +132,8 @@ async fn carry(worker: &Worker, vmid: u32, mut socket: Socket, rest: Vec<u8>) ->
         Err(text) => {
             say(&mut socket, text.as_bytes()).await?;
             say(&mut socket, b"\x1b[999H\r\n[EOF - dtach terminating]\r\n").await?;
-            return socket.close().await.map_err(drop).and(Err(()));
+            end(socket).await;
+            return Err(());
         }
     };
     let mut shown = session.join();
@@ -144,7 +151,7 @@ async fn carry(worker: &Worker, vmid: u32, mut socket: Socket, rest: Vec<u8>) ->
                         continue;
                     }
                     Some(Shown::Gone) => {
-                        socket.close().await.ok();
+                        end(socket).await;
                         return Err(());
                     }
                     Some(Shown::Ended) | None => {
@@ -152,7 +159,7 @@ async fn carry(worker: &Worker, vmid: u32, mut socket: Socket, rest: Vec<u8>) ->
                         // Clients cannot count on the end of the connection.
                         let closed = async { while bytes_of(&mut socket).await.is_some() {} };
                         tokio::time::timeout(LINGERS, closed).await.ok();
-                        socket.close().await.ok();
+                        end(socket).await;
                         return Err(());
                     }
                 },
@@ -166,7 +173,7 @@ async fn carry(worker: &Worker, vmid: u32, mut socket: Socket, rest: Vec<u8>) ->
                     for packet in bytes.chunks(PACKET) {
                         if packet[0] == 0x1c {
                             say(&mut socket, b"\x1b[999H\r\n[detached]\r\n").await?;
-                            socket.close().await.ok();
+                            end(socket).await;
                             return Err(());
                         }
                         session.take(Input::Typed(packet.to_vec())).await;

@@ -161,7 +161,7 @@ fn json(stored: Option<pb::RawState>) -> Answer<Json> {
     codec::decode_json(&stored.unwrap_or_default().json)
 }
 
-/// Whether a provider's address is one of this provider, in any registry. OpenTofu 1.10 sends its type
+/// Whether an address is one of this provider, in any registry. `tofu` 1.10 sends the type
 /// alone.
 fn is_ours<P: Provider>(address: &str) -> bool {
     let name = published_name(address);

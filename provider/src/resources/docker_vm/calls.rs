@@ -5,17 +5,21 @@
 use std::collections::BTreeSet;
 
 use super::{
-    model::{DockerVm, Startup},
+    model::{DataDisk, DockerVm, Startup},
     values::{data_drive, drive, network, with_agent, with_backup, with_cpu_type},
 };
 use crate::{
-    pve::{Call, Params, QemuConfig},
+    pve::{Call, Params, PropertyString, QemuConfig},
     resources::host::{
         Kind,
         power::{self, Place},
         volumes::storage_of,
     },
 };
+
+mod clones;
+
+pub(super) use clones::{adopt, clone, template};
 
 /// Slot of the OS disk.
 pub(super) const OS_SLOT: &str = "scsi0";
@@ -62,6 +66,14 @@ pub(super) fn create(plan: &DockerVm, vmid: u32, seed: &str, tag: Option<&str>) 
         params = params.with(slot.clone(), Some(network(nic, None)));
     }
     Call::post(format!("/nodes/{}/qemu", plan.node_name), params).task()
+}
+
+/// A data disk for a VM that has none, beside its OS disk if no storage is chosen.
+fn new_data_drive(disk: &DataDisk, config: &QemuConfig) -> PropertyString {
+    let beside = || storage_of(config.disks.get(OS_SLOT)?);
+    let storage = disk.datastore_id.clone().or_else(beside);
+    let volume = format!("{}:{}", storage.unwrap_or_default(), disk.size_gb);
+    data_drive(&volume, disk)
 }
 
 /// Lets go of the seed, and protects the VM if it shall be. One that is `protected` already would
@@ -125,12 +137,7 @@ pub(super) fn update(
             after = after.with(DATA_SLOT, Some(with_backup(raw, new)));
         }
         (None, Some(new), None) => {
-            let storage = new
-                .datastore_id
-                .clone()
-                .or_else(|| storage_of(config.disks.get(OS_SLOT)?));
-            let volume = format!("{}:{}", storage.unwrap_or_default(), new.size_gb);
-            after = after.with(DATA_SLOT, Some(data_drive(&volume, new)));
+            after = after.with(DATA_SLOT, Some(new_data_drive(new, config)));
         }
         _ => {}
     }

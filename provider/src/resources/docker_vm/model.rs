@@ -38,6 +38,9 @@ pub struct DockerVm {
     /// The cloud image that the OS disk starts from. A later change keeps the VM as it is.
     #[attr(open)]
     pub image: Option<Image>,
+    /// The VM or template that it is cloned from, instead of an image. A later change keeps the VM as it is.
+    #[attr(open)]
+    pub clone: Option<CloneOf>,
     /// Virtual CPUs.
     #[attr(filled)]
     pub cpu: Option<Cpu>,
@@ -71,6 +74,9 @@ pub struct DockerVm {
     /// Whether the VM runs.
     #[attr(default(true), enforced)]
     pub started: Option<bool>,
+    /// Whether it is a template for clones: a host that is set up, cleaned of what makes it one machine (host keys, machine-id, logs) and turned into a template. There is no way back.
+    #[attr(default(false))]
+    pub template: Option<bool>,
     /// Whether it starts with its node.
     #[attr(default(true), param = "onboot")]
     pub start_on_boot: Option<bool>,
@@ -132,6 +138,20 @@ pub struct Image {
     /// Volume id of content `import`, such as the `id` of a `pmoves_image`.
     #[attr(keep)]
     pub id: Option<String>,
+}
+
+/// What a VM is cloned from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
+pub struct CloneOf {
+    /// VMID of the source, on any node. Its data disk is cloned too.
+    #[attr(keep, range(100, 999_999_999))]
+    pub vm_id: Option<u32>,
+    /// Whether the disks are copied; a linked clone shares them with its template, which must stay.
+    #[attr(default(true), keep)]
+    pub full: Option<bool>,
+    /// Storage that the disks are copied to. Left open, that of each disk in the source.
+    #[attr(keep)]
+    pub datastore_id: Option<String>,
 }
 
 /// Virtual CPUs.

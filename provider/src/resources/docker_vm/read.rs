@@ -195,6 +195,7 @@ pub(super) fn from_config(
         pool_id: row.pool.clone(),
         start_on_boot: Some(config.onboot.unwrap_or(false)),
         startup: config.startup.as_deref().and_then(Startup::parse),
+        template: Some(config.template),
         agent: Some(Agent {
             enabled: Some(agent_enabled(config)),
         }),
@@ -264,17 +265,18 @@ fn nic(raw: &str) -> Option<NetworkDevice> {
     })
 }
 
-/// Fills in what only the cluster knows after a create: the size of a disk that took the image's.
+/// Fills in what only the cluster knows after a create: where the OS disk of a clone is, and the
+/// size of one that took that of its source.
 pub(super) async fn sizes(pve: &Pve, plan: &mut DockerVm, vmid: u32) -> Result<()> {
-    let Some(disk) = plan.os_disk.as_mut().filter(|disk| disk.size_gb.is_none()) else {
+    let disk = plan.os_disk.get_or_insert_default();
+    if disk.size_gb.is_some() && disk.datastore_id.is_some() {
         return Ok(());
-    };
-    if let Some(config) = pve.vm_config_opt(&plan.node_name, vmid).await? {
-        disk.size_gb = config
-            .disks
-            .get(OS_SLOT)
-            .and_then(|raw| bytes_of(raw))
-            .map(gibibytes);
+    }
+    if let Some(config) = pve.vm_config_opt(&plan.node_name, vmid).await?
+        && let Some(raw) = config.disks.get(OS_SLOT)
+    {
+        disk.datastore_id = disk.datastore_id.take().or_else(|| storage_of(raw));
+        disk.size_gb = disk.size_gb.take().or_else(|| bytes_of(raw).map(gibibytes));
     }
     Ok(())
 }

@@ -80,7 +80,8 @@ fn an_import_takes_all_that_the_configuration_tells() {
             network_device: {"net0":{"bridge":"vmbr0","firewall":null,"mac_address":"BC:24:11:00:00:01","mtu":null,"vlan_id":null}}
             node_name: "pve1"
             os_disk: {"datastore_id":"local-lvm","size_gb":8}
-            start_on_boot: true"#]],
+            start_on_boot: true
+            template: false"#]],
     );
     // A recorded VM that somebody made by hand.
     let recorded: serde_json::Value =
@@ -101,6 +102,7 @@ fn an_import_takes_all_that_the_configuration_tells() {
             os_disk: {"datastore_id":"vmdata","size_gb":1}
             start_on_boot: true
             startup: {"down_delay":null,"order":1,"up_delay":10}
-            tags: ["alpha","beta","zeta"]"#]],
+            tags: ["alpha","beta","zeta"]
+            template: false"#]],
     );
 }
