@@ -5,6 +5,7 @@
 
 mod calls;
 mod clones;
+mod devices;
 mod effects;
 mod host;
 mod make;

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::{
+    devices::{self, efi_drive},
     model::{DataDisk, DockerVm, Startup},
     values::{data_drive, drive, network, with_agent, with_backup, with_cpu_type},
 };
@@ -65,6 +66,9 @@ pub(super) fn create(plan: &DockerVm, vmid: u32, seed: &str, tag: Option<&str>) 
     for (slot, nic) in plan.network_device.iter().flatten() {
         params = params.with(slot.clone(), Some(network(nic, None)));
     }
+    params = params
+        .with("efidisk0", plan.efi_disk.as_ref().map(efi_drive))
+        .and(devices::params(plan, None));
     Call::post(format!("/nodes/{}/qemu", plan.node_name), params).task()
 }
 
@@ -141,6 +145,15 @@ pub(super) fn update(
         }
         _ => {}
     }
+    if let (None, Some(disk), None) = (
+        &prior.efi_disk,
+        &plan.efi_disk,
+        config.disks.get("efidisk0"),
+    ) {
+        after = after.with("efidisk0", Some(efi_drive(disk)));
+    }
+    before = before.and(devices::params(prior, Some(config)));
+    after = after.and(devices::params(plan, Some(config)));
     let mut calls: Vec<Call> = pool(prior, plan, vmid).into_iter().collect();
     let patch = before.patch(&after);
     if !patch.is_empty() {
@@ -225,16 +238,6 @@ fn pool(prior: &DockerVm, plan: &DockerVm, vmid: u32) -> Option<Call> {
     Some(Call::put("/pools", params))
 }
 
-/// Deletes a volume; a missing one is a success of the task.
-pub(super) fn delete_volume(node: &str, volume: &str) -> Call {
-    let storage = volume.split(':').next().unwrap_or_default();
-    Call::delete(
-        format!("/nodes/{node}/storage/{storage}/content/{volume}"),
-        Params::new(),
-    )
-    .task()
-}
-
 /// Attributes whose change a running VM takes only after a restart.
 pub(super) const NEEDS_RESTART: &[&str] = &[
     "cpu.cores",
@@ -242,6 +245,10 @@ pub(super) const NEEDS_RESTART: &[&str] = &[
     "cpu.type",
     "memory.size",
     "agent.enabled",
+    "bios",
+    "machine",
+    "hostpci",
+    "virtiofs",
 ];
 
 fn scalars(vm: &DockerVm, tags: Option<&BTreeSet<String>>, tag: Option<&str>) -> Params {

@@ -64,6 +64,25 @@ pub(super) fn validate(config: &Value, found: &mut Faults<'_>) {
             "Its disks share the storage with the template. Use full = true to copy them elsewhere.",
         );
     }
+    let machine = config.get("machine");
+    let express = machine.is_unknown() || machine.as_str().is_some_and(|text| text.contains("q35"));
+    for (slot, device) in config.get("hostpci").as_map().into_iter().flatten() {
+        if device.get("pcie").as_bool() == Some(true) && !express {
+            let at = format!("hostpci.{slot}.pcie");
+            found.error(
+                &at,
+                "PCI Express needs another machine",
+                "Set machine = \"q35\".",
+            );
+        }
+    }
+    if !config.get("efi_disk").is_null() && config.get("bios").as_str() == Some("seabios") {
+        found.error(
+            "efi_disk",
+            "Only UEFI has an EFI disk",
+            "Set bios = \"ovmf\", or leave efi_disk out.",
+        );
+    }
     let account = config.at("initialization.user_account");
     let (password, version) = (
         account.get("password_wo"),
@@ -86,6 +105,7 @@ pub(super) fn effects(plan: &mut Plan<'_>) {
         let storage = plan.value.at("os_disk.datastore_id").clone();
         plan.set("data_disk.datastore_id", storage);
     }
+    firmware(plan);
     docker::effects(plan);
     template(plan);
     match plan.creating() {
@@ -138,6 +158,35 @@ fn creating(plan: &mut Plan<'_>) {
             "data_disk",
             "Docker stays on the OS disk",
             "Without data_disk, images, containers and volumes live on the OS disk and go with it.",
+        );
+    }
+}
+
+/// UEFI keeps its settings on a disk, beside the OS disk if no storage is chosen.
+fn firmware(plan: &mut Plan<'_>) {
+    let uefi = plan.value.get("bios").as_str() == Some("ovmf");
+    if uefi && plan.creating() && plan.config.get("efi_disk").is_null() {
+        let disk = [
+            ("datastore_id", Value::Unknown),
+            ("type", "4m".into()),
+            ("pre_enrolled_keys", false.into()),
+        ];
+        let disk = disk.map(|(name, value)| (name.to_owned(), value));
+        plan.set("efi_disk", Value::Map(disk.into()));
+    }
+    let cloned = plan.creating() && !plan.config.get("clone").is_null();
+    if plan.config.at("efi_disk.datastore_id").is_null()
+        && plan.value.at("efi_disk.datastore_id").is_unknown()
+        && !cloned
+    {
+        let storage = plan.value.at("os_disk.datastore_id").clone();
+        plan.set("efi_disk.datastore_id", storage);
+    }
+    if !plan.creating() && plan.changed("bios") {
+        plan.warn(
+            "bios",
+            "The guest may not boot",
+            "It was installed for the other firmware.",
         );
     }
 }

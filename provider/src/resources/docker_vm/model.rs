@@ -9,7 +9,10 @@ use serde_json::Number;
 
 pub(super) use crate::resources::host::startup::Startup;
 
-use super::checks;
+use super::{
+    checks,
+    devices::{self, EfiDisk, HostPci, Usb, Virtiofs},
+};
 use crate::{
     framework::Model,
     resources::{docker::Docker, timeouts::Timeouts},
@@ -56,6 +59,24 @@ pub struct DockerVm {
     /// NICs by slot, `net0` to `net31`. `net0` carries the address of the host.
     #[attr(slots("net", 32))]
     pub network_device: Option<BTreeMap<String, NetworkDevice>>,
+    /// Firmware. A change needs a restart, and the guest may not boot with the other one.
+    #[attr(open, one_of(&["seabios", "ovmf"]))]
+    pub bios: Option<String>,
+    /// Machine type, such as `q35`. A change needs a restart.
+    #[attr(open, check(devices::machine))]
+    pub machine: Option<String>,
+    /// The disk with the settings of UEFI. A new VM with `bios = "ovmf"` gets one by itself.
+    #[attr(open)]
+    pub efi_disk: Option<EfiDisk>,
+    /// PCI devices by slot, such as graphics cards. A change needs a restart; a VM that has one moves offline only.
+    #[attr(slots("hostpci", 16))]
+    pub hostpci: Option<BTreeMap<String, HostPci>>,
+    /// USB devices by slot.
+    #[attr(slots("usb", 14))]
+    pub usb: Option<BTreeMap<String, Usb>>,
+    /// Directories of the node by slot. A change needs a restart; a VM that has one moves offline only.
+    #[attr(slots("virtiofs", 10))]
+    pub virtiofs: Option<BTreeMap<String, Virtiofs>>,
     /// What the first boot sets up. A later change keeps the guest as it is.
     #[attr(filled)]
     pub initialization: Option<Initialization>,

@@ -58,7 +58,7 @@ pub(super) async fn create(
         wanted.either(on(ALL_VMS), on(other), at)
     });
     wanted = wanted.agent(&[ALL_VMS, pool.as_deref().unwrap_or(ALL_VMS)], "docker");
-    wanted = startup(bridges(wanted, plan), plan);
+    wanted = mappings(startup(bridges(wanted, plan), plan), plan, ALL_VMS);
     let (os, data) = ("os_disk.datastore_id", "data_disk.datastore_id");
     for at in [os, data] {
         // Left open, the data disk goes to the storage of the OS disk.
@@ -199,6 +199,9 @@ pub(super) async fn update(
         ("agent", "VM.Config.Options"),
         ("node_name", "VM.Migrate"),
         ("template", "VM.Allocate"),
+        ("bios", "VM.Config.Options"),
+        ("machine", "VM.Config.HWType"),
+        ("efi_disk", "VM.Config.Disk"),
     ] {
         if plan.changed(at) {
             wanted = wanted.privilege(path.clone(), privilege, at);
@@ -252,8 +255,29 @@ pub(super) async fn update(
             wanted = wanted.privilege(format!("/pool/{pool}"), "Pool.Allocate", "pool_id");
         }
     }
-    wanted = startup(wanted, plan);
+    wanted = mappings(startup(wanted, plan), plan, &path);
     wanted.check(pve, found).await
+}
+
+/// What devices by mapping take; those of a VM that are not changed were there before.
+fn mappings(wanted: Wanted, plan: &Plan<'_>, vms: &str) -> Wanted {
+    let kinds = [
+        ("hostpci", "pci", "VM.Config.HWType"),
+        ("usb", "usb", "VM.Config.HWType"),
+        ("virtiofs", "dir", "VM.Config.Disk"),
+    ];
+    let changed = kinds.into_iter().filter(|(at, ..)| plan.changed(at));
+    changed.fold(wanted, |wanted, (at, kind, privilege)| {
+        let slots = plan.value.get(at).as_map().into_iter().flatten();
+        let names = slots.filter_map(|(_, device)| device.get("mapping").as_str());
+        let wanted = names.fold(wanted, |wanted, name| {
+            wanted.privilege(format!("/mapping/{kind}/{name}"), "Mapping.Use", at)
+        });
+        match plan.value.get(at).is_null() && plan.prior.get(at).is_null() {
+            true => wanted,
+            false => wanted.privilege(vms, privilege, at),
+        }
+    })
 }
 
 fn startup(wanted: Wanted, plan: &Plan<'_>) -> Wanted {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     calls::{DATA_SERIAL, DATA_SLOT, OS_SLOT},
-    host,
+    devices, host,
     model::{Agent, Cpu, DataDisk, DockerVm, Memory, NetworkDevice, OsDisk, Startup},
     seed_file::SeedFile,
 };
@@ -204,7 +204,7 @@ pub(super) fn from_config(
             false if prior.protection.is_none() => None,
             on => Some(on),
         },
-        ..prior.clone()
+        ..devices::read(prior, config, importing)
     }
 }
 
@@ -269,7 +269,13 @@ fn nic(raw: &str) -> Option<NetworkDevice> {
 /// size of one that took that of its source.
 pub(super) async fn sizes(pve: &Pve, plan: &mut DockerVm, vmid: u32) -> Result<()> {
     let disk = plan.os_disk.get_or_insert_default();
-    if disk.size_gb.is_some() && disk.datastore_id.is_some() {
+    let data = plan.data_disk.as_mut().map(|disk| &mut disk.datastore_id);
+    let efi = plan.efi_disk.as_mut().map(|disk| &mut disk.datastore_id);
+    let mut beside = [(DATA_SLOT, data), ("efidisk0", efi)];
+    let known = |(_, storage): &(&str, Option<&mut Option<String>>)| {
+        storage.as_ref().is_none_or(|storage| storage.is_some())
+    };
+    if disk.size_gb.is_some() && disk.datastore_id.is_some() && beside.iter().all(known) {
         return Ok(());
     }
     if let Some(config) = pve.vm_config_opt(&plan.node_name, vmid).await?
@@ -277,6 +283,11 @@ pub(super) async fn sizes(pve: &Pve, plan: &mut DockerVm, vmid: u32) -> Result<(
     {
         disk.datastore_id = disk.datastore_id.take().or_else(|| storage_of(raw));
         disk.size_gb = disk.size_gb.take().or_else(|| bytes_of(raw).map(gibibytes));
+        for (slot, storage) in &mut beside {
+            if let (Some(storage), Some(raw)) = (storage, config.disks.get(*slot)) {
+                **storage = storage.take().or_else(|| storage_of(raw));
+            }
+        }
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{
     DockerVm,
+    devices::{EfiDisk, HostPci, Usb, Virtiofs},
     model::{
         Agent, CloneOf, Cpu, DataDisk, Dns, Image, Initialization, IpConfig, Ipv4, Ipv6, Memory,
         NetworkDevice, OsDisk, Startup, UserAccount,
@@ -65,6 +66,10 @@ fn shown(value: &Value) -> String {
 #[test]
 fn the_models_match_their_schemas() {
     check_model::<DockerVm>();
+    check_model::<EfiDisk>();
+    check_model::<HostPci>();
+    check_model::<Usb>();
+    check_model::<Virtiofs>();
     check_model::<Image>();
     check_model::<CloneOf>();
     check_model::<Cpu>();

@@ -2,6 +2,7 @@
 
 use super::{
     super::{
+        devices::{self, efi_drive},
         model::{CloneOf, DockerVm},
         values::{network, with_agent, with_backup},
     },
@@ -75,6 +76,10 @@ pub(in super::super) fn adopt(
         (Some(disk), None) => after = after.with(DATA_SLOT, Some(new_data_drive(disk, config))),
         (None, _) => {}
     }
+    if let (Some(disk), None) = (&plan.efi_disk, config.disks.get("efidisk0")) {
+        after = after.with("efidisk0", Some(efi_drive(disk)));
+    }
+    after = after.and(devices::params(plan, Some(config)));
     let gone = inherited
         .into_iter()
         .filter(|(key, set)| *set && after.value(key).is_none())

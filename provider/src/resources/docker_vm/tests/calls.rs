@@ -274,3 +274,34 @@ fn a_clone_becomes_what_is_planned_and_keeps_nothing_of_its_source() {
         POST /nodes/pve1/qemu/101/move_disk delete=1 disk=scsi0 storage=ceph
         PUT /nodes/pve1/qemu/101/resize disk=scsi1 size=65536M"#]].assert_eq(&lines(&calls));
 }
+
+#[test]
+fn devices_are_asked_for_by_mapping_and_keep_what_we_do_not_know() {
+    let devices = serde_json::json!({
+        "bios": "ovmf", "machine": "q35",
+        "efi_disk": { "datastore_id": "local-lvm", "type": "4m", "pre_enrolled_keys": false },
+        "hostpci": { "hostpci0": { "mapping": "gpu", "pcie": true, "rombar": false } },
+        "usb": { "usb1": { "mapping": "zigbee", "usb3": true } },
+        "virtiofs": { "virtiofs0": { "mapping": "media", "cache": "never", "direct_io": true } },
+    });
+    let json = serde_json::to_value(host()).unwrap();
+    let both = json
+        .as_object()
+        .unwrap()
+        .iter()
+        .chain(devices.as_object().unwrap());
+    let both: serde_json::Map<_, _> = both
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    let plan: DockerVm = serde_json::from_value(both.into()).unwrap();
+    let mut config = config();
+    let mut expected = calls::update(&host(), &plan, "pve1", 101, &config, None);
+    let other = "mapping=old,legacy-igd=1,mdev=nvidia-63";
+    config.rest.insert("hostpci0".into(), other.into());
+    expected.extend(calls::update(&host(), &plan, "pve1", 101, &config, None));
+    expected.extend(calls::update(&plan, &host(), "pve1", 101, &config, None));
+    expect![[r#"
+        POST /nodes/pve1/qemu/101/config bios=ovmf efidisk0=local-lvm:1,efitype=4m,pre-enrolled-keys=0 hostpci0=mapping=gpu,pcie=1,rombar=0 machine=q35 usb1=mapping=zigbee,usb3=1 virtiofs0=media,cache=never,direct-io=1
+        POST /nodes/pve1/qemu/101/config bios=ovmf efidisk0=local-lvm:1,efitype=4m,pre-enrolled-keys=0 hostpci0=mapping=gpu,legacy-igd=1,pcie=1,rombar=0 machine=q35 usb1=mapping=zigbee,usb3=1 virtiofs0=media,cache=never,direct-io=1
+        POST /nodes/pve1/qemu/101/config delete=bios,hostpci0,machine,usb1,virtiofs0"#]].assert_eq(&lines(&expected));
+}

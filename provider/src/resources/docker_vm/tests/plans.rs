@@ -204,6 +204,33 @@ fn a_change_says_what_it_causes() {
 }
 
 #[test]
+fn devices_and_firmware_say_what_they_cause() {
+    let prior = host();
+    for (change, expected) in [
+        (
+            json!({ "hostpci": { "hostpci0": { "mapping": "gpu" } } }),
+            expect![[r#"
+                hostpci = {"hostpci0":{"mapping":"gpu","mdev":null,"pcie":null,"rombar":null,"xvga":null}}
+                warning hostpci: The VM restarts"#]],
+        ),
+        (
+            json!({ "usb": { "usb0": { "mapping": "zigbee" } } }),
+            expect![[r#"usb = {"usb0":{"mapping":"zigbee","usb3":null}}"#]],
+        ),
+        (
+            json!({ "bios": "ovmf", "efi_disk": {} }),
+            expect![[r#"
+            bios = "ovmf"
+            efi_disk = {"datastore_id":"local-lvm","pre_enrolled_keys":false,"type":"4m"}
+            warning bios: The guest may not boot
+            warning bios: The VM restarts"#]],
+        ),
+    ] {
+        check_plan(&with(&change), Some(&prior), &expected);
+    }
+}
+
+#[test]
 fn a_clone_takes_its_disks_from_its_source() {
     check_plan(
         &json!({
