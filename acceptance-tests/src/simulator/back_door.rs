@@ -8,7 +8,8 @@ use super::Simulator;
 use super::faults::Fault;
 use super::journal::Entry;
 use super::machine::Machine;
-use super::qemu::{Vm, volume_of};
+use super::qemu::Vm;
+use super::saved;
 use super::storage::Volume;
 use super::world::World;
 
@@ -189,24 +190,10 @@ impl Simulator {
         self.set_config(vmid, "lock", lock);
     }
 
-    /// Moves a VM to another node, with its volumes.
+    /// Moves a guest to another node, with its volumes. Panics if one of them is unknown.
     pub fn move_vm(&self, vmid: u32, node: &str) {
-        let mut state = self.world.state();
-        let Some(vm) = state.vms.get_mut(&vmid) else {
-            return;
-        };
-        let from = std::mem::replace(&mut vm.node, node.to_owned());
-        let own: Vec<String> = vm
-            .config
-            .iter()
-            .filter_map(|(key, value)| volume_of(key, value))
-            .collect();
-        for id in own {
-            let place = state.place(&from, &id);
-            if let Some(volume) = state.volumes.remove(&place) {
-                state.put_volume(node, &id, volume);
-            }
-        }
+        let moved = self.world.state().move_guest(vmid, node);
+        moved.expect("the guest and the node are known");
     }
 
     /// The machine of a VM that runs.
@@ -238,12 +225,15 @@ impl Simulator {
         self.world.hypervisor.discard(vmid).await;
     }
 
-    /// Takes a node off the cluster, or brings it back.
+    /// Takes a node off the cluster, or brings it back. Panics if it is unknown.
     pub fn set_online(&self, node: &str, online: bool) {
-        let mut state = self.world.state();
-        if let Some(known) = state.nodes.iter_mut().find(|known| known.name == node) {
-            known.online = online;
-        }
+        let done = self.world.state().set_online(node, online);
+        done.expect("the node is known");
+    }
+
+    /// The state as text, which [`Options::saved`](super::Options::saved) takes.
+    pub fn save(&self) -> String {
+        saved::write(&self.world).expect("the state has a form in JSON")
     }
 
     /// Cuts the power of everything that runs.

@@ -21,6 +21,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use serde_json::{Value as Json, json};
 
 use super::machine::Machine;
@@ -32,7 +34,7 @@ use super::storage::{checksum, parse_size};
 pub(crate) type Config = BTreeMap<String, String>;
 
 /// A change that waits for the next start.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) enum Pending {
     Set(String),
     /// The key goes; with `true` its volume is freed rather than kept as unused.
@@ -40,15 +42,19 @@ pub(crate) enum Pending {
 }
 
 /// A virtual machine.
+#[derive(Deserialize, Serialize)]
 pub(crate) struct Vm {
     pub(crate) vmid: u32,
     pub(crate) node: String,
     pub(crate) config: Config,
     pub(crate) pending: BTreeMap<String, Pending>,
+    #[serde(skip)]
     pub(crate) running: Option<Running>,
     /// When it came to be.
+    #[serde(skip, default = "Instant::now")]
     pub(crate) since: Instant,
     /// When it last went on or off.
+    #[serde(skip, default = "Instant::now")]
     pub(crate) switched: Instant,
 }
 

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::access::login::{Who, identify};
+use super::admin;
 use super::call::{Allow, Call, Parsed, find};
 use super::faults::Effect;
 use super::journal::Entry;
@@ -73,6 +74,9 @@ async fn answer(
     request: Request<Incoming>,
     last: bool,
 ) -> Result<Response<Body>, io::Error> {
+    if world.settings.admin && request.uri().path().starts_with("/sim/") {
+        return Ok(admin::answer(&world, request.map(Body::new)).await);
+    }
     // The work goes on when the client hangs up.
     let work = tokio::spawn(Exchange::new(world, &request).run(request.map(Body::new)));
     let mut response = work.await.map_err(io::Error::other)?;

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
+
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::access::{Access, Privileges};
@@ -17,12 +19,14 @@ use super::machine::Hypervisor;
 use super::qemu::Vm;
 use super::release::Release;
 use super::reply::Fail;
+use super::saved::pairs;
 use super::storage::{Storage, Volume};
 use super::tasks::Task;
 use super::{backup, ha};
 
 /// What does not change while the simulator runs.
 pub(crate) struct Settings {
+    pub(crate) admin: bool,
     pub(crate) release: Release,
     pub(crate) task_time: f64,
     pub(crate) resources_lag: Duration,
@@ -135,7 +139,7 @@ const WORKERS: usize = 3;
 pub(crate) const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A node of the cluster.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) online: bool,
@@ -155,7 +159,7 @@ impl Node {
 }
 
 /// A resource pool.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Pool {
     pub(crate) comment: Option<String>,
     pub(crate) guests: Vec<u32>,
@@ -165,10 +169,12 @@ pub(crate) struct Pool {
 pub(crate) type Place = (String, String);
 
 /// The changing part.
+#[derive(Deserialize, Serialize)]
 pub(crate) struct State {
     pub(crate) nodes: Vec<Node>,
     pub(crate) access: Access,
     pub(crate) storages: Vec<Storage>,
+    #[serde(with = "pairs")]
     pub(crate) volumes: BTreeMap<Place, Volume>,
     pub(crate) vms: BTreeMap<u32, Vm>,
     pub(crate) cts: BTreeMap<u32, Ct>,
@@ -209,6 +215,36 @@ impl State {
             .get_mut(&vmid)
             .filter(|vm| vm.node == node)
             .ok_or_else(|| Fail::died(missing_config(node, vmid)))
+    }
+
+    /// Takes a node off the cluster, or brings it back.
+    pub(crate) fn set_online(&mut self, name: &str, online: bool) -> Result<(), String> {
+        let node = self.nodes.iter_mut().find(|node| node.name == name);
+        node.ok_or_else(|| format!("there is no node {name}"))?
+            .online = online;
+        Ok(())
+    }
+
+    /// Moves a guest to another node, with its volumes, as high availability or somebody else does.
+    pub(crate) fn move_guest(&mut self, vmid: u32, to: &str) -> Result<(), String> {
+        if self.nodes.iter().all(|node| node.name != to) {
+            return Err(format!("there is no node {to}"));
+        }
+        let (vm, ct) = (self.vms.get_mut(&vmid), self.cts.get_mut(&vmid));
+        let node = vm.map(|vm| &mut vm.node).or(ct.map(|ct| &mut ct.node));
+        let node = node.ok_or_else(|| format!("there is no guest {vmid}"))?;
+        let from = std::mem::replace(node, to.to_owned());
+        let own = self
+            .volumes
+            .iter()
+            .filter(|((place, _), volume)| *place == from && volume.owner == Some(vmid));
+        let own: Vec<Place> = own.map(|(place, _)| place.clone()).collect();
+        for place in own {
+            if let Some(volume) = self.volumes.remove(&place) {
+                self.volumes.insert((to.to_owned(), place.1), volume);
+            }
+        }
+        Ok(())
     }
 
     /// The pool that a guest belongs to.
