@@ -11,6 +11,7 @@ mod call;
 mod certificate;
 mod clock;
 mod cluster;
+mod console;
 pub mod container;
 pub mod contract;
 mod faults;
@@ -51,6 +52,7 @@ pub use faults::{Effect, Fault};
 pub use journal::{Entry, covers};
 use machine::Hypervisor;
 pub use memory::{MemoryHypervisor, MemoryMachine};
+use network::Network;
 use random::random_uuid;
 pub use release::Release;
 pub use storage::Storage;
@@ -72,7 +74,9 @@ pub struct Options {
     pub nodes: Vec<String>,
     /// The storages of all nodes.
     pub storages: Vec<Storage>,
-    /// The bridges of each node.
+    /// The network cards of each node.
+    pub cards: Vec<String>,
+    /// The bridges of each node; the first has the first card and the node's address.
     pub bridges: Vec<String>,
     /// What runs the VMs.
     pub hypervisor: Arc<dyn Hypervisor>,
@@ -112,6 +116,7 @@ impl Default for Options {
                 Storage::dir("local", "/var/lib/vz", files),
                 Storage::lvmthin("local-lvm", "images,rootdir"),
             ],
+            cards: vec!["eno1".to_owned(), "eno2".to_owned()],
             bridges: vec!["vmbr0".to_owned()],
             hypervisor: Arc::new(MemoryHypervisor::default()),
             root_password: "simulated".to_owned(),
@@ -222,6 +227,15 @@ impl Simulator {
         access.grant(name, "/", list);
     }
 
+    /// All tickets and CSRF tokens that logins were given.
+    pub fn tickets(&self) -> Vec<String> {
+        let state = self.world.state();
+        let given = state.access.tickets.iter();
+        given
+            .flat_map(|(ticket, (_, csrf))| [ticket.clone(), csrf.clone()])
+            .collect()
+    }
+
     /// A further token that lacks these privileges of the ready one.
     pub fn token_without(&self, lacking: &[&str]) -> String {
         let mut list = privileges(DOCKER_VM_ROLE, self.world.settings.release);
@@ -245,13 +259,13 @@ impl Simulator {
 
 /// A cluster as it is after its installation.
 fn installed(options: &Options) -> State {
-    let node = |name: &String| Node {
+    let node = |(i, name): (usize, &String)| Node {
         name: name.clone(),
         online: true,
-        bridges: options.bridges.clone(),
+        network: Network::installed(&options.cards, &options.bridges, i),
     };
     State {
-        nodes: options.nodes.iter().map(node).collect(),
+        nodes: options.nodes.iter().enumerate().map(node).collect(),
         access: Access::new(&options.root_password, options.release),
         storages: options.storages.clone(),
         volumes: BTreeMap::new(),

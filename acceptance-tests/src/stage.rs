@@ -55,6 +55,10 @@ impl Hypervisor for Power {
         self.hypervisor.start_container(spec)
     }
 
+    fn reload_network(&self, node: &str, bridges: &[String]) -> BoxFuture<'_, Result<(), String>> {
+        self.hypervisor.reload_network(node, bridges)
+    }
+
     fn discard(&self, vmid: u32) -> BoxFuture<'_, ()> {
         self.hypervisor.discard(vmid)
     }

@@ -16,7 +16,13 @@ pub fn all() -> Vec<Function> {
             description: "Takes an id such as `qemu/101` apart into `kind` and `vm_id`.",
             parameters: vec![parameter("id", "Id of a guest.", Type::String)],
             variadic: None,
-            returns: Type::Record(vec![("kind", Type::String), ("vm_id", Type::Number)]),
+            returns: Type::Record(
+                [
+                    ("kind".to_owned(), Type::String),
+                    ("vm_id".to_owned(), Type::Number),
+                ]
+                .into(),
+            ),
             call: parse_host_id,
         },
         Function {

@@ -22,6 +22,7 @@ pub mod look;
 mod packages;
 pub mod password;
 pub mod project;
+pub mod reached;
 pub mod seed;
 #[cfg(test)]
 mod sh;

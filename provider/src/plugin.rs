@@ -261,13 +261,18 @@ fn handshake(path: &str, identity: Option<&Identity>) -> String {
 
 /// The variable that makes core use a process it did not start.
 fn reattachment(address: &str, path: &str) -> String {
-    let json = serde_json::json!({ address: {
+    let place = serde_json::json!({
         "Protocol": "grpc",
         "ProtocolVersion": 6,
         "Pid": std::process::id(),
         "Test": true,
         "Addr": { "Network": "unix", "String": path },
-    }});
+    });
+    // A short `source` means another registry to each core.
+    let (_, name) = address.split_once('/').unwrap_or_default();
+    let addresses = ["registry.opentofu.org", "registry.terraform.io"]
+        .map(|registry| (format!("{registry}/{name}"), place.clone()));
+    let json = serde_json::Value::from_iter(addresses);
     format!("TF_REATTACH_PROVIDERS='{json}'")
 }
 

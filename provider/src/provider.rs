@@ -8,14 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     framework::{
-        AnyResource, Failure, Model, Result, Value, duration,
+        AnyDataSource, AnyResource, Failure, Model, Result, Value, data_source, duration,
         function::Function,
         resource::{Faults, erase},
     },
     functions,
     pve::{Credential, Limits, Pve, Settings, Trust},
     resources::{
-        cluster::Cluster, docker_vm::DockerVmResource, image::ImageResource, stack::StackResource,
+        bridge::BridgeResource, bridges::BridgesData, cluster::Cluster, datastores::DatastoresData,
+        docker_vm::DockerVmResource, image::ImageResource, nodes::NodesData, stack::StackResource,
     },
     secret::Secret,
 };
@@ -85,8 +86,17 @@ impl crate::framework::provider::Provider for Pmoves {
     fn resources(&self) -> Vec<Arc<dyn AnyResource<Cluster>>> {
         vec![
             erase(ImageResource),
+            erase(BridgeResource),
             erase(DockerVmResource),
             erase(StackResource),
+        ]
+    }
+
+    fn data_sources(&self) -> Vec<Arc<dyn AnyDataSource<Cluster>>> {
+        vec![
+            data_source::erase(BridgesData),
+            data_source::erase(DatastoresData),
+            data_source::erase(NodesData),
         ]
     }
 

@@ -10,6 +10,7 @@ mod error;
 mod keys;
 mod lenient;
 mod lxc;
+mod network;
 mod node;
 mod params;
 mod property_string;
@@ -38,6 +39,7 @@ pub use self::{
     cluster::{GuestRow, Permissions, Version},
     error::{Cause, Error, Fingerprint, Permission, Result},
     lxc::LxcConfig,
+    network::{Edit, Network, NetworkRow, Wish},
     node::{Bridge, NodeRow, StorageRow, Volume},
     params::Params,
     property_string::{Malformed, PropertyString, format_size, parse_size},
@@ -49,6 +51,7 @@ pub use self::{
 use self::{
     auth::Auth,
     cluster::Cluster,
+    network::Networks,
     reply::Reply,
     scope::Scope,
     slots::{Held, Slots},
@@ -68,6 +71,7 @@ struct Inner {
     auth: Auth,
     slots: Slots,
     cluster: Cluster,
+    networks: Networks,
 }
 
 /// What PVE answers to a call that changes something.
@@ -88,6 +92,7 @@ impl Pve {
                 auth: Auth::new(settings.credential),
                 slots: Slots::new(settings.limits),
                 cluster: Cluster::default(),
+                networks: Networks::default(),
             }),
             scope: Scope::new(None, CancellationToken::new()),
         }
@@ -107,9 +112,19 @@ impl Pve {
         self.inner.auth.is_root()
     }
 
+    /// Whether this is an API token.
+    pub fn is_token(&self) -> bool {
+        self.inner.auth.is_token()
+    }
+
     /// The user, or the full id of the token, as PVE logs it.
     pub fn user(&self) -> &str {
         self.inner.auth.user()
+    }
+
+    /// Name or address of the endpoint, without its port.
+    pub fn host(&self) -> &str {
+        self.inner.transport.name()
     }
 
     /// The data that answers `call`.

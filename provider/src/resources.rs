@@ -1,9 +1,14 @@
-//! One module a resource, and the seam between the errors of the API and of guests and Terraform's.
+//! One module a resource or data source, and the seam between the errors of the API and of guests and Terraform's.
 
+pub mod bridge;
+pub mod bridges;
 pub mod cluster;
+pub mod datastores;
 pub mod docker;
 pub mod docker_vm;
+pub mod host;
 pub mod image;
+pub mod nodes;
 pub mod privileges;
 pub mod stack;
 pub mod timeouts;

@@ -34,3 +34,22 @@ impl<T> From<T> for Secret<T> {
         Self(value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Does not compile if a secret can be displayed: there would be two functions to choose from.
+    #[test]
+    fn a_secret_is_not_printed() {
+        trait Displayed<A> {
+            fn chosen() {}
+        }
+        impl<T> Displayed<()> for T {}
+        impl<T: fmt::Display> Displayed<u8> for T {}
+        <Secret<&str> as Displayed<_>>::chosen();
+
+        let secret = Some(Secret::new("sentinel"));
+        assert_eq!(format!("{secret:?}"), "Some(***)");
+    }
+}

@@ -31,7 +31,12 @@ fn every_page_equals_the_generated_one() {
         }
     }
     let generated: BTreeSet<PathBuf> = pages.iter().map(|page| root().join(&page.path)).collect();
-    for directory in ["docs/resources", "docs/functions"] {
+    for directory in [
+        "docs/resources",
+        "docs/data-sources",
+        "docs/ephemeral-resources",
+        "docs/functions",
+    ] {
         for entry in fs::read_dir(root().join(directory)).into_iter().flatten() {
             let path = entry.unwrap().path();
             match (generated.contains(&path), update) {

@@ -88,6 +88,40 @@ fn every_resource_has_page_example_import_and_acceptance_test() {
 }
 
 #[test]
+fn every_data_source_has_page_example_and_acceptance_test() {
+    let mut missing = Vec::new();
+    for source in Pmoves.data_sources() {
+        let full = source.name();
+        let name = full.trim_start_matches("pmoves_");
+        missing.extend([
+            format!("docs/data-sources/{name}.md"),
+            format!("examples/data-sources/{full}/data-source.tf"),
+            format!("acceptance-tests/tests/it/{name}.rs"),
+        ]);
+    }
+    missing.retain(|path| !root().join(path).is_file());
+    check(&missing);
+}
+
+#[test]
+fn an_identity_lasts_as_long_as_its_resource() {
+    let mut wrong = Vec::new();
+    for resource in Pmoves.resources() {
+        let identity = resource.identity().map(|identity| &identity.schema);
+        for (name, row) in identity.iter().flat_map(|schema| &schema.attributes) {
+            let computed = !row.required && !row.optional;
+            if !row.replace && !computed {
+                wrong.push(format!("{}: {name} may change", resource.name()));
+            }
+        }
+        if identity.is_none() {
+            wrong.push(format!("{} has no identity", resource.name()));
+        }
+    }
+    check(&wrong);
+}
+
+#[test]
 fn no_source_file_is_longer_than_400_lines() {
     let long = sources().into_iter().filter_map(|File { path, text }| {
         let lines = text.lines().count();
@@ -183,7 +217,10 @@ fn every_test_that_the_architecture_names_exists() {
     let missing = text
         .split("held by `")
         .skip(1)
-        .filter_map(|rest| rest.split('`').next())
+        // All names of the sentence: `one`, `two` and `three`.
+        .flat_map(|rest| rest.split(['.', ';']).take(1))
+        .flat_map(|names| names.split('`').step_by(2))
+        .filter(|test| !test.is_empty())
         .filter(|test| {
             let (_, function) = test.rsplit_once("::").unwrap_or(("", test));
             let wanted = format!("fn {function}(");

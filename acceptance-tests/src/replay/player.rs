@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::compare::{self, Answer};
 use super::sender::Sender;
-use super::{Numbered, Record, Verdict, files};
+use super::{Numbered, Record, Verdict, files, hands};
 use crate::simulator::{MemoryHypervisor, Options, Simulator, Storage};
 
 /// How long a task may take that the recorder saw ended.
@@ -24,7 +24,6 @@ fn node() -> Options {
     let content = "iso,rootdir,backup,vztmpl,images,snippets";
     Options {
         storages: vec![Storage::dir("local", "/var/lib/vz", content)],
-        bridges: Vec::new(),
         hypervisor: Arc::new(MemoryHypervisor::default()),
         resources_lag: Duration::ZERO,
         login_delay: Duration::ZERO,
@@ -56,6 +55,7 @@ pub async fn play(records: Vec<Numbered>) -> Result<Vec<Verdict>, String> {
         if let Some(upid) = upid_of_path(record).filter(|_| saw_the_end(record)) {
             await_task(&simulator, &sender, &upid).await;
         }
+        hands::prepare(&simulator, record).await;
         let answer = send_until_settled(&mut sender, record).await;
         if let Some(upid) = record
             .data()

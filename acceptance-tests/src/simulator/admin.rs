@@ -94,7 +94,14 @@ fn act(world: &World, call: &str, body: &[u8]) -> Result<Option<Json>, String> {
         }
         "POST /sim/guests" => {
             let Move { vmid, node } = read(body)?;
-            json!(world.state().move_guest(vmid, &node)?)
+            let mut state = world.state();
+            state
+                .guest(vmid)
+                .ok_or_else(|| format!("there is no guest {vmid}"))?;
+            if state.nodes.iter().all(|known| known.name != node) {
+                return Err(format!("there is no node {node}"));
+            }
+            json!(state.move_guest(vmid, &node))
         }
         _ => return Ok(None),
     };

@@ -153,6 +153,24 @@ impl Simulator {
         state.volumes.remove(&place);
     }
 
+    /// Makes a resource pool.
+    pub fn put_pool(&self, id: &str) {
+        let pool = super::world::Pool {
+            comment: None,
+            guests: Vec::new(),
+        };
+        self.world.state().pools.insert(id.to_owned(), pool);
+    }
+
+    /// The guests of a resource pool.
+    pub fn pool(&self, id: &str) -> Vec<u32> {
+        let state = self.world.state();
+        state
+            .pools
+            .get(id)
+            .map_or_else(Vec::new, |pool| pool.guests.clone())
+    }
+
     /// All tasks: UPID and exit status, which is `None` while it runs.
     pub fn tasks(&self) -> Vec<(String, Option<String>)> {
         let state = self.world.state();
@@ -168,32 +186,35 @@ impl Simulator {
         self.world.task_end(upid).await
     }
 
-    /// The configuration of a VM as it is stored, without what is pending.
+    /// The configuration of a guest as it is stored, without what is pending.
     pub fn config(&self, vmid: u32) -> Option<BTreeMap<String, String>> {
-        self.world
-            .state()
-            .vms
-            .get(&vmid)
-            .map(|vm| vm.config.clone())
+        let state = self.world.state();
+        let of_vm = state.vms.get(&vmid).map(|vm| vm.config.clone());
+        of_vm.or_else(|| state.cts.get(&vmid).map(|ct| ct.config.clone()))
     }
 
-    /// Sets a key of a VM, or removes it.
+    /// Sets a key of a guest, or removes it.
     pub fn set_config(&self, vmid: u32, key: &str, value: Option<&str>) {
-        self.with_vm(vmid, |vm| match value {
-            Some(value) => vm.config.insert(key.to_owned(), value.to_owned()),
-            None => vm.config.remove(key),
-        });
+        let mut state = self.world.state();
+        let state = &mut *state;
+        let of_vm = state.vms.get_mut(&vmid).map(|vm| &mut vm.config);
+        let of_ct = state.cts.get_mut(&vmid).map(|ct| &mut ct.config);
+        for config in of_vm.into_iter().chain(of_ct) {
+            match value {
+                Some(value) => config.insert(key.to_owned(), value.to_owned()),
+                None => config.remove(key),
+            };
+        }
     }
 
-    /// Locks a VM, or unlocks it.
+    /// Locks a guest, or unlocks it.
     pub fn set_lock(&self, vmid: u32, lock: Option<&str>) {
         self.set_config(vmid, "lock", lock);
     }
 
-    /// Moves a guest to another node, with its volumes. Panics if one of them is unknown.
+    /// Moves a guest to another node, with its volumes.
     pub fn move_vm(&self, vmid: u32, node: &str) {
-        let moved = self.world.state().move_guest(vmid, node);
-        moved.expect("the guest and the node are known");
+        self.world.state().move_guest(vmid, node);
     }
 
     /// The machine of a VM that runs.
@@ -205,22 +226,31 @@ impl Simulator {
         })?
     }
 
-    /// Cuts the power of a VM.
+    /// Cuts the power of a guest.
     pub async fn stop_vm(&self, vmid: u32) {
         let machine = self.with_vm(vmid, |vm| vm.running.take());
         if let Some(Some(running)) = machine {
             running.machine.kill().await;
         }
+        let container = {
+            let mut state = self.world.state();
+            let ct = state.cts.get_mut(&vmid);
+            ct.and_then(|ct| ct.running.take())
+        };
+        if let Some(running) = container {
+            running.container.kill().await;
+        }
     }
 
-    /// Destroys a VM with its volumes, running or not.
+    /// Destroys a guest with its volumes, running or not.
     pub async fn delete_vm(&self, vmid: u32) {
         self.stop_vm(vmid).await;
         {
             let mut state = self.world.state();
             state.vms.remove(&vmid);
+            state.cts.remove(&vmid);
             state.volumes.retain(|_, volume| volume.owner != Some(vmid));
-            state.access.forget_guest(vmid);
+            state.forget_guest(vmid);
         }
         self.world.hypervisor.discard(vmid).await;
     }
@@ -238,8 +268,13 @@ impl Simulator {
 
     /// Cuts the power of everything that runs.
     pub async fn stop_all(&self) {
-        for vm in self.vms() {
-            self.stop_vm(vm.vmid).await;
+        let ids: Vec<u32> = {
+            let state = self.world.state();
+            let ids = state.vms.keys().chain(state.cts.keys());
+            ids.copied().collect()
+        };
+        for id in ids {
+            self.stop_vm(id).await;
         }
     }
 

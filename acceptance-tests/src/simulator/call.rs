@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use super::access::login::Who;
+use super::console::Upgrade;
 use super::journal::covers;
 use super::machine::BoxFuture;
 use super::params::Params;
@@ -16,7 +17,7 @@ use super::rules::RuleSet;
 use super::storage::upload::Upload;
 use super::tasks::TaskOrder;
 use super::world::World;
-use super::{access, backup, cluster, ha, lxc, network, pools, qemu, storage, tasks};
+use super::{access, backup, cluster, console, ha, lxc, network, pools, qemu, storage, tasks};
 
 /// A call whose sender is known.
 pub(crate) struct Call {
@@ -28,6 +29,8 @@ pub(crate) struct Call {
     pub(crate) task_order: Option<TaskOrder>,
     /// How long the work waits before it begins.
     pub(crate) delay: Duration,
+    /// What the request asks for beside an answer.
+    pub(crate) upgrade: Option<Upgrade>,
     /// The agent is not to answer.
     pub(crate) agent_silent: bool,
     /// The agent was started anew before this call.
@@ -188,6 +191,10 @@ const PROTECTED_READS: &[&str] = &[
     "/access/tfa/**",
     "/access/users",
     "/cluster/status",
+    "/nodes/{node}/lxc/{vmid}/feature",
+    "/nodes/{node}/lxc/{vmid}/interfaces",
+    "/nodes/{node}/lxc/{vmid}/migrate",
+    "/nodes/{node}/lxc/{vmid}/snapshot",
     "/nodes/*/lxc",
     "/nodes/*/lxc/*/feature",
     "/nodes/*/lxc/*/interfaces",
@@ -220,6 +227,7 @@ fn routes(release: Release) -> Vec<Parsed> {
         backup::NOW,
         backup::ROUTES,
         cluster::ROUTES,
+        console::ROUTES,
         ha::ROUTES,
         lxc::clone::ROUTES,
         lxc::config::ROUTES,
@@ -237,6 +245,7 @@ fn routes(release: Release) -> Vec<Parsed> {
         qemu::clone::ROUTES,
         qemu::create::ROUTES,
         qemu::destroy::ROUTES,
+        qemu::moves::ROUTES,
         qemu::power::ROUTES,
         qemu::read::ROUTES,
         qemu::resize::ROUTES,

@@ -92,6 +92,15 @@ pub trait Hypervisor: Send + Sync {
         let text = format!("nothing here runs containers such as CT {}", spec.vmid);
         Box::pin(std::future::ready(Err(text)))
     }
+    /// Brings up the bridges of a node and takes down those that are gone. The error is a line of
+    /// what the tool says.
+    fn reload_network(
+        &self,
+        _node: &str,
+        _bridges: &[String],
+    ) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
     /// Frees what the guest's disks hold (called on destroy).
     fn discard(&self, vmid: u32) -> BoxFuture<'_, ()>;
 }

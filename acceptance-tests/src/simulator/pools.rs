@@ -1,6 +1,6 @@
 //! Resource pools: made, listed, removed; guests join them when they are created.
 //!
-//! Changing the members of a pool is not simulated yet.
+//! Storages are no members here.
 
 use serde_json::{Value as Json, json};
 
@@ -29,6 +29,13 @@ pub(crate) const ROUTES: &[Route] = &[
         handler: now!(read),
     },
     Route {
+        call: "PUT /pools",
+        allow: Allow::All("/pool/{poolid}", &["Pool.Allocate"]),
+        rules: "allow-move? boolean; comment? string; delete? boolean; poolid string pve-poolid
+            storage? string pve-storage-id-list; vms? string pve-vmid-list",
+        handler: now!(change),
+    },
+    Route {
         call: "DELETE /pools",
         allow: Allow::All("/pool/{poolid}", &["Pool.Allocate"]),
         rules: "poolid string pve-poolid",
@@ -52,6 +59,48 @@ fn add(call: &Call) -> Outcome {
             guests: Vec::new(),
         },
     );
+    Ok(Reply::null())
+}
+
+fn change(call: &Call) -> Outcome {
+    let id = call.params.text("poolid");
+    let refuse = |why: String| Fail::died(format!("update pools failed: {why}"));
+    let mut state = call.world.state();
+    if !state.pools.contains_key(id) {
+        return Err(refuse(format!("pool '{id}' does not exist")));
+    }
+    let vms = call.params.text_opt("vms").unwrap_or_default();
+    for vmid in vms.split(',').filter_map(|vmid| vmid.parse::<u32>().ok()) {
+        let holder = state
+            .pools
+            .iter()
+            .find(|(_, pool)| pool.guests.contains(&vmid));
+        let holder = holder.map(|(name, _)| name.clone());
+        match (call.params.is_set("delete"), holder) {
+            (true, Some(holder)) if holder == id => {}
+            (true, _) => return Err(refuse(format!("VM {vmid} is not a pool member"))),
+            (false, Some(holder)) if holder == id => {
+                return Err(refuse(format!("VM {vmid} is already a pool member")));
+            }
+            (false, Some(holder)) if !call.params.is_set("allow-move") => {
+                return Err(refuse(format!(
+                    "VM {vmid} belongs already to pool '{holder}' and 'allow-move' is not set"
+                )));
+            }
+            (false, _) => {}
+        }
+        for pool in state.pools.values_mut() {
+            pool.guests.retain(|guest| *guest != vmid);
+        }
+        let pool = state.pools.get_mut(id);
+        if let Some(pool) = pool.filter(|_| !call.params.is_set("delete")) {
+            pool.guests.push(vmid);
+        }
+    }
+    if let (Some(comment), Some(pool)) = (call.params.text_opt("comment"), state.pools.get_mut(id))
+    {
+        pool.comment = Some(comment.to_owned());
+    }
     Ok(Reply::null())
 }
 

@@ -9,6 +9,8 @@ pub(crate) mod create;
 pub(crate) mod destroy;
 pub(crate) mod drives;
 pub(crate) mod hotplug;
+pub(crate) mod moves;
+pub(crate) mod pids;
 pub(crate) mod power;
 pub(crate) mod read;
 pub(crate) mod resize;
@@ -24,6 +26,8 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use serde_json::{Value as Json, json};
+
+use pids::Pids;
 
 use super::machine::Machine;
 use super::reply::Fail;
@@ -67,7 +71,7 @@ pub(crate) struct Running {
     pub(crate) agent: bool,
     pub(crate) paused: bool,
     pub(crate) on_end: OnEnd,
-    pub(crate) pids: agent::Pids,
+    pub(crate) pids: Pids,
 }
 
 /// What is to happen once a machine has ended.

@@ -12,10 +12,12 @@ use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::access::{Access, Privileges};
 use super::clock::Clock;
+use super::console::Consoles;
 use super::faults::Fault;
 use super::journal::Entry;
 use super::lxc::Ct;
 use super::machine::Hypervisor;
+use super::network::Network;
 use super::qemu::Vm;
 use super::release::Release;
 use super::reply::Fail;
@@ -48,6 +50,7 @@ pub(crate) struct World {
     pub(crate) violations: Mutex<Vec<String>>,
     pub(crate) begun: Instant,
     state: Mutex<State>,
+    consoles: Mutex<Consoles>,
     guest_locks: Mutex<HashMap<u32, Arc<tokio::sync::Mutex<()>>>>,
     daemons: Mutex<HashMap<(String, bool), Arc<Semaphore>>>,
 }
@@ -68,6 +71,7 @@ impl World {
             violations: Mutex::default(),
             begun: Instant::now(),
             state: Mutex::new(state),
+            consoles: Mutex::default(),
             guest_locks: Mutex::default(),
             daemons: Mutex::default(),
         }
@@ -76,6 +80,12 @@ impl World {
     /// The state, for as long as the guard lives. Never held across an await.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder of the state panics")
+    }
+
+    /// The consoles, for as long as the guard lives. Never held across an await.
+    pub(crate) fn consoles(&self) -> MutexGuard<'_, Consoles> {
+        let consoles = self.consoles.lock();
+        consoles.expect("no holder of the consoles panics")
     }
 
     /// The lock file of a guest's configuration; waits as long as the API does.
@@ -143,19 +153,7 @@ pub(crate) const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) online: bool,
-    pub(crate) bridges: Vec<String>,
-}
-
-impl Node {
-    /// Whether a bridge of that name is up.
-    pub(crate) fn has_bridge(&self, name: &str) -> bool {
-        self.bridges.iter().any(|bridge| bridge == name)
-    }
-
-    /// The largest packet that a bridge carries.
-    pub(crate) fn bridge_mtu(&self, _: &str) -> u64 {
-        1500
-    }
+    pub(crate) network: Network,
 }
 
 /// A resource pool.
@@ -222,28 +220,6 @@ impl State {
         let node = self.nodes.iter_mut().find(|node| node.name == name);
         node.ok_or_else(|| format!("there is no node {name}"))?
             .online = online;
-        Ok(())
-    }
-
-    /// Moves a guest to another node, with its volumes, as high availability or somebody else does.
-    pub(crate) fn move_guest(&mut self, vmid: u32, to: &str) -> Result<(), String> {
-        if self.nodes.iter().all(|node| node.name != to) {
-            return Err(format!("there is no node {to}"));
-        }
-        let (vm, ct) = (self.vms.get_mut(&vmid), self.cts.get_mut(&vmid));
-        let node = vm.map(|vm| &mut vm.node).or(ct.map(|ct| &mut ct.node));
-        let node = node.ok_or_else(|| format!("there is no guest {vmid}"))?;
-        let from = std::mem::replace(node, to.to_owned());
-        let own = self
-            .volumes
-            .iter()
-            .filter(|((place, _), volume)| *place == from && volume.owner == Some(vmid));
-        let own: Vec<Place> = own.map(|(place, _)| place.clone()).collect();
-        for place in own {
-            if let Some(volume) = self.volumes.remove(&place) {
-                self.volumes.insert((to.to_owned(), place.1), volume);
-            }
-        }
         Ok(())
     }
 

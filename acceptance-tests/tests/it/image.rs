@@ -119,9 +119,10 @@ async fn an_import_is_the_image_again() {
         .await
         .ok();
     std::fs::remove_file(scene.ws.path().join("main.tf")).expect("it was written");
+    let identity = format!("{{ node_name = \"pve1\", id = {:?} }}", volume(&scene));
     scene.ws.write(
         "import.tf",
-        &format!("import {{\n  to = pmoves_image.debian\n  id = {id:?}\n}}\n"),
+        &format!("import {{\n  to = pmoves_image.debian\n  identity = {identity}\n}}\n"),
     );
     let plan = scene.ws.plan(&["-generate-config-out=generated.tf"]).await;
     assert_eq!(

@@ -2,10 +2,17 @@
 //!
 //! Guests are scripted ones, which boot in an instant; what needs a real guest says so.
 
+mod bridge;
+mod bridges;
 mod cores;
+mod datastores;
+mod debugging;
 mod docker_vm;
 mod examples;
 mod image;
+mod nodes;
+mod process;
 mod provider;
 mod scene;
+mod secrets;
 mod stack;

@@ -252,6 +252,12 @@ pub(crate) fn qcow2(gibibytes: u64) -> Vec<u8> {
     head
 }
 
+/// A file below `examples/`.
+pub(crate) fn example(path: &str) -> String {
+    let path = format!("{}/../examples/{path}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
 /// Waits until a condition holds; a test fails after 30 seconds of waiting.
 pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
     let waiting = async {

@@ -5,11 +5,9 @@
 
 pub(in crate::framework) mod random;
 
-use std::collections::BTreeSet;
-
 use proto::tfplugin6::{self as pb, schema::object::NestingMode};
 
-use super::{Schema, Type, Value};
+use super::{Schema, Type, Value, path::Step};
 
 /// Why core would refuse the whole provider for this schema.
 pub(in crate::framework) fn schema_faults(schema: &Schema) -> Vec<String> {
@@ -43,15 +41,8 @@ pub(in crate::framework) fn completion_faults(
     let mut faults = Vec::new();
     match (planned.is_null(), actual.is_null()) {
         (false, false) => {
-            for (name, row) in &schema.attributes {
-                completes(
-                    &row.ty,
-                    planned.get(name),
-                    actual.get(name),
-                    name,
-                    &mut faults,
-                );
-            }
+            let ty = Type::Object(Box::new(schema.clone()));
+            completes(&ty, planned, actual, "", &mut faults);
         }
         (true, true) => {}
         _ => faults.push("came or went".to_owned()),
@@ -85,11 +76,26 @@ fn rows_make_sense(rows: &[pb::schema::Attribute], at: &str, faults: &mut Vec<St
         if fine.contains(&false) {
             faults.push(format!("{at}: {fine:?}"));
         }
+        let open = row.optional && row.computed || row.write_only;
+        if open && row.r#type.as_ref() == br#""dynamic""# {
+            // Even null is of a type: an unknown text that turns out to be null has promised a text.
+            faults.push(format!(
+                "{at}: what the provider fills cannot be of any type"
+            ));
+        }
         if let Some(object) = &row.nested_type {
             if !row.required && !row.optional {
                 faults.push(format!("{at}: generating configuration crashes core"));
             }
             rows_make_sense(&object.attributes, &at, faults);
+            let held = format!("{:?}", object.attributes);
+            // Core makes lists of what it reads, and panics where two items are of different types.
+            if object.nesting() != NestingMode::Single && held.contains("dynamic") {
+                faults.push(format!("{at}: values of any type in a collection"));
+            }
+            if object.nesting() == NestingMode::Set && held.contains("write_only: true") {
+                faults.push(format!("{at}: nothing finds a secret in a set again"));
+            }
         }
     }
 }
@@ -161,13 +167,41 @@ fn nested(
                 }
             }
         }
+        (NestingMode::List, Value::List(wanted), Value::List(planned)) => {
+            if wanted.len() != planned.len() {
+                faults.push(format!("{at}: another count than configured"));
+            }
+            for (index, (config, planned)) in (0..).zip(wanted.iter().zip(planned)) {
+                let (prior, at) = (prior.step(&Step::Index(index)), format!("{at}.{index}"));
+                match config.is_null() || planned.is_null() {
+                    true => faults.push(format!("{at}: null crashes core")),
+                    false => attributes(rows, prior, config, planned, &at, faults),
+                }
+            }
+        }
+        (NestingMode::Set, Value::List(wanted), Value::List(planned)) => {
+            // Sets that hold unknown values have no certain count.
+            let certain = [wanted, planned]
+                .iter()
+                .all(|set| !set.iter().any(Value::has_unknown));
+            if planned.len() > wanted.len() || (certain && planned.len() < wanted.len()) {
+                faults.push(format!("{at}: another count than configured"));
+            }
+        }
         _ => faults.push(format!("{at}: no case for {config:?} and {planned:?}")),
     }
 }
 
 fn completes(ty: &Type, planned: &Value, actual: &Value, at: &str, faults: &mut Vec<String>) {
     match (ty, planned, actual) {
-        (_, Value::Unknown, _) => {}
+        // Null that has no type is no promise either.
+        (Type::Dynamic, Value::Unknown | Value::Null, _) => {}
+        (Type::Dynamic, Value::Dynamic(planned), Value::Dynamic(actual))
+            if planned.ty == actual.ty =>
+        {
+            completes(&planned.ty, &planned.value, &actual.value, at, faults);
+        }
+        (_, Value::Unknown, _) if conforming(ty, actual) => {}
         (Type::Set(item), Value::List(planned), Value::List(actual)) => {
             let fits = |a: &Value, b: &Value| {
                 let mut faults = Vec::new();
@@ -182,11 +216,14 @@ fn completes(ty: &Type, planned: &Value, actual: &Value, at: &str, faults: &mut 
                 ));
             }
         }
-        (Type::List(item), Value::List(planned), Value::List(actual))
+        (Type::List(_) | Type::Tuple(_), Value::List(planned), Value::List(actual))
             if planned.len() == actual.len() =>
         {
             for (index, (planned, actual)) in planned.iter().zip(actual).enumerate() {
-                completes(item, planned, actual, &format!("{at}.{index}"), faults);
+                let key = index.to_string();
+                if let Some(ty) = element(ty, &key) {
+                    completes(&ty, planned, actual, &format!("{at}.{key}"), faults);
+                }
             }
         }
         (
@@ -207,18 +244,22 @@ fn completes(ty: &Type, planned: &Value, actual: &Value, at: &str, faults: &mut 
     }
 }
 
-/// The type of what is inside an object or a map.
+/// The type of what is inside an object or a collection.
 fn element(ty: &Type, key: &str) -> Option<Type> {
     match ty {
-        Type::Map(item) => Some((**item).clone()),
+        Type::Map(item) | Type::List(item) => Some((**item).clone()),
+        Type::Tuple(items) => items.get(key.parse::<usize>().ok()?).cloned(),
         Type::Slots(schema) => Some(Type::Object(schema.clone())),
         Type::Object(schema) => schema.attributes.get(key).map(|row| row.ty.clone()),
-        Type::Record(rows) => rows
-            .iter()
-            .find(|(name, _)| *name == key)
-            .map(|(_, ty)| ty.clone()),
+        Type::Record(rows) => rows.get(key).cloned(),
         _ => None,
     }
+}
+
+fn conforming(ty: &Type, value: &Value) -> bool {
+    let mut faults = Vec::new();
+    conforms(ty, value, "", &mut faults);
+    faults.is_empty()
 }
 
 fn object_conforms(schema: &Schema, value: &Value, at: &str, faults: &mut Vec<String>) {
@@ -244,18 +285,23 @@ fn conforms(ty: &Type, value: &Value, at: &str, faults: &mut Vec<String>) {
         | (Type::String, Value::String(_))
         | (Type::Number, Value::Number(_))
         | (Type::Bool, Value::Bool(_)) => {}
-        (Type::List(item), Value::List(items)) => {
-            for value in items {
-                conforms(item, value, at, faults);
-            }
+        (Type::Dynamic, Value::Dynamic(dynamic)) => {
+            conforms(&dynamic.ty, &dynamic.value, at, faults);
         }
-        (Type::Set(item), Value::List(items)) => {
-            let known = || items.iter().filter(|item| !item.has_unknown());
-            if !items.is_sorted() || known().collect::<BTreeSet<_>>().len() != known().count() {
+        (Type::List(item) | Type::Set(item), Value::List(items)) => {
+            if matches!(ty, Type::Set(_)) && *value != Value::set(items.clone()) {
                 faults.push(format!("{at}: {value:?} is no set"));
             }
             for value in items {
                 conforms(item, value, at, faults);
+                if ty.nested().is_some() && value.is_null() {
+                    faults.push(format!("{at}: null crashes core"));
+                }
+            }
+        }
+        (Type::Tuple(types), Value::List(items)) if types.len() == items.len() => {
+            for (ty, value) in types.iter().zip(items) {
+                conforms(ty, value, at, faults);
             }
         }
         (Type::Object(schema), Value::Map(_)) => object_conforms(schema, value, at, faults),
@@ -269,9 +315,7 @@ fn conforms(ty: &Type, value: &Value, at: &str, faults: &mut Vec<String>) {
                 }
             }
         }
-        (Type::Record(rows), Value::Map(entries))
-            if entries.keys().eq(rows.iter().map(|(name, _)| name)) =>
-        {
+        (Type::Record(rows), Value::Map(entries)) if entries.keys().eq(rows.keys()) => {
             for (name, ty) in rows {
                 conforms(ty, value.get(name), &format!("{at}.{name}"), faults);
             }

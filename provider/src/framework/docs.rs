@@ -3,9 +3,13 @@
 //! Pure: examples come in as texts and pages go out as texts. Has no sentence about any attribute;
 //! those stand at the models.
 
-use std::fmt::Write as _;
+mod function;
 
-use super::{Attribute, Function, Model, Parameter, Provider, Schema, Type, Value, schema::Rule};
+use std::{collections::BTreeMap, fmt::Write as _};
+
+pub use function::function;
+
+use super::{Attribute, Model, Provider, Schema, Type, Value, schema::Rule};
 
 /// One page.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,15 +39,28 @@ pub fn pages<P: Provider>(
         &P::Config::schema(),
         &example("provider/provider.tf".to_owned()),
     )];
-    for kind in provider.resources() {
-        let full = kind.name();
+    for one in provider.resources() {
+        let examples = format!("resources/{}", one.name());
+        let identity = one.identity();
         pages.push(resource(
             name,
-            full,
-            kind.schema(),
-            &example(format!("resources/{full}/resource.tf")),
-            &example(format!("resources/{full}/import.sh")),
+            one.name(),
+            one.schema(),
+            &example(format!("{examples}/resource.tf")),
+            &example(format!("{examples}/import.sh")),
+            identity.map(|_| example(format!("{examples}/import-by-identity.tf"))),
         ));
+    }
+    for one in provider.data_sources() {
+        let example = example(format!("data-sources/{}/data-source.tf", one.name()));
+        pages.push(page(name, &DATA_SOURCE, one.name(), one.schema(), &example));
+    }
+    for one in provider.ephemeral_resources() {
+        let example = example(format!(
+            "ephemeral-resources/{}/ephemeral-resource.tf",
+            one.name()
+        ));
+        pages.push(page(name, &EPHEMERAL, one.name(), one.schema(), &example));
     }
     for function in provider.functions() {
         let text = example(format!("functions/{}/function.tf", function.name));
@@ -69,40 +86,43 @@ pub fn index(provider: &str, schema: &Schema, example: &str) -> Page {
 }
 
 /// The page of a resource; `title` is the name of its type.
-pub fn resource(provider: &str, title: &str, schema: &Schema, example: &str, import: &str) -> Page {
-    let name = title.strip_prefix(provider).unwrap_or(title);
-    let name = name.trim_start_matches('_');
-    let mut text = head(&format!("{title} Resource - {provider}"), &schema.doc);
-    let _ = write!(text, "# {title} (Resource)\n\n{}\n\n", schema.doc);
-    text += &block("Example Usage", "terraform", example);
-    text += &attributes(schema);
-    text += &block("Import", "shell", import);
-    Page {
-        path: format!("docs/resources/{name}.md"),
-        text: ended(&text),
+fn resource(
+    provider: &str,
+    title: &str,
+    schema: &Schema,
+    example: &str,
+    import: &str,
+    identity: Option<String>,
+) -> Page {
+    let mut page = page(provider, &RESOURCE, title, schema, example);
+    page.text += "\n";
+    page.text += &block("Import", "shell", import);
+    if let Some(identity) = identity {
+        page.text += "OpenTofu and Terraform 1.12 and newer also import by identity:\n\n";
+        page.text += &code("terraform", &identity);
     }
+    page.text = ended(&page.text);
+    page
 }
 
-/// The page of a function.
-pub fn function(provider: &str, function: &Function, example: &str) -> Page {
-    let Function {
-        name, description, ..
-    } = function;
-    let mut text = head(&format!("{name} Function - {provider}"), function.summary);
-    let _ = write!(text, "# {name} (Function)\n\n{description}\n\n");
+/// A sort of things that have a schema: what it is called, and where its pages are.
+struct Sort(&'static str, &'static str);
+
+const RESOURCE: Sort = Sort("Resource", "resources");
+const DATA_SOURCE: Sort = Sort("Data Source", "data-sources");
+const EPHEMERAL: Sort = Sort("Ephemeral Resource", "ephemeral-resources");
+
+/// The page of one thing; `title` is the name of its type.
+fn page(provider: &str, sort: &Sort, title: &str, schema: &Schema, example: &str) -> Page {
+    let Sort(kind, directory) = sort;
+    let name = title.strip_prefix(provider).unwrap_or(title);
+    let name = name.trim_start_matches('_');
+    let mut text = head(&format!("{title} {kind} - {provider}"), &schema.doc);
+    let _ = write!(text, "# {title} ({kind})\n\n{}\n\n", schema.doc);
     text += &block("Example Usage", "terraform", example);
-    text += &block("Signature", "text", &signature(function));
-    if !function.parameters.is_empty() {
-        text += "## Arguments\n\n";
-    }
-    for (number, parameter) in function.parameters.iter().enumerate() {
-        text += &argument(number + 1, parameter, "");
-    }
-    if let Some(parameter) = &function.variadic {
-        text += &argument(function.parameters.len() + 1, parameter, "Variadic, ");
-    }
+    text += &attributes(schema);
     Page {
-        path: format!("docs/functions/{name}.md"),
+        path: format!("docs/{directory}/{name}.md"),
         text: ended(&text),
     }
 }
@@ -116,10 +136,11 @@ fn head(title: &str, doc: &str) -> String {
 }
 
 fn block(heading: &str, language: &str, text: &str) -> String {
-    format!(
-        "## {heading}\n\n```{language}\n{}\n```\n\n",
-        text.trim_end()
-    )
+    format!("## {heading}\n\n{}", code(language, text))
+}
+
+fn code(language: &str, text: &str) -> String {
+    format!("```{language}\n{}\n```\n\n", text.trim_end())
 }
 
 fn ended(text: &str) -> String {
@@ -166,7 +187,7 @@ fn attributes(schema: &Schema) -> String {
 /// What a nested section shows.
 enum Body<'a> {
     Schema(&'a Schema),
-    Record(&'a [(&'static str, Type)]),
+    Record(&'a BTreeMap<String, Type>),
 }
 
 type Row<'a> = (&'a str, &'a Attribute);
@@ -218,7 +239,7 @@ fn body(ty: &Type) -> Option<Body<'_>> {
         Type::Object(schema) | Type::Slots(schema) => Some(Body::Schema(schema)),
         Type::Record(rows) => Some(Body::Record(rows)),
         Type::List(inner) | Type::Set(inner) | Type::Map(inner) => body(inner),
-        Type::String | Type::Number | Type::Bool => None,
+        Type::String | Type::Number | Type::Bool | Type::Tuple(_) | Type::Dynamic => None,
     }
 }
 
@@ -238,6 +259,10 @@ fn label(ty: &Type) -> String {
         Type::String => "String".to_owned(),
         Type::Number => "Number".to_owned(),
         Type::Bool => "Boolean".to_owned(),
+        Type::Dynamic => "Dynamic".to_owned(),
+        Type::Tuple(_) => "Tuple".to_owned(),
+        Type::List(inner) if ty.nested().is_some() => format!("{} List", label(inner)),
+        Type::Set(inner) if ty.nested().is_some() => format!("{} Set", label(inner)),
         Type::List(inner) => format!("List of {}", label(inner)),
         Type::Set(inner) => format!("Set of {}", label(inner)),
         Type::Map(inner) => format!("Map of {}", label(inner)),
@@ -271,6 +296,9 @@ fn sentences(row: &Attribute) -> String {
             }
             Rule::Range(..) | Rule::OneOf(_) | Rule::Check(_) => {}
         }
+    }
+    if let Some(why) = row.deprecated {
+        add(&format!("**Deprecated**: {why}"));
     }
     if let Some(default) = &row.default {
         add(&format!("Default `{}`.", value(default)));
@@ -307,57 +335,6 @@ fn value(default: &Value) -> String {
         .to_string()
         .trim_matches('"')
         .to_owned()
-}
-
-fn signature(function: &Function) -> String {
-    let typed = |parameter: &Parameter| format!("{} {}", parameter.name, written(&parameter.ty));
-    let mut parameters: Vec<String> = function.parameters.iter().map(typed).collect();
-    parameters.extend(
-        function
-            .variadic
-            .as_ref()
-            .map(|last| format!("{}...", typed(last))),
-    );
-    format!(
-        "{}({}) {}",
-        function.name,
-        parameters.join(", "),
-        written(&function.returns)
-    )
-}
-
-fn argument(number: usize, parameter: &Parameter, more: &str) -> String {
-    let nullable = if parameter.allow_null {
-        ", Nullable"
-    } else {
-        ""
-    };
-    format!(
-        "{number}. `{}` ({more}{}{nullable}) {}\n",
-        parameter.name,
-        label(&parameter.ty),
-        one_line(parameter.description)
-    )
-}
-
-/// A type as a signature shows it.
-fn written(ty: &Type) -> String {
-    match ty {
-        Type::String => "string".to_owned(),
-        Type::Number => "number".to_owned(),
-        Type::Bool => "bool".to_owned(),
-        Type::List(inner) => format!("list of {}", written(inner)),
-        Type::Set(inner) => format!("set of {}", written(inner)),
-        Type::Map(inner) => format!("map of {}", written(inner)),
-        Type::Record(rows) => {
-            let rows: Vec<String> = rows
-                .iter()
-                .map(|(name, ty)| format!("{name} {}", written(ty)))
-                .collect();
-            format!("object({})", rows.join(", "))
-        }
-        Type::Object(_) | Type::Slots(_) => "object".to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -27,12 +27,15 @@ impl Identity {
         })
     }
 
-    /// The identity that a state or a plan tells. Null where a part is missing: core takes an identity
-    /// as a whole or not at all.
+    /// The identity that a state or a plan tells. Null where a part is missing or unknown:
+    /// `tofu` 1.12 shows no plan with half an identity as JSON.
     pub fn read(&self, state: &Value) -> Value {
         let parts = self.names.iter().map(|name| (*name, state.get(name)));
         let parts: Option<_> = parts
-            .map(|(name, part)| (!part.is_null()).then(|| (name.to_owned(), part.clone())))
+            .map(|(name, part)| {
+                let known = !part.is_null() && !part.has_unknown();
+                known.then(|| (name.to_owned(), part.clone()))
+            })
             .collect();
         parts.map_or(Value::Null, Value::Map)
     }
@@ -66,6 +69,9 @@ mod tests {
         assert_eq!(model::to_json(&whole), json!({ "host": 7, "name": "web" }));
         assert_eq!(identity.import_id(&whole).unwrap(), "7/web");
         assert!(identity.read(&state(json!({ "name": "web" }))).is_null());
+        let mut open = whole.clone();
+        open.put("host", Value::Unknown);
+        assert!(identity.read(&open).is_null());
         assert!(identity.read(&Value::Null).is_null());
         let part = state(json!({ "name": "web" }));
         let error = identity.import_id(&part).unwrap_err();

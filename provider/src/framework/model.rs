@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value as Json;
 
-use super::{Number, Schema, Type, Value, schema::Attribute};
+use super::{
+    Number, Schema, Type, Value,
+    schema::Attribute,
+    value::{Dynamic, composed},
+};
 
 /// A struct whose fields are the attributes of a resource; derived.
 pub trait Model: Clone + Serialize + DeserializeOwned + Send + Sync {
@@ -32,11 +36,13 @@ pub fn untyped<M: Model>(model: &M) -> Value {
     object(&json, &M::schema())
 }
 
-/// A value as JSON, unknown as null.
+/// A value as JSON, unknown as null; one of any type as its `type` and its `value`.
 pub fn to_json(value: &Value) -> Json {
     match value {
         Value::Null | Value::Unknown => Json::Null,
         Value::Bool(truth) => Json::Bool(*truth),
+        // JSON has no infinities, and whoever wants a number shall not get none.
+        Value::Number(number) if number.is_infinite() => number.as_str().into(),
         Value::Number(number) => {
             serde_json::from_str(number.as_str()).expect("canonical decimals are JSON numbers")
         }
@@ -47,53 +53,76 @@ pub fn to_json(value: &Value) -> Json {
             .map(|(name, value)| (name.clone(), to_json(value)))
             .collect::<serde_json::Map<_, _>>()
             .into(),
+        Value::Dynamic(dynamic) => {
+            serde_json::json!({ "type": dynamic.ty.to_json(), "value": to_json(&dynamic.value) })
+        }
     }
 }
 
 /// JSON of a type as a value.
 ///
-/// Lenient where a state of another version may differ: what is missing or of another kind is
-/// null, what is unknown to the schema is dropped.
+/// Lenient where a state of another version may differ: a primitive of another kind is converted as
+/// core does, what is missing or does not fit is null, what is unknown to the schema is dropped.
 pub fn from_json(json: &Json, ty: &Type) -> Value {
     match (ty, json) {
-        (Type::String, Json::String(text)) => Value::String(text.clone()),
+        (Type::String, Json::String(text)) => text.as_str().into(),
+        (Type::String, Json::Number(number)) => number.to_string().into(),
+        (Type::String, Json::Bool(truth)) => truth.to_string().into(),
         (Type::Bool, Json::Bool(truth)) => Value::Bool(*truth),
-        (Type::Number, Json::Number(number)) => number
-            .to_string()
-            .parse()
-            .map_or(Value::Null, Value::Number),
+        (Type::Bool, Json::String(text)) => text.parse().map_or(Value::Null, Value::Bool),
+        (Type::Number, Json::Number(number)) => parsed(&number.to_string()),
+        (Type::Number, Json::String(text)) => parsed(text),
         (Type::List(inner), Json::Array(items)) => {
             Value::List(items.iter().map(|item| from_json(item, inner)).collect())
         }
         (Type::Set(inner), Json::Array(items)) => {
-            let items: BTreeSet<Value> = items.iter().map(|item| from_json(item, inner)).collect();
-            Value::List(items.into_iter().collect())
+            Value::set(items.iter().map(|item| from_json(item, inner)).collect())
+        }
+        (Type::Tuple(types), Json::Array(items)) => {
+            let missing = std::iter::repeat(&Json::Null);
+            let items = types.iter().zip(items.iter().chain(missing));
+            Value::List(items.map(|(ty, item)| from_json(item, ty)).collect())
         }
         (Type::Map(inner), Json::Object(entries)) => Value::Map(
             entries
                 .iter()
-                .map(|(key, value)| (key.clone(), from_json(value, inner)))
+                .map(|(key, value)| (composed(key), from_json(value, inner)))
                 .collect(),
         ),
         (Type::Record(rows), Json::Object(entries)) => Value::Map(
             rows.iter()
                 .map(|(name, ty)| {
                     let value = entries
-                        .get(*name)
+                        .get(name)
                         .map_or(Value::Null, |json| from_json(json, ty));
-                    ((*name).to_owned(), value)
+                    (name.clone(), value)
                 })
                 .collect(),
         ),
+        (Type::Dynamic, Json::Object(parts)) => {
+            let part = |name| parts.get(name).unwrap_or(&Json::Null);
+            match Type::from_json(part("type")) {
+                None => Value::Null,
+                Some(Type::Dynamic) => from_json(part("value"), ty),
+                Some(ty) => {
+                    let value = from_json(part("value"), &ty);
+                    Value::Dynamic(Box::new(Dynamic { ty, value }))
+                }
+            }
+        }
         (Type::Object(schema), Json::Object(_)) => object(json, schema),
         (Type::Slots(schema), Json::Object(entries)) => Value::Map(
             entries
                 .iter()
-                .map(|(key, value)| (key.clone(), object(value, schema)))
+                .map(|(key, value)| (composed(key), object(value, schema)))
                 .collect(),
         ),
         _ => Value::Null,
     }
+}
+
+fn parsed(number: &str) -> Value {
+    number.parse().map_or(Value::Null, Value::Number)
 }
 
 /// A JSON object as a value that has every attribute of the schema.
@@ -133,6 +162,12 @@ impl Typed for u32 {
 impl Typed for serde_json::Number {
     fn ty() -> Type {
         Type::Number
+    }
+}
+/// A value of any type, as the state stores it: an object of its `type` and its `value`.
+impl Typed for Json {
+    fn ty() -> Type {
+        Type::Dynamic
     }
 }
 impl Typed for bool {
@@ -190,9 +225,11 @@ pub fn check_model<M: Model>() {
             Type::Map(item) => serde_json::json!({ "k": sample(item) }),
             Type::Record(rows) => rows
                 .iter()
-                .map(|(name, ty)| ((*name).to_owned(), sample(ty)))
+                .map(|(name, ty)| (name.clone(), sample(ty)))
                 .collect::<serde_json::Map<_, _>>()
                 .into(),
+            Type::Tuple(items) => items.iter().map(sample).collect(),
+            Type::Dynamic => serde_json::json!({ "type": "string", "value": "x" }),
             Type::Object(schema) => object(schema),
             Type::Slots(schema) => serde_json::json!({ "k": object(schema) }),
         }

@@ -11,6 +11,8 @@ pub enum Step {
     Key(String),
     /// An element of a list, from 0.
     Index(i64),
+    /// An element of a set, which has no name.
+    Element,
 }
 
 /// The steps from the root of a resource to one of its values.
@@ -46,13 +48,15 @@ impl Path {
             .map(|step| match step {
                 Step::Attribute(name) | Step::Key(name) => name.clone(),
                 Step::Index(index) => index.to_string(),
+                Step::Element => "*".to_owned(),
             })
             .collect();
         steps.join(".")
     }
 
-    fn with(&self, step: Step) -> Self {
-        Self(self.0.iter().cloned().chain([step]).collect())
+    /// This path and one step more, if there is one.
+    pub fn with(&self, step: impl Into<Option<Step>>) -> Self {
+        Self(self.0.iter().cloned().chain(step.into()).collect())
     }
 }
 
@@ -65,6 +69,7 @@ impl fmt::Display for Path {
                 Step::Attribute(name) => write!(f, ".{name}")?,
                 Step::Key(key) => write!(f, "[\"{key}\"]")?,
                 Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Element => f.write_str("[*]")?,
             }
         }
         Ok(())
@@ -80,5 +85,7 @@ mod tests {
         let path = Path::root("network_device").key("net0").attribute("bridge");
         assert_eq!(path.to_string(), r#"network_device["net0"].bridge"#);
         assert_eq!(path.dotted(), "network_device.net0.bridge");
+        let path = Path::root("rules").with(Step::Element).attribute("port");
+        assert_eq!(path.to_string(), "rules[*].port");
     }
 }

@@ -4,7 +4,9 @@
 //! state that core proposes: core cannot tell an attribute that was removed from the configuration
 //! from one that was never in it.
 
-use super::{Attribute, Diagnostics, Path, Schema, Type, Value, private::Private};
+mod nested;
+
+use super::{Attribute, Diagnostics, Path, Schema, Value, private::Private, schema::Nesting};
 
 /// A plan in the making.
 pub struct Plan<'a> {
@@ -133,24 +135,33 @@ impl Plan<'_> {
                 prior => prior.clone(),
             };
         }
-        match config {
-            Value::Null => self.absent(attribute, at, prior, new),
-            Value::Unknown => self.unsettled(attribute, at, config, prior),
-            config => self.present(attribute, at, config, prior, new),
+        if config.is_null() {
+            self.absent(attribute, at, config, prior, new)
+        } else if config.is_unknown() {
+            self.unsettled(attribute, at, config, prior)
+        } else {
+            self.present(attribute, at, config, prior, new)
         }
     }
 
     /// The configuration is silent.
-    fn absent(&mut self, attribute: &Attribute, at: &Path, prior: &Value, new: bool) -> Value {
+    fn absent(
+        &mut self,
+        attribute: &Attribute,
+        at: &Path,
+        config: &Value,
+        prior: &Value,
+        new: bool,
+    ) -> Value {
         if attribute.required {
             // Its object is absent, which removes nothing.
             return prior.clone();
         }
         if !attribute.computed {
-            return Value::Null;
+            return config.clone();
         }
-        match &attribute.ty {
-            Type::Object(schema) if !prior.is_null() || (new && attribute.filled) => {
+        match attribute.ty.nested() {
+            Some((Nesting::Single, schema)) if !prior.is_null() || (new && attribute.filled) => {
                 let value = self.object(schema, at, &Value::Null, prior, new);
                 // An object of nulls says no more than an absent one, but is no change of itself.
                 match &value {
@@ -162,7 +173,7 @@ impl Plan<'_> {
                     _ => value,
                 }
             }
-            Type::Slots(_) if !new => self.unclaimed_slots(at, prior),
+            Some((Nesting::Map, _)) if !new => self.unclaimed_slots(at, prior),
             _ => {
                 let default = || attribute.default.clone().unwrap_or_default();
                 let stays =
@@ -201,22 +212,20 @@ impl Plan<'_> {
     /// What is there may turn out to have changed, and the final plan must not replace more than
     /// this one.
     fn may_replace(&mut self, attribute: &Attribute, at: &Path, prior: &Value) {
-        match (&attribute.ty, prior) {
-            (_, Value::Null) => {}
-            (Type::Object(schema), _) => self.object_may_replace(schema, at, prior),
-            (Type::Slots(schema), Value::Map(slots)) => {
-                for (key, slot) in slots {
-                    self.object_may_replace(schema, &at.key(key), slot);
-                }
+        if prior.is_null() {
+        } else if let Some((nesting, schema)) = attribute.ty.nested() {
+            for (step, object) in nesting.objects(prior) {
+                self.object_may_replace(schema, &at.with(step), object);
             }
-            _ if attribute.replace_unknown => self.replace.push(at.clone()),
-            _ if attribute.replace => self.diagnostics.error(
+        } else if attribute.replace_unknown {
+            self.replace.push(at.clone());
+        } else if attribute.replace {
+            self.diagnostics.error(
                 Some(at.clone()),
                 "This value must be known",
                 "A change of it would replace the resource, and nobody can tell from this plan \
                  whether it changes. Apply what it depends on first (`-target`).",
-            ),
-            _ => {}
+            );
         }
     }
 
@@ -234,9 +243,15 @@ impl Plan<'_> {
         prior: &Value,
         new: bool,
     ) -> Value {
-        match &attribute.ty {
-            Type::Object(schema) => self.object(schema, at, config, prior, new),
-            Type::Slots(schema) => self.slots(schema, at, config, prior, new),
+        if let Some((nesting, schema)) = attribute.ty.nested() {
+            return match nesting {
+                Nesting::Single => self.object(schema, at, config, prior, new),
+                Nesting::List => self.list(schema, at, config, prior, new),
+                Nesting::Set => self.set_of(schema, at, config, prior),
+                Nesting::Map => self.slots(attribute, schema, at, config, prior, new),
+            };
+        }
+        match attribute {
             _ if config.has_unknown() => self.unsettled(attribute, at, config, prior),
             _ if config == prior => prior.clone(),
             _ if !prior.is_null() && attribute.same.is_some_and(|same| same(config, prior)) => {
@@ -255,90 +270,6 @@ impl Plan<'_> {
         }
     }
 
-    fn slots(
-        &mut self,
-        schema: &Schema,
-        at: &Path,
-        config: &Value,
-        prior: &Value,
-        new: bool,
-    ) -> Value {
-        let Value::Map(wanted) = config else {
-            return config.clone();
-        };
-        let planned = Value::Map(
-            wanted
-                .iter()
-                .map(|(key, slot)| {
-                    let path = at.key(key);
-                    let value = match slot {
-                        Value::Unknown => {
-                            self.object_may_replace(schema, &path, prior.get(key));
-                            Value::Unknown
-                        }
-                        slot => self.object(schema, &path, slot, prior.get(key), new),
-                    };
-                    (key.clone(), value)
-                })
-                .collect(),
-        );
-        let foreign: Vec<&String> = prior
-            .as_map()
-            .into_iter()
-            .flatten()
-            .map(|(key, _)| key)
-            .filter(|key| !wanted.contains_key(*key) && !self.claimed(&at.key(key)))
-            .collect();
-        if foreign.is_empty() {
-            return planned;
-        }
-        // Only the map as a whole may equal the prior one: core wants the keys of the configuration.
-        let others_equal = wanted
-            .keys()
-            .all(|key| !prior.get(key).is_null() && may_become(planned.get(key), prior.get(key)));
-        let none_removed = prior
-            .as_map()
-            .into_iter()
-            .flatten()
-            .all(|(key, _)| wanted.contains_key(key) || foreign.contains(&key));
-        let whole = others_equal && none_removed;
-        if whole && !planned.has_unknown() {
-            return prior.clone();
-        }
-        let names: Vec<&str> = foreign.iter().map(|name| name.as_str()).collect();
-        let names = names.join(", ");
-        if whole {
-            self.diagnostics.error(
-                Some(at.clone()),
-                "Unknown values beside devices that are not in the configuration",
-                format!("The guest has {names}, which the configuration does not list. List them, or make all values here known before the plan."),
-            );
-        } else {
-            self.diagnostics.warn(
-                Some(at.clone()),
-                "Devices that are not in the configuration stay attached",
-                format!("{names}: no longer followed by this resource, since the configuration does not list them. They are not detached."),
-            );
-        }
-        planned
-    }
-
-    /// The slots that the configuration never listed.
-    fn unclaimed_slots(&self, at: &Path, prior: &Value) -> Value {
-        let Value::Map(slots) = prior else {
-            return prior.clone();
-        };
-        let left: std::collections::BTreeMap<_, _> = slots
-            .iter()
-            .filter(|(key, _)| !self.claimed(&at.key(key)))
-            .map(|(key, slot)| (key.clone(), slot.clone()))
-            .collect();
-        match left.is_empty() && !slots.is_empty() {
-            true => Value::Null,
-            false => Value::Map(left),
-        }
-    }
-
     /// Whether the configuration of the last apply set it. A replacement still carries the claims
     /// of the object it replaces, which say nothing about the new one.
     fn claimed(&self, at: &Path) -> bool {
@@ -349,31 +280,18 @@ impl Plan<'_> {
 /// Whether the prior value is the answer to any configuration.
 ///
 /// Core lets an unknown object be answered by the prior one only if that has no null left that could
-/// become a value in the final plan, and no map that could get another key.
+/// become a value in the final plan, and no collection that could get another key.
 fn stays(attribute: &Attribute, prior: &Value) -> bool {
-    match &attribute.ty {
+    match attribute.ty.nested() {
         _ if attribute.write_only => true,
         _ if prior.is_null() => false,
-        Type::Object(schema) => {
+        Some((Nesting::Single, schema)) => {
             let mut rows = schema.attributes.iter();
             (attribute.computed || attribute.required)
                 && rows.all(|(name, row)| stays(row, prior.get(name)))
         }
-        Type::Slots(_) => false,
-        _ => attribute.keep || (attribute.computed && !attribute.optional),
-    }
-}
-
-/// Whether what is unknown in a planned value could turn out so that it is the prior one.
-fn may_become(planned: &Value, prior: &Value) -> bool {
-    match (planned, prior) {
-        (Value::Unknown, _) => true,
-        (Value::Map(a), Value::Map(b)) => {
-            a.keys().eq(b.keys()) && a.keys().all(|key| may_become(&a[key], &b[key]))
-        }
-        // Elements of sets have no place.
-        (Value::List(_), Value::List(_)) if planned.has_unknown() => true,
-        _ => planned == prior,
+        Some(_) => false,
+        None => attribute.keep || (attribute.computed && !attribute.optional),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Path, Schema, Value, schema::Type};
+use super::{Path, Schema, Value, path::Step, schema::Nesting};
 
 /// The version of the bytes that this provider writes.
 const VERSION: u32 = 1;
@@ -59,16 +59,23 @@ fn claim(schema: &Schema, object: &Value, at: &Path, claimed: &mut BTreeSet<Stri
         if value.is_null() || attribute.write_only {
             continue;
         }
-        match &attribute.ty {
-            Type::Object(inner) => claim(inner, value, &path, claimed),
-            Type::Slots(inner) => {
-                for (key, slot) in value.as_map().into_iter().flatten() {
-                    claimed.insert(path.key(key).dotted());
-                    claim(inner, slot, &path.key(key), claimed);
+        let nested = attribute.ty.nested();
+        if !matches!(nested, Some((Nesting::Single | Nesting::Map, _))) {
+            claimed.insert(path.dotted());
+        }
+        let Some((nesting, inner)) = nested else {
+            continue;
+        };
+        for (step, object) in nesting.objects(value) {
+            match step {
+                None => claim(inner, object, &path, claimed),
+                // What a set holds has no name to claim it by.
+                Some(Step::Element) => {}
+                Some(step) => {
+                    let path = path.with(step);
+                    claimed.insert(path.dotted());
+                    claim(inner, object, &path, claimed);
                 }
-            }
-            _ => {
-                claimed.insert(path.dotted());
             }
         }
     }
@@ -79,7 +86,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::framework::{Attribute, model};
+    use crate::framework::{Attribute, Type, model};
 
     fn schema() -> Schema {
         let row = |ty| Attribute {
@@ -94,6 +101,14 @@ mod tests {
             .attribute("tags", row(Type::Set(Box::new(Type::String))))
             .attribute("secret_wo", row(Type::String).write_only())
             .attribute("one", row(Type::Object(Box::new(nic.clone()))))
+            .attribute(
+                "list",
+                row(Type::List(Box::new(Type::Object(Box::new(nic.clone()))))),
+            )
+            .attribute(
+                "set",
+                row(Type::Set(Box::new(Type::Object(Box::new(nic.clone()))))),
+            )
             .attribute("nic", row(Type::Slots(Box::new(nic))))
     }
 
@@ -129,6 +144,16 @@ mod tests {
     fn a_slot_is_claimed_with_what_it_sets() {
         let config = json!({ "nic": { "net0": {}, "net7": { "bridge": "b" } } });
         check(&config, false, &["nic.net0", "nic.net7", "nic.net7.bridge"]);
+    }
+
+    #[test]
+    fn objects_of_a_list_are_claimed_by_place_and_those_of_a_set_only_together() {
+        let config = json!({ "list": [{}, { "bridge": "b" }], "set": [{ "bridge": "b" }] });
+        check(
+            &config,
+            false,
+            &["list", "list.0", "list.1", "list.1.bridge", "set"],
+        );
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Values as core sends them: null, unknown, or known, with numbers of any size.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+mod number;
 
-/// A decimal number of any size, kept as text so that nothing is rounded.
-///
-/// The text is canonical (`-12.5`, never `1e3`, `+1` or `1.0`), so equal numbers are equal texts.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Number(String);
+use std::collections::BTreeMap;
+
+use icu_normalizer::ComposingNormalizerBorrowed;
+pub use number::{NotANumber, Number};
+
+use super::{Type, path::Step};
 
 /// Any value of any attribute.
 ///
@@ -28,20 +29,47 @@ pub enum Value {
     List(Vec<Value>),
     /// A map or an object.
     Map(BTreeMap<String, Value>),
+    /// What an attribute of any type holds. Null and unknown are written without a type too, where
+    /// not even that is known.
+    Dynamic(Box<Dynamic>),
+}
+
+/// A value and its type.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Dynamic {
+    /// Its type, which has no nested attributes.
+    pub ty: Type,
+    /// The value.
+    pub value: Value,
 }
 
 static NULL: Value = Value::Null;
 static UNKNOWN: Value = Value::Unknown;
 
 impl Value {
+    /// A set: sorted, and no value twice unless it may still become two.
+    pub fn set(mut items: Vec<Self>) -> Self {
+        items.sort();
+        items.dedup_by(|a, b| a == b && !a.has_unknown());
+        Self::List(items)
+    }
+
+    /// The value without the type that one of any type carries.
+    pub fn plain(&self) -> &Self {
+        match self {
+            Self::Dynamic(dynamic) => &dynamic.value,
+            other => other,
+        }
+    }
+
     /// Whether there is no value.
     pub fn is_null(&self) -> bool {
-        matches!(self, Self::Null)
+        matches!(self.plain(), Self::Null)
     }
 
     /// Whether the value as a whole is decided during apply.
     pub fn is_unknown(&self) -> bool {
-        matches!(self, Self::Unknown)
+        matches!(self.plain(), Self::Unknown)
     }
 
     /// Whether any part of the value is decided during apply.
@@ -50,29 +78,60 @@ impl Value {
             Self::Unknown => true,
             Self::List(items) => items.iter().any(Self::has_unknown),
             Self::Map(entries) => entries.values().any(Self::has_unknown),
+            Self::Dynamic(dynamic) => dynamic.value.has_unknown(),
             _ => false,
+        }
+    }
+
+    /// Whether what is unknown here could turn out so that this is the other value.
+    pub fn may_become(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Unknown, _) => true,
+            (Self::Map(a), Self::Map(b)) => {
+                a.keys().eq(b.keys()) && a.keys().all(|key| a[key].may_become(&b[key]))
+            }
+            (Self::Dynamic(a), Self::Dynamic(b)) => a.ty == b.ty && a.value.may_become(&b.value),
+            // Elements of sets have no place.
+            (Self::List(_), Self::List(_)) if self.has_unknown() => true,
+            _ => self == other,
         }
     }
 
     /// An attribute or map element: null inside null, unknown inside unknown.
     pub fn get(&self, name: &str) -> &Self {
-        match self {
+        match self.plain() {
             Self::Map(entries) => entries.get(name).unwrap_or(&NULL),
             Self::Unknown => &UNKNOWN,
             _ => &NULL,
         }
     }
 
+    /// An item of a list: null outside of it, unknown inside unknown.
+    fn item(&self, index: Option<usize>) -> &Self {
+        match (self.plain(), index) {
+            (Self::List(items), Some(index)) => items.get(index).unwrap_or(&NULL),
+            (Self::Unknown, _) => &UNKNOWN,
+            _ => &NULL,
+        }
+    }
+
+    /// The value one step inside; null for an element of a set, which has no place.
+    pub fn step(&self, step: &Step) -> &Self {
+        match step {
+            Step::Attribute(name) | Step::Key(name) => self.get(name),
+            Step::Index(index) => self.item(usize::try_from(*index).ok()),
+            Step::Element => &NULL,
+        }
+    }
+
     /// The value at a dotted path; list elements by their index.
     pub fn at(&self, dotted: &str) -> &Self {
-        dotted.split('.').fold(self, |value, step| match value {
-            Self::List(items) => step
-                .parse()
-                .ok()
-                .and_then(|index: usize| items.get(index))
-                .unwrap_or(&NULL),
-            other => other.get(step),
-        })
+        dotted
+            .split('.')
+            .fold(self, |value, step| match value.plain() {
+                Self::List(_) => value.item(step.parse().ok()),
+                _ => value.get(step),
+            })
     }
 
     /// Puts a value at a dotted path; does nothing where the way there is null or unknown.
@@ -96,7 +155,7 @@ impl Value {
 
     /// The text, if it is one.
     pub fn as_str(&self) -> Option<&str> {
-        match self {
+        match self.plain() {
             Self::String(text) => Some(text),
             _ => None,
         }
@@ -104,7 +163,7 @@ impl Value {
 
     /// The whole number, if it is one that fits.
     pub fn as_i64(&self) -> Option<i64> {
-        match self {
+        match self.plain() {
             Self::Number(number) => number.as_i64(),
             _ => None,
         }
@@ -112,7 +171,7 @@ impl Value {
 
     /// The truth value, if it is one.
     pub fn as_bool(&self) -> Option<bool> {
-        match self {
+        match self.plain() {
             Self::Bool(truth) => Some(*truth),
             _ => None,
         }
@@ -120,19 +179,19 @@ impl Value {
 
     /// A primitive in plain words, for messages.
     pub fn display(&self) -> String {
-        match self {
+        match self.plain() {
             Self::Null => "nothing".to_owned(),
             Self::Unknown => "(known after apply)".to_owned(),
             Self::Bool(truth) => truth.to_string(),
             Self::Number(number) => number.to_string(),
             Self::String(text) => text.clone(),
-            Self::List(_) | Self::Map(_) => "(a collection)".to_owned(),
+            Self::List(_) | Self::Map(_) | Self::Dynamic(_) => "(a collection)".to_owned(),
         }
     }
 
     /// The entries of a map or object, if it is one.
     pub fn as_map(&self) -> Option<&BTreeMap<String, Self>> {
-        match self {
+        match self.plain() {
             Self::Map(entries) => Some(entries),
             _ => None,
         }
@@ -140,21 +199,27 @@ impl Value {
 
     /// The items of a list or set, if it is one.
     pub fn as_list(&self) -> Option<&[Self]> {
-        match self {
+        match self.plain() {
             Self::List(items) => Some(items),
             _ => None,
         }
     }
 }
 
+/// A text in the form in which core sends all texts and compares them: Unicode's NFC.
+pub fn composed(text: &str) -> String {
+    let normalizer = ComposingNormalizerBorrowed::new_nfc();
+    normalizer.normalize(text).into_owned()
+}
+
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
-        Self::String(text.to_owned())
+        Self::String(composed(text))
     }
 }
 impl From<String> for Value {
     fn from(text: String) -> Self {
-        Self::String(text)
+        text.as_str().into()
     }
 }
 impl From<bool> for Value {
@@ -168,131 +233,36 @@ impl From<i64> for Value {
     }
 }
 
-impl Number {
-    /// The canonical decimal text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The number, if it is whole and fits.
-    pub fn as_i64(&self) -> Option<i64> {
-        self.0.parse().ok()
-    }
-}
-
-impl From<i64> for Number {
-    fn from(number: i64) -> Self {
-        Self(number.to_string())
-    }
-}
-impl From<u64> for Number {
-    fn from(number: u64) -> Self {
-        Self(number.to_string())
-    }
-}
-
-impl fmt::Display for Number {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A text that is no decimal number, or one too long to write out.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a decimal number")]
-pub struct NotANumber;
-
-/// Digits that an exponent may add: more than any number that core can mean, less than an attack.
-const MOST_DIGITS: i64 = 4096;
-
-impl FromStr for Number {
-    type Err = NotANumber;
-
-    fn from_str(text: &str) -> Result<Self, NotANumber> {
-        let (sign, text) = match text.strip_prefix('-') {
-            Some(rest) => ("-", rest),
-            None => ("", text.strip_prefix('+').unwrap_or(text)),
-        };
-        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, exponent.parse().map_err(|_| NotANumber)?),
-            None => (text, 0_i64),
-        };
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let digits = format!("{whole}{fraction}");
-        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(NotANumber);
-        }
-        let point = i64::try_from(whole.len()).map_err(|_| NotANumber)? + exponent;
-        if point.abs() > MOST_DIGITS {
-            return Err(NotANumber);
-        }
-        let (whole, fraction) = place_point(&digits, point);
-        let whole = match whole.trim_start_matches('0') {
-            "" => "0",
-            digits => digits,
-        };
-        Ok(Self(match (fraction.trim_end_matches('0'), whole) {
-            ("", "0") => "0".to_owned(),
-            ("", whole) => format!("{sign}{whole}"),
-            (fraction, whole) => format!("{sign}{whole}.{fraction}"),
-        }))
-    }
-}
-
-/// The digits before and after a decimal point that stands `point` digits from the left.
-fn place_point(digits: &str, point: i64) -> (String, String) {
-    let length = i64::try_from(digits.len()).unwrap_or(i64::MAX);
-    let zeros = |count: i64| "0".repeat(usize::try_from(count).unwrap_or(0));
-    if point <= 0 {
-        (String::new(), zeros(-point) + digits)
-    } else if point >= length {
-        (digits.to_owned() + &zeros(point - length), String::new())
-    } else {
-        let (whole, fraction) = digits.split_at(usize::try_from(point).unwrap_or(0));
-        (whole.to_owned(), fraction.to_owned())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn equal_numbers_have_equal_texts() {
-        for (text, canonical) in [
-            ("0", "0"),
-            ("-0.0", "0"),
-            ("+1", "1"),
-            ("1.50", "1.5"),
-            ("1e3", "1000"),
-            ("1.25e-2", "0.0125"),
-            ("12.5e1", "125"),
-            ("007", "7"),
-            (
-                "123456789012345678901234567890",
-                "123456789012345678901234567890",
-            ),
-        ] {
-            assert_eq!(
-                text.parse::<Number>().unwrap().as_str(),
-                canonical,
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_is_no_number_is_refused() {
-        for text in ["", "-", "1.", ".", "1x", "1e", "1e999999999", "١"] {
-            let refused = text.parse::<Number>().is_err();
-            assert!(refused || text == "1.", "{text}");
-        }
-    }
 
     #[test]
     fn paths_go_through_null_and_unknown() {
         let value = Value::Map([("cpu".to_owned(), Value::Unknown)].into());
         assert!(value.at("cpu.cores").is_unknown());
         assert!(value.at("memory.size").is_null());
+        let index = |index| Step::Index(index);
+        assert!(value.get("cpu").step(&index(0)).is_unknown());
+        let list = Value::List(vec!["a".into()]);
+        assert_eq!(list.step(&index(0)), &"a".into());
+        assert!(list.step(&index(1)).is_null() && list.step(&index(-1)).is_null());
+        assert!(list.step(&Step::Element).is_null());
+    }
+
+    #[test]
+    fn equal_texts_are_equal_values() {
+        // One letter, or a letter and its accent.
+        assert_eq!(Value::from("caf\u{e9}"), Value::from("cafe\u{301}"));
+        assert_eq!(Value::from("cafe\u{301}").as_str(), Some("caf\u{e9}"));
+    }
+
+    #[test]
+    fn a_value_of_any_type_is_read_like_one_of_its_type() {
+        let dynamic = |ty, value| Value::Dynamic(Box::new(Dynamic { ty, value }));
+        assert!(dynamic(Type::String, Value::Null).is_null());
+        assert!(dynamic(Type::String, Value::Unknown).is_unknown());
+        assert!(dynamic(Type::Bool, Value::Unknown).has_unknown());
+        assert_eq!(dynamic(Type::Number, 7.into()).as_i64(), Some(7));
     }
 }

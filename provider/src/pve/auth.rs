@@ -63,6 +63,10 @@ impl Auth {
         matches!(&self.credential, Credential::Password { username, .. } if username == "root@pam")
     }
 
+    pub(super) fn is_token(&self) -> bool {
+        matches!(self.credential, Credential::Token(_))
+    }
+
     /// The headers for `call`, and the ticket in them, to be given to [`Auth::expire`] if PVE refuses it.
     pub(super) async fn headers(
         &self,

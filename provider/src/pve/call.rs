@@ -15,6 +15,7 @@ pub struct Call {
     pub(super) path: String,
     pub(super) params: Params,
     pub(super) task: bool,
+    pub(super) whole: bool,
     pub(super) slot: Slot,
 }
 
@@ -51,6 +52,14 @@ impl Call {
     /// The answer is a UPID, and the work is done when that task has ended.
     pub fn task(self) -> Self {
         Self { task: true, ..self }
+    }
+
+    /// What stands beside `data` in the answer is wanted too.
+    pub(super) fn whole(self) -> Self {
+        Self {
+            whole: true,
+            ..self
+        }
     }
 
     /// Copies a disk: counts against the node's clones until its task has ended.
@@ -109,6 +118,7 @@ impl Call {
             path: path.into(),
             params,
             task: false,
+            whole: false,
             slot,
         }
     }

@@ -98,6 +98,27 @@ pub enum Error {
         /// Last lines of its log.
         log: Vec<String>,
     },
+    /// Somebody else's changes of a node's network wait to be applied, and a reload would apply them too.
+    #[error("changes of the network of {node} wait that are not ours:\n{diff}")]
+    ForeignChanges {
+        /// The node.
+        node: String,
+        /// What waits, as a unified diff.
+        diff: String,
+    },
+    /// A node could not apply its changed network.
+    #[error("{node} could not apply its network; {}", match restored {
+        None => "the former configuration was put back".to_owned(),
+        Some(why) => format!("the former configuration could not be put back ({why})"),
+    })]
+    Reload {
+        /// The node.
+        node: String,
+        /// Why the former configuration could not be put back, if it could not.
+        restored: Option<Cause>,
+        /// Why not.
+        source: Arc<Error>,
+    },
     /// The deadline passed.
     #[error("timed out after {after:.0?} waiting for {waiting_for}{}", last.as_ref().map_or_else(String::new, |last| format!(" (last seen: {last})")))]
     TimedOut {

@@ -1,4 +1,4 @@
-//! Reads about one container: configuration, pending changes, state.
+//! Reads about one container: its configuration.
 //!
 //! Values stay as PVE stores them; what they mean to a resource is the resource's affair.
 
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{Call, Params, PendingRow, Pve, Result, VmStatus, keys::Keys};
+use super::{Call, Params, Pve, Result, keys::Keys};
 
 /// A container's configuration. `None`: not set, so PVE's default holds.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -97,27 +97,16 @@ impl TryFrom<BTreeMap<String, Json>> for LxcConfig {
 impl Pve {
     /// The configuration as after a restart. `None`: not on this node, which does not mean that it is nowhere.
     pub async fn lxc_config_opt(&self, node: &str, vmid: u32) -> Result<Option<LxcConfig>> {
-        self.get_opt(&ct(node, vmid, "config", Params::new())).await
+        self.get_opt(&ct(node, vmid, Params::new())).await
     }
 
     /// The configuration that the running container has.
     pub async fn lxc_config_now(&self, node: &str, vmid: u32) -> Result<LxcConfig> {
         let current = Params::new().flag("current", Some(true));
-        self.get(&ct(node, vmid, "config", current)).await
-    }
-
-    /// What the container does. `None`: not on this node.
-    pub async fn lxc_status_opt(&self, node: &str, vmid: u32) -> Result<Option<VmStatus>> {
-        self.get_opt(&ct(node, vmid, "status/current", Params::new()))
-            .await
-    }
-
-    /// Every key of the configuration, with what waits for a restart.
-    pub async fn lxc_pending(&self, node: &str, vmid: u32) -> Result<Vec<PendingRow>> {
-        self.get(&ct(node, vmid, "pending", Params::new())).await
+        self.get(&ct(node, vmid, current)).await
     }
 }
 
-fn ct(node: &str, vmid: u32, what: &str, params: Params) -> Call {
-    Call::get(format!("/nodes/{node}/lxc/{vmid}/{what}"), params)
+fn ct(node: &str, vmid: u32, params: Params) -> Call {
+    Call::get(format!("/nodes/{node}/lxc/{vmid}/config"), params)
 }

@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 
-use super::{Call, Params, Pve, Result, lenient};
+use super::{Call, Params, Pve, Result, Version, lenient};
 
 /// A node of the cluster.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -14,6 +14,19 @@ pub struct NodeRow {
     pub name: String,
     /// `online`, `offline`, or `unknown` in the first seconds after a start.
     pub status: String,
+    /// Processors, if the node is online and the credential may audit it.
+    #[serde(default, deserialize_with = "lenient::opt")]
+    pub maxcpu: Option<i64>,
+    /// Memory in bytes, under the same conditions.
+    #[serde(default, deserialize_with = "lenient::opt")]
+    pub maxmem: Option<i64>,
+}
+
+impl NodeRow {
+    /// Whether nothing can be asked of it.
+    pub fn is_offline(&self) -> bool {
+        self.status == "offline"
+    }
 }
 
 /// A storage as one node sees it.
@@ -83,12 +96,37 @@ pub struct Bridge {
     /// Really up. A bridge that is not yet applied is listed too.
     #[serde(default, deserialize_with = "lenient::flag")]
     pub active: bool,
+    /// Comes up when the node starts.
+    #[serde(default, deserialize_with = "lenient::flag")]
+    pub autostart: bool,
+    /// Interfaces, separated by blanks.
+    #[serde(default, rename = "bridge_ports")]
+    pub ports: String,
+    /// `192.0.2.10/24`.
+    #[serde(default)]
+    pub cidr: Option<String>,
+    /// The same for IPv6.
+    #[serde(default)]
+    pub cidr6: Option<String>,
+    /// Knows VLANs.
+    #[serde(
+        default,
+        rename = "bridge_vlan_aware",
+        deserialize_with = "lenient::flag"
+    )]
+    pub vlan_aware: bool,
 }
 
 impl Pve {
     /// The nodes of the cluster.
     pub async fn nodes(&self) -> Result<Vec<NodeRow>> {
         self.get(&Call::get("/nodes", Params::new())).await
+    }
+
+    /// The version of one node; others may have another.
+    pub async fn node_version(&self, node: &str) -> Result<Version> {
+        self.get(&Call::get(format!("/nodes/{node}/version"), Params::new()))
+            .await
     }
 
     /// The storages of `node` that the credential may see.

@@ -102,12 +102,12 @@ impl TryFrom<BTreeMap<String, Json>> for QemuConfig {
     }
 }
 
-/// What a VM is doing now.
+/// What a guest is doing now.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct VmStatus {
     /// `running` or `stopped`.
     pub status: String,
-    /// As QEMU says: `running`, `paused`, `prelaunch`, ...
+    /// As QEMU says of a VM: `running`, `paused`, `prelaunch`, ...
     #[serde(default)]
     pub qmpstatus: Option<String>,
     /// Seconds since it was started.
@@ -119,13 +119,13 @@ pub struct VmStatus {
 }
 
 impl VmStatus {
-    /// Whether there is a process, be it paused.
+    /// Whether it is on, be it paused.
     pub fn is_running(&self) -> bool {
         self.status == "running"
     }
 }
 
-/// One key of a VM's configuration, and what a restart would make of it.
+/// One key of a guest's configuration, and what a restart would make of it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct PendingRow {
     /// `memory`, `net0`, ...
@@ -151,20 +151,31 @@ impl PendingRow {
 impl Pve {
     /// The configuration as after a restart. `None`: not on this node, which does not mean that it is nowhere.
     pub async fn vm_config_opt(&self, node: &str, vmid: u32) -> Result<Option<QemuConfig>> {
-        self.get_opt(&vm(node, vmid, "config")).await
+        self.get_opt(&guest("qemu", node, vmid, "config")).await
     }
 
-    /// What the VM does. `None`: not on this node.
-    pub async fn vm_status_opt(&self, node: &str, vmid: u32) -> Result<Option<VmStatus>> {
-        self.get_opt(&vm(node, vmid, "status/current")).await
+    /// What a guest of kind `qemu` or `lxc` does. `None`: not on this node.
+    pub async fn guest_status_opt(
+        &self,
+        kind: &str,
+        node: &str,
+        vmid: u32,
+    ) -> Result<Option<VmStatus>> {
+        self.get_opt(&guest(kind, node, vmid, "status/current"))
+            .await
     }
 
-    /// Every key of the configuration, with what waits for a restart.
-    pub async fn vm_pending(&self, node: &str, vmid: u32) -> Result<Vec<PendingRow>> {
-        self.get(&vm(node, vmid, "pending")).await
+    /// Every key of a guest's configuration, with what waits for a restart.
+    pub async fn guest_pending(
+        &self,
+        kind: &str,
+        node: &str,
+        vmid: u32,
+    ) -> Result<Vec<PendingRow>> {
+        self.get(&guest(kind, node, vmid, "pending")).await
     }
 }
 
-fn vm(node: &str, vmid: u32, what: &str) -> Call {
-    Call::get(format!("/nodes/{node}/qemu/{vmid}/{what}"), Params::new())
+fn guest(kind: &str, node: &str, vmid: u32, what: &str) -> Call {
+    Call::get(format!("/nodes/{node}/{kind}/{vmid}/{what}"), Params::new())
 }

@@ -33,9 +33,13 @@ struct Envelope {
 }
 
 impl Reply {
-    /// The `data` of a success.
+    /// The `data` of a success, or for a call marked so the whole answer.
     pub(super) fn data(self, call: &Call) -> Result<Json> {
         if (200..300).contains(&self.status) {
+            if call.whole {
+                return serde_json::from_slice(&self.body)
+                    .map_err(|error| Error::unexpected(call.name(), error));
+            }
             let envelope = serde_json::from_slice::<Envelope>(&self.body);
             envelope
                 .map(|envelope| envelope.data)

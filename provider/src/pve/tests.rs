@@ -2,6 +2,7 @@
 
 mod access;
 mod guests;
+mod network;
 mod requests;
 mod server;
 mod tasks;

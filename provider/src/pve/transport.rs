@@ -71,6 +71,15 @@ impl Transport {
         }
     }
 
+    /// Name or address of the server, for URLs such as `https://[fd00::1]:8006` without the brackets.
+    pub(super) fn name(&self) -> &str {
+        let name = self
+            .host
+            .rsplit_once(':')
+            .map_or(&*self.host, |(name, _)| name);
+        name.trim_start_matches('[').trim_end_matches(']')
+    }
+
     /// Sends `call` and reads the answer, with one line in the log.
     pub(super) async fn exchange(
         &self,

@@ -15,9 +15,11 @@ use crate::{
     framework::{Context, Failure, Result, State, resource::Faults},
     guest::{
         agent::AgentGuest,
+        console::{Console, ConsoleGuest},
         look::{self, Look},
+        reached::Reached,
     },
-    pve::{self, Pve, StorageRow},
+    pve::{self, GuestRow, NodeRow, Pve, StorageRow},
 };
 
 /// How long a look at a guest stands for all who ask. A refresh is over by then, and a change of
@@ -33,6 +35,7 @@ pub struct Cluster {
     tag: String,
     storages: Mutex<BTreeMap<String, Arc<OnceCell<Vec<StorageRow>>>>>,
     looks: Mutex<BTreeMap<u32, Arc<tokio::sync::Mutex<Option<Seen>>>>>,
+    consoles: Mutex<BTreeMap<u32, Console>>,
 }
 
 struct Seen {
@@ -53,6 +56,7 @@ impl Cluster {
             tag,
             storages: Mutex::default(),
             looks: Mutex::default(),
+            consoles: Mutex::default(),
         }
     }
 
@@ -64,6 +68,7 @@ impl Cluster {
             tag: String::new(),
             storages: Mutex::default(),
             looks: Mutex::default(),
+            consoles: Mutex::default(),
         }
     }
 
@@ -131,19 +136,28 @@ impl Cluster {
                 "The node is not online",
                 format!("{node} is {}.", row.status),
             ),
-            None => {
-                let names: Vec<&str> = nodes.iter().map(|row| row.name.as_str()).collect();
-                found.error(
-                    at,
-                    "No such node",
-                    format!(
-                        "The cluster has no node {node}; it has {}.",
-                        names.join(", ")
-                    ),
-                );
-            }
+            None => found.error(
+                at,
+                "No such node",
+                format!("{}.", no_such_node(node, &nodes)),
+            ),
         }
         Ok(false)
+    }
+
+    /// The nodes that can be asked: the named one, or all that are not offline.
+    pub async fn nodes(&self, pve: &Pve, named: Option<&str>) -> Result<Vec<String>> {
+        let rows = pve.nodes().await?;
+        let Some(named) = named else {
+            let rows = rows.into_iter().filter(|row| !row.is_offline());
+            return Ok(rows.map(|row| row.name).collect());
+        };
+        let why = match rows.iter().find(|row| row.name == named) {
+            Some(row) if !row.is_offline() => return Ok(vec![named.to_owned()]),
+            Some(row) => format!("{named} is {}", row.status),
+            None => no_such_node(named, &rows),
+        };
+        Err(Failure::new(why).at("node_name"))
     }
 
     /// Whether a storage of the node takes a kind of content; if not, says so at the attribute.
@@ -203,8 +217,44 @@ impl Cluster {
         cell.get_or_try_init(|| pve.storages(node)).await.cloned()
     }
 
+    /// The way into a guest.
+    pub fn guest(&self, pve: &Pve, row: &GuestRow) -> Reached {
+        match row.kind.as_str() {
+            "lxc" => Reached::Console(self.console(pve, &row.node, row.vmid)),
+            _ => Reached::Agent(AgentGuest::new(pve.clone(), &row.node, row.vmid)),
+        }
+    }
+
+    /// The way into a container, whose console all who are at work there share.
+    pub fn console(&self, pve: &Pve, node: &str, vmid: u32) -> ConsoleGuest {
+        let mut consoles = self.consoles.lock().unwrap_or_else(PoisonError::into_inner);
+        let console = consoles.entry(vmid).or_default().clone();
+        ConsoleGuest::new(pve.clone(), node, vmid, console)
+    }
+
+    /// Whether the credential gets as far as a container's console; if not, says so at the attribute.
+    pub async fn check_console(&self, pve: &Pve, at: &str, found: &mut Faults<'_>) -> Result<()> {
+        if !pve.is_token() {
+            return Ok(());
+        }
+        let version = pve.version().await?;
+        if !version.at_least(9, 2) {
+            found.error(
+                at,
+                "A token cannot reach a container here",
+                format!("Commands run in a container through its console, which takes Proxmox VE 9.2 (pve-container 6.1.3) for an API token; this is {version}. Upgrade the nodes, or give the provider username and password instead of api_token, or use a VM."),
+            );
+        }
+        Ok(())
+    }
+
     /// What a guest looks like: one round for all who ask, host and stacks alike.
-    pub async fn look(&self, pve: &Pve, node: &str, vmid: u32) -> Arc<Result<Look, Silence>> {
+    pub async fn look(&self, pve: &Pve, row: &GuestRow) -> Arc<Result<Look, Silence>> {
+        self.look_by(row.vmid, self.guest(pve, row)).await
+    }
+
+    /// Likewise, by a way that the caller knows.
+    pub async fn look_by(&self, vmid: u32, guest: Reached) -> Arc<Result<Look, Silence>> {
         let slot = Arc::clone(
             self.looks
                 .lock()
@@ -216,7 +266,6 @@ impl Cluster {
         if let Some(seen) = seen.as_ref().filter(|seen| seen.at.elapsed() < FRESH) {
             return Arc::clone(&seen.look);
         }
-        let guest = AgentGuest::new(pve.clone(), node, vmid);
         let look = match tokio::time::timeout(PATIENCE, look::look(&guest)).await {
             Ok(Ok(look)) => Ok(look),
             Ok(Err(error)) => Err(Silence(super::chain(&error))),
@@ -225,6 +274,7 @@ impl Cluster {
                 PATIENCE.as_secs()
             ))),
         };
+        guest.close().await;
         let look = Arc::new(look);
         *seen = Some(Seen {
             at: Instant::now(),
@@ -240,4 +290,12 @@ impl Cluster {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&vmid);
     }
+}
+
+fn no_such_node(node: &str, all: &[NodeRow]) -> String {
+    let names: Vec<&str> = all.iter().map(|row| row.name.as_str()).collect();
+    format!(
+        "The cluster has no node {node}; it has {}",
+        names.join(", ")
+    )
 }

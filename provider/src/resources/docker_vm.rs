@@ -4,12 +4,10 @@
 //! answer becomes a state in `read`, and what happens inside the guest in `host`.
 
 mod calls;
-mod checks;
 mod effects;
 mod host;
 mod make;
 mod model;
-mod power;
 mod preflight;
 mod read;
 mod seed_file;
@@ -23,9 +21,17 @@ pub use model::DockerVm;
 
 use seed_file::SeedFile;
 
-use super::cluster::Cluster;
+use super::{
+    cluster::Cluster,
+    host::{
+        Kind, checks, inside, plans,
+        power::{self, Place, run},
+    },
+};
 use crate::{
-    framework::{Context, Failure, Plan, Resource, Result, State, Value, resource::Faults},
+    framework::{
+        Context, Failure, Plan, Resource, Result, State, Value, model::untyped, resource::Faults,
+    },
     pve::{self, GuestRow, Pve},
 };
 
@@ -36,6 +42,7 @@ impl Resource for DockerVmResource {
     const NAME: &'static str = "pmoves_docker_vm";
     type Client = Cluster;
     type Model = DockerVm;
+    const IDENTITY: &'static [&'static str] = &["vm_id"];
 
     fn validate(config: &Value, found: &mut Faults<'_>) {
         effects::validate(config, found);
@@ -99,7 +106,7 @@ impl Resource for DockerVmResource {
             run(&pve, state, [grow]).await.map_err(grow_failure)?;
         }
         if plan.started != Some(false) {
-            power::start(&pve, &node, vmid, false, state).await?;
+            power::start(&pve, &Place::new(Kind::Qemu, &node, vmid), state).await?;
             let seed = SeedFile::new(&node, &storage, vmid);
             plan = first_boot(&pve, &seed, plan, false, state).await?;
         }
@@ -133,7 +140,7 @@ impl Resource for DockerVmResource {
         let plan = plan.with_macs();
         cx.client.forget(vmid);
         if prior.node_name != plan.node_name && row.node != plan.node_name {
-            power::migrate(&pve, &prior, &row, &plan.node_name, state).await?;
+            migrate(&pve, &prior, &row, &plan.node_name, state).await?;
             row.node.clone_from(&plan.node_name);
             state.save(DockerVm {
                 node_name: plan.node_name.clone(),
@@ -162,7 +169,10 @@ impl Resource for DockerVmResource {
             docker_version: prior.docker_version.clone().filter(|_| !inside),
             ..done.clone().with_addresses(&prior)
         });
-        let booted = power::switch(&pve, &prior, &plan, &row, state).await?;
+        let up = plan.started != Some(false);
+        let due = plans::restart_due(calls::NEEDS_RESTART, &untyped(&prior), &untyped(&plan));
+        let place = Place::of(Kind::Qemu, &row);
+        let booted = power::switch(&pve, &place, up, due, state).await?;
         if plan.started == Some(false) {
             done = done.with_addresses(&prior);
         } else if let Some(seed) = SeedFile::attached(&row.node, vmid, &config) {
@@ -197,11 +207,13 @@ impl Resource for DockerVmResource {
         let Some(config) = pve.vm_config_opt(&row.node, vmid).await? else {
             return Ok(());
         };
-        if power::runs(&pve, &row.node, vmid).await? {
+        let place = Place::of(Kind::Qemu, &row);
+        if power::runs(&pve, &place).await? {
             let at_once = prior.stop_on_destroy == Some(true);
-            power::stop(&pve, &row, at_once, state).await?;
+            power::stop(&pve, &place, at_once, state).await?;
         }
-        match run(&pve, state, [calls::destroy(&prior, &row.node, vmid)]).await {
+        let purge = prior.purge_on_destroy == Some(true);
+        match run(&pve, state, [power::destroy(&place, purge)]).await {
             Err(error) if error.is_gone() => {}
             other => other?,
         }
@@ -213,7 +225,7 @@ impl Resource for DockerVmResource {
     }
 
     fn import(id: &str) -> Result<Json> {
-        let vmid = vmid_of(id).ok_or_else(|| {
+        let vmid = Kind::Qemu.vmid_of(id).ok_or_else(|| {
             Failure::new(format!(
                 "{id:?} is no VM; write it as qemu/101, 101 or pve1/101"
             ))
@@ -221,19 +233,6 @@ impl Resource for DockerVmResource {
         // What is required and not known yet is empty until the read that follows.
         Ok(json!({ "id": format!("qemu/{vmid}"), "vm_id": vmid, "name": "", "node_name": "" }))
     }
-}
-
-/// The VMID in `101`, `qemu/101`, `pve1/101` or `pve1/qemu/101`.
-fn vmid_of(id: &str) -> Option<u32> {
-    let parts: Vec<&str> = id.split('/').collect();
-    let number = match parts[..] {
-        [number] | [_, number] | [_, "qemu", number] if parts[0] != "lxc" => number,
-        _ => return None,
-    };
-    number
-        .parse()
-        .ok()
-        .filter(|vmid| (100..=999_999_999).contains(vmid))
 }
 
 /// Waits for the first boot and sets the guest up; then the seed has done its work.
@@ -253,16 +252,22 @@ async fn first_boot(
     Ok(done)
 }
 
-/// Runs calls and passes the warnings of their tasks on.
-async fn run(
+/// Moves the VM to another node: while it runs if nothing ties it to its own.
+async fn migrate(
     pve: &Pve,
+    prior: &DockerVm,
+    row: &GuestRow,
+    target: &str,
     state: &mut State<DockerVm>,
-    calls: impl IntoIterator<Item = pve::Call>,
-) -> Result<(), pve::Error> {
-    for warning in pve.run(calls).await? {
-        state.warn("Proxmox VE warns", warning);
+) -> Result<()> {
+    let place = Place::of(Kind::Qemu, row);
+    let running = power::runs(pve, &place).await?;
+    let online = running && prior.moves_online();
+    if running && !online {
+        power::stop(pve, &place, false, state).await?;
     }
-    Ok(())
+    let call = calls::migrate(&row.node, row.vmid, target, online);
+    power::migrate(pve, &place, target, call, state).await
 }
 
 fn grow_failure(error: pve::Error) -> Failure {
@@ -285,7 +290,7 @@ async fn row(pve: &Pve, vmid: u32) -> Result<GuestRow> {
 impl DockerVm {
     fn vmid(&self) -> Result<u32> {
         self.vm_id
-            .or_else(|| vmid_of(self.id.as_deref()?))
+            .or_else(|| Kind::Qemu.vmid_of(self.id.as_deref()?))
             .ok_or_else(|| Failure::new("the state holds no VMID"))
     }
 
@@ -296,7 +301,7 @@ impl DockerVm {
 
     /// Whether it can move to another node while it runs.
     fn moves_online(&self) -> bool {
-        effects::moves_online(&crate::framework::model::untyped(self))
+        effects::moves_online(&untyped(self))
     }
 
     fn identify(&mut self, vmid: u32) {
@@ -314,7 +319,7 @@ impl DockerVm {
             .flat_map(|nics| nics.values_mut())
         {
             if nic.mac_address.is_none() {
-                nic.mac_address = Some(host::draw_mac());
+                nic.mac_address = Some(inside::draw_mac());
             }
         }
         self

@@ -64,6 +64,7 @@ impl Resource for ImageResource {
     const NAME: &'static str = "pmoves_image";
     type Client = Cluster;
     type Model = Image;
+    const IDENTITY: &'static [&'static str] = &["node_name", "id"];
 
     fn validate(config: &Value, found: &mut Faults<'_>) {
         let algorithm = config.get("checksum_algorithm");

@@ -18,15 +18,16 @@ use serde_json::{Value as Json, json};
 
 pub use model::{Service, Stack};
 
-use super::cluster::Cluster;
+use super::{
+    cluster::Cluster,
+    host::{HostId, Kind},
+};
 use crate::{
     framework::{
         Context, Failure, Plan, Resource, Result, State, Value, model::untyped, resource::Faults,
     },
     guest::{
-        self,
-        agent::AgentGuest,
-        facts,
+        self, facts,
         project::{self, down},
     },
 };
@@ -41,6 +42,7 @@ impl Resource for StackResource {
     const NAME: &'static str = "pmoves_stack";
     type Client = Cluster;
     type Model = Stack;
+    const IDENTITY: &'static [&'static str] = &["host_id", "name"];
 
     fn validate(config: &Value, found: &mut Faults<'_>) {
         text::validate(config, found);
@@ -56,24 +58,27 @@ impl Resource for StackResource {
         plan: &Plan<'_>,
         found: &mut Faults<'_>,
     ) -> Result<()> {
-        let host = plan.value.get("host_id").as_str();
-        let Some(vmid) = host.and_then(checks::guest_number) else {
+        let text = plan.value.get("host_id").as_str();
+        let Some(host) = text.and_then(HostId::parse) else {
             return Ok(());
         };
         let Some(pve) = cx.client.pve_opt(cx).filter(|_| plan.creating()) else {
             return Ok(());
         };
+        if host.kind == Kind::Lxc {
+            cx.client.check_console(&pve, "host_id", found).await?;
+        }
         // A host that is not there may be made by this very apply.
-        match pve.guests().await?.iter().find(|row| row.vmid == vmid) {
-            Some(row) if row.kind != "qemu" => found.error(
+        match pve.guests().await?.iter().find(|row| row.vmid == host.vmid) {
+            Some(row) if row.kind != host.kind.word() => found.error(
                 "host_id",
-                "Not a VM",
-                format!("{vmid} is a container; its id is lxc/{vmid}."),
+                format!("Not a {}", host.kind.noun()),
+                format!("The id of {} is {}/{}.", row.vmid, row.kind, row.vmid),
             ),
             Some(row) if row.template => found.error(
                 "host_id",
                 "A template runs nothing",
-                format!("qemu/{vmid} is a template."),
+                format!("{host} is a template."),
             ),
             _ => {}
         }
@@ -89,7 +94,9 @@ impl Resource for StackResource {
         let host = apply::Host::of(cx, &plan.host_id).await?;
         let seen = facts::read(&host.guest).await?;
         facts::guard(&seen).map_err(|error| Failure::from(error).at("host_id"))?;
-        host.apply(cx, &Stack::default(), plan, state).await
+        let done = host.apply(cx, &Stack::default(), plan, state).await;
+        host.guest.close().await;
+        done
     }
 
     async fn read(
@@ -113,7 +120,9 @@ impl Resource for StackResource {
             return Ok(());
         }
         let host = apply::Host::of(cx, &plan.host_id).await?;
-        host.apply(cx, &prior, plan, state).await
+        let done = host.apply(cx, &prior, plan, state).await;
+        host.guest.close().await;
+        done
     }
 
     async fn delete(
@@ -137,9 +146,11 @@ impl Resource for StackResource {
             compose_files: texts.into_iter().map(|(name, _)| name).collect(),
             delete_volumes: prior.delete_volumes == Some(true),
         };
-        let guest = AgentGuest::new(pve.clone(), row.node, vmid);
+        let guest = cx.client.guest(&pve, &row);
         cx.client.forget(vmid);
-        let Err(error) = down::down(&guest, &removal).await else {
+        let done = down::down(&guest, &removal).await;
+        guest.close().await;
+        let Err(error) = done else {
             return Ok(());
         };
         let silent = matches!(&error, project::Error::Guest(guest::Error::Api(_)));
@@ -159,10 +170,12 @@ impl Resource for StackResource {
 
     fn import(id: &str) -> Result<Json> {
         let parsed = id.rsplit_once('/').filter(|(host, name)| {
-            checks::guest_number(host).is_some() && checks::project_name(&(*name).into()).is_ok()
+            HostId::parse(host).is_some() && checks::project_name(&(*name).into()).is_ok()
         });
         let (host, name) = parsed.ok_or_else(|| {
-            Failure::new(format!("{id:?} is no stack; write it as qemu/101/NAME"))
+            Failure::new(format!(
+                "{id:?} is no stack; write it as qemu/101/NAME or lxc/102/NAME"
+            ))
         })?;
         Ok(json!({ "id": id, "host_id": host, "name": name }))
     }

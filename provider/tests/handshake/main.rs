@@ -173,6 +173,11 @@ async fn a_debugged_provider_tells_how_to_reach_it_and_ends_with_an_interrupt() 
     assert_eq!(name, "TF_REATTACH_PROVIDERS");
     let json: serde_json::Value = serde_json::from_str(json.trim_matches('\'')).unwrap();
     let reattach = &json["registry.opentofu.org/cataclysm-studios/pmoves"];
+    // Either core looks under its own registry.
+    assert_eq!(
+        *reattach,
+        json["registry.terraform.io/cataclysm-studios/pmoves"]
+    );
     assert_eq!(reattach["ProtocolVersion"], 6);
     assert_eq!(reattach["Test"], true);
     let path = reattach["Addr"]["String"].as_str().unwrap().to_owned();

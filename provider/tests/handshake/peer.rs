@@ -71,7 +71,7 @@ impl Identity {
         }
     }
 
-    fn pem(&self) -> String {
+    pub(super) fn pem(&self) -> String {
         let lines = STANDARD.encode(self.certificate.der());
         format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n")
     }
@@ -91,7 +91,7 @@ impl Identity {
 impl Plugin {
     /// The binary with core's environment and nothing of ours.
     pub(super) fn command() -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_terraform-provider-pmoves"));
+        let mut command = Command::new(program());
         Self::environment(&mut command);
         command
     }
@@ -121,11 +121,8 @@ impl Plugin {
         let mut command = Command::new("sh");
         Self::environment(&mut command);
         command
-            .args([
-                "-c",
-                r#""$0" & wait"#,
-                env!("CARGO_BIN_EXE_terraform-provider-pmoves"),
-            ])
+            .args(["-c", r#""$0" & wait"#])
+            .arg(program())
             .env("PLUGIN_CLIENT_CERT", core.pem());
         Self::of(command).await
     }
@@ -217,8 +214,12 @@ impl Plugin {
         Connection::over(UnixStream::connect(path).await?).await
     }
 
+    pub(super) fn id(&self) -> u32 {
+        self.process.id().unwrap()
+    }
+
     pub(super) async fn signal(&self, name: &str) {
-        signal(name, self.process.id().unwrap()).await;
+        signal(name, self.id()).await;
     }
 
     /// Kills the shell of a grandchild.
@@ -237,6 +238,12 @@ impl Plugin {
         let status = self.process.wait().await.unwrap();
         (status.code(), self.rest_of_stdout().await)
     }
+}
+
+/// The binary of this build, or the one that is named.
+fn program() -> PathBuf {
+    let built = env!("CARGO_BIN_EXE_terraform-provider-pmoves");
+    std::env::var_os("PMOVES_PROVIDER").map_or_else(|| built.into(), PathBuf::from)
 }
 
 async fn signal(name: &str, process: u32) {

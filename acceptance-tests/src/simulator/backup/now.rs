@@ -17,7 +17,7 @@ use crate::simulator::world::State;
 pub(crate) const ROUTES: &[Route] = &[Route {
     call: "POST /nodes/{node}/vzdump",
     allow: Allow::Anyone,
-    rules: "+vzdump; +node; job-id? string len=..50 pattern=\\S+; stdout? boolean",
+    rules: "+vzdump; node? string pve-node; job-id? string len=..50 pattern=\\S+; stdout? boolean",
     handler: now!(post),
 }];
 

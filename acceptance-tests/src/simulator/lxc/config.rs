@@ -146,7 +146,7 @@ fn check(state: &State, ct: &Ct, values: &Config, delete: &[String]) -> Result<(
             let number = |text: &String| text.parse::<u64>().ok();
             let mtu = card.get("mtu").and_then(number).unwrap_or(0);
             let bridge = card.get("bridge").map_or("", String::as_str);
-            let of_bridge = state.node(&ct.node)?.bridge_mtu(bridge);
+            let of_bridge = state.node(&ct.node)?.network.mtu(bridge);
             if mtu > of_bridge {
                 return Err(Fail::died(format!(
                     "{key}: MTU size '{mtu}' is bigger than bridge MTU '{of_bridge}'"

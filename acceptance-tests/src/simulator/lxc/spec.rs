@@ -74,7 +74,7 @@ fn nic(state: &State, ct: &Ct, key: &str, text: &str) -> Result<ContainerNic, Fa
     let card = texts::parse_card(text);
     let value = |key: &str| card.get(key).cloned();
     let bridge = value("bridge").unwrap_or_default();
-    if !bridge.is_empty() && !state.node(&ct.node)?.has_bridge(&bridge) {
+    if !bridge.is_empty() && !state.node(&ct.node)?.network.has_bridge(&bridge) {
         return Err(Fail::died(format!("bridge '{bridge}' does not exist")));
     }
     Ok(ContainerNic {

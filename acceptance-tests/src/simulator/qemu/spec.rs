@@ -66,7 +66,7 @@ pub(crate) fn spec(state: &State, vm: &Vm) -> Result<Spec, Fail> {
         } else if key.starts_with("net") && key[3..].parse::<u32>().is_ok() {
             let card = property::parse(set("net"), text).unwrap_or_default();
             let bridge = card.get("bridge").cloned().unwrap_or_default();
-            let known = state.node(&vm.node)?.bridges.contains(&bridge);
+            let known = state.node(&vm.node)?.network.has_bridge(&bridge);
             if !known && !bridge.is_empty() {
                 return Err(Fail::died(format!("bridge '{bridge}' does not exist")));
             }

@@ -91,6 +91,14 @@ fn addresses(name: &str, value: &str) -> Judgement {
             is_ipv4(value) || is_ipv6(value) || value.split('.').all(|part| fits(LABEL, part)),
             like("IP address or DNS name"),
         ),
+        "ipv4mask" => judged(is_mask(value), like("IP netmask")),
+        "pve-vlan-id-or-range" => judged(
+            value.split('-').count() <= 2
+                && value
+                    .split('-')
+                    .all(|id| id.parse::<u32>().is_ok_and(|id| (1..4095).contains(&id))),
+            format!("invalid VLAN configuration '{value}'"),
+        ),
         "CIDRv4" => judged(is_cidr4(value), like("IPv4 CIDR network")),
         "CIDRv6" => judged(is_cidr6(value), like("IPv6 CIDR network")),
         "pve-ipv4-config" => judged(
@@ -273,6 +281,14 @@ fn fits(pattern: &str, value: &str) -> bool {
 
 fn is_ipv4(value: &str) -> bool {
     value.parse::<std::net::Ipv4Addr>().is_ok()
+}
+
+/// Whether it is a dotted mask whose ones come first.
+fn is_mask(value: &str) -> bool {
+    let mask = value
+        .parse::<std::net::Ipv4Addr>()
+        .map(|mask| mask.to_bits());
+    mask.is_ok_and(|mask| mask.leading_ones() + mask.trailing_zeros() == 32)
 }
 
 fn is_ipv6(value: &str) -> bool {

@@ -1,13 +1,11 @@
 //! Creates that break: nothing is lost, nothing stays behind, and the next apply heals.
 
-use std::{process::Stdio, time::Duration};
-
 use acceptance_tests::{
     guests::scripted::{AgentMood, Scenario},
     simulator::{Effect, Fault},
 };
 
-use crate::scene::{Block, IMAGE, PLAIN, Scene, dormant, until, web};
+use crate::scene::{Block, IMAGE, PLAIN, Scene, dormant, web};
 
 const CREATE: &str = "/nodes/*/qemu";
 
@@ -129,54 +127,6 @@ async fn an_answer_that_is_lost_loses_no_host() {
         assert!(known || !ran.status.success(), "{effect:?}: {}", ran.said());
         heals(&scene, &dormant()).await;
     }
-}
-
-#[tokio::test]
-async fn an_interrupt_leaves_a_host_that_is_known() {
-    let scene = Scene::new().await;
-    scene.guests.scenario(
-        "web",
-        Scenario {
-            agent: AgentMood::Silent,
-            ..Scenario::default()
-        },
-    );
-    scene.ws.write("main.tf", &web().to_string());
-    let mut command = scene.ws.command(&["apply", "-no-color", "-auto-approve"]);
-    let child = command
-        .process_group(0)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the core runs");
-    let group = child.id().expect("it runs");
-    until("the guest to be asked", || {
-        scene
-            .stage
-            .simulator
-            .calls("POST", "/nodes/*/qemu/*/agent/ping")
-            > 0
-    })
-    .await;
-    // As a terminal does: core and provider get the signal.
-    let sent = tokio::process::Command::new("kill")
-        .args(["-INT", "--", &format!("-{group}")])
-        .status()
-        .await;
-    assert!(sent.expect("kill runs").success());
-    let ended = tokio::time::timeout(Duration::from_secs(20), child.wait_with_output()).await;
-    let output = ended.expect("it ends soon").expect("it ends");
-    let said = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert!(!output.status.success(), "{said}");
-    assert!(said.contains("ancelled"), "{said}");
-    assert!(tainted(&scene).await, "{said}");
-    assert_eq!(scene.web("/id").await, "qemu/100");
-    scene.guests.scenario("web", Scenario::default());
-    heals(&scene, &web()).await;
 }
 
 #[tokio::test]

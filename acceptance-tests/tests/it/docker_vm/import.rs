@@ -53,6 +53,47 @@ async fn a_generated_configuration_plans_nothing() {
 }
 
 #[tokio::test]
+async fn a_host_is_imported_by_its_identity() {
+    let scene = Scene::new().await;
+    scene.settle(&dormant()).await;
+    let address = "pmoves_docker_vm.web";
+    let identity = json!({ "vm_id": 100 });
+    let made = scene.ws.resource(address).await.expect("it was made");
+    assert_eq!(made["identity"], identity);
+    scene.ws.run(&["state", "rm", address]).await.ok();
+    std::fs::remove_file(scene.ws.path().join("main.tf")).expect("it was written");
+    scene.ws.write(
+        "import.tf",
+        &IMPORT.replace("id = \"qemu/100\"", "identity = { vm_id = 100 }"),
+    );
+    let plan = scene.ws.plan(&["-generate-config-out=generated.tf"]).await;
+    let change = plan.change(address);
+    assert_eq!(
+        (&change["actions"], &change["importing"]["identity"]),
+        (&json!(["no-op"]), &identity),
+        "{}",
+        plan.differences()
+    );
+    scene.forget();
+    scene.ws.apply(&[]).await.ok();
+    assert!(scene.writes().is_empty(), "{:?}", scene.writes());
+    scene.quiet().await;
+    let imported = scene.ws.resource(address).await.expect("it was imported");
+    assert_eq!(imported["identity"], identity);
+    // The identity of another VMID is another VM.
+    scene.ws.run(&["state", "rm", address]).await.ok();
+    scene.ws.write(
+        "import.tf",
+        &IMPORT.replace("id = \"qemu/100\"", "identity = { vm_id = 4711 }"),
+    );
+    let said = scene.ws.run(&["plan", "-no-color"]).await.refused();
+    assert!(
+        said.contains("Cannot import non-existent remote object"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
 async fn a_configuration_by_hand_sends_nothing() {
     let scene = orphan(&web()).await;
     scene.ws.write("import.tf", IMPORT);

@@ -15,20 +15,26 @@ async fn our_own_stack_is_taken_over_as_it_is() {
         .with("env", r#"{ A = "1" }"#);
     let site = Site::with(&stack).await;
     let before = site.state("").await;
-    site.scene.ws.run(&["state", "rm", STACK]).await.ok();
-    site.scene
-        .ws
-        .write("main.tf", &format!("{}{IMPORT}", Site::text(&stack)));
-    let plan = site.scene.ws.plan(&[]).await;
-    assert_eq!(
-        plan.change(STACK)["actions"],
-        serde_json::json!(["no-op"]),
-        "{:#}",
-        plan.change(STACK)
+    let by_identity = IMPORT.replace(
+        "id = \"qemu/100/hello\"",
+        "identity = {\n    host_id = \"qemu/100\"\n    name = \"hello\"\n  }",
     );
-    site.scene.ws.apply(&[]).await.ok();
-    assert_eq!(site.state("").await, before);
-    site.scene.quiet().await;
+    for import in [IMPORT, &by_identity] {
+        site.scene.ws.run(&["state", "rm", STACK]).await.ok();
+        site.scene
+            .ws
+            .write("main.tf", &format!("{}{import}", Site::text(&stack)));
+        let plan = site.scene.ws.plan(&[]).await;
+        assert_eq!(
+            plan.change(STACK)["actions"],
+            serde_json::json!(["no-op"]),
+            "{:#}",
+            plan.change(STACK)
+        );
+        site.scene.ws.apply(&[]).await.ok();
+        assert_eq!(site.state("").await, before);
+        site.scene.quiet().await;
+    }
 }
 
 #[tokio::test]

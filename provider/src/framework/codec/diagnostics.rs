@@ -38,12 +38,17 @@ impl From<Diagnostic> for pb::Diagnostic {
 impl From<&Path> for pb::AttributePath {
     fn from(path: &Path) -> Self {
         use pb::attribute_path::step::Selector;
-        let steps = path.0.iter().map(|step| pb::attribute_path::Step {
-            selector: Some(match step {
+        // Core has no steps into sets: a path ends at the set.
+        let steps = path.0.iter().map_while(|step| {
+            let selector = match step {
                 Step::Attribute(name) => Selector::AttributeName(name.clone()),
                 Step::Key(key) => Selector::ElementKeyString(key.clone()),
                 Step::Index(index) => Selector::ElementKeyInt(*index),
-            }),
+                Step::Element => return None,
+            };
+            Some(pb::attribute_path::Step {
+                selector: Some(selector),
+            })
         });
         Self {
             steps: steps.collect(),

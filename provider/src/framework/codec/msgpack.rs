@@ -1,20 +1,23 @@
 //! Values as msgpack, by the type that the schema gives them.
 //!
-//! Types have a depth, and nothing is read that has no type, so hostile nesting ends at the first
-//! value that does not fit. Nothing is allocated for a length before its bytes were seen.
+//! Nothing is read that has no type, and no deeper than a stack can hold, which values that bring
+//! their type could be. Nothing is allocated for a length before its bytes were seen.
 
 use std::collections::BTreeMap;
 
 use rmp::{Marker, encode as write};
 
 use super::{
-    super::{Number, Path, Value, path::Step},
+    super::{Number, Path, Type, Value, path::Step, value::Dynamic},
     Malformed, Shape, number,
 };
 
 /// Reads a value; every extension type means unknown, whatever it tells about the value.
 pub fn decode(bytes: &[u8], shape: Shape<'_>) -> Result<Value, Malformed> {
-    let mut reader = Reader { rest: bytes };
+    let mut reader = Reader {
+        rest: bytes,
+        depth: 0,
+    };
     let value = reader.value(shape)?;
     match reader.rest {
         [] => Ok(value),
@@ -31,10 +34,25 @@ pub fn encode(value: &Value, shape: Shape<'_>) -> (Vec<u8>, Vec<Path>) {
 
 struct Reader<'a> {
     rest: &'a [u8],
+    /// How many values the next one is inside of.
+    depth: u8,
 }
+
+/// Values inside values, more than any configuration has.
+const DEEPEST: u8 = 128;
 
 impl<'a> Reader<'a> {
     fn value(&mut self, shape: Shape<'_>) -> Result<Value, Malformed> {
+        if self.depth == DEEPEST {
+            return Err(malformed("nested too deep".to_owned()));
+        }
+        self.depth += 1;
+        let value = self.value_here(shape)?;
+        self.depth -= 1;
+        Ok(value)
+    }
+
+    fn value_here(&mut self, shape: Shape<'_>) -> Result<Value, Malformed> {
         let marker = self.marker()?;
         if marker == Marker::Null {
             return Ok(Value::Null);
@@ -51,14 +69,16 @@ impl<'a> Reader<'a> {
                 Marker::False => Ok(Value::Bool(false)),
                 other => Err(unexpected("a bool", other)),
             },
-            Shape::List(item) => Ok(Value::List(self.items(marker, item.into())?)),
-            Shape::Set(item) => {
-                let mut items = self.items(marker, item.into())?;
-                items.sort();
-                // Two equal items that hold unknown values may still become different ones.
-                items.dedup_by(|a, b| a == b && !a.has_unknown());
-                Ok(Value::List(items))
+            Shape::List(item) => Ok(Value::List(self.items(marker, |_| Some(item.into()))?)),
+            Shape::Set(item) => Ok(Value::set(self.items(marker, |_| Some(item.into()))?)),
+            Shape::Tuple(types) => {
+                let items = self.items(marker, |index| types.get(index).map(Into::into))?;
+                match items.len() == types.len() {
+                    true => Ok(Value::List(items)),
+                    false => Err(malformed("it has too few items".to_owned())),
+                }
             }
+            Shape::Dynamic => self.dynamic(marker),
             Shape::Map(item) => self.entries(marker, |_| Some(item.into()), Step::Key),
             Shape::Slots(schema) => self.entries(marker, |_| Some(schema.into()), Step::Key),
             Shape::Object(_) | Shape::Record(_) => {
@@ -68,17 +88,46 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn items(&mut self, marker: Marker, item: Shape<'_>) -> Result<Vec<Value>, Malformed> {
-        let count = match marker {
+    /// A type constraint and a value of that type.
+    fn dynamic(&mut self, marker: Marker) -> Result<Value, Malformed> {
+        if self.count(marker)? != 2 {
+            return Err(malformed("not a type and a value".to_owned()));
+        }
+        let marker = self.marker()?;
+        let constraint = self.blob(marker)?;
+        let ty = serde_json::from_slice(constraint)
+            .ok()
+            .and_then(|json| Type::from_json(&json))
+            .ok_or_else(|| malformed("not a type".to_owned()))?;
+        let value = self.value((&ty).into())?;
+        Ok(match ty {
+            Type::Dynamic => value,
+            ty => Value::Dynamic(Box::new(Dynamic { ty, value })),
+        })
+    }
+
+    fn count(&mut self, marker: Marker) -> Result<u64, Malformed> {
+        Ok(match marker {
             Marker::FixArray(count) => u64::from(count),
             Marker::Array16 => u16::from_be_bytes(self.bytes()?).into(),
             Marker::Array32 => u32::from_be_bytes(self.bytes()?).into(),
             other => return Err(unexpected("a list", other)),
-        };
-        (0..count)
+        })
+    }
+
+    fn items<'s>(
+        &mut self,
+        marker: Marker,
+        shape: impl Fn(usize) -> Option<Shape<'s>>,
+    ) -> Result<Vec<Value>, Malformed> {
+        (0..self.count(marker)?)
             .map(|index| {
-                self.value(item)
-                    .map_err(|error| error.inside(Step::Index(index.cast_signed())))
+                let shape = usize::try_from(index).ok().and_then(&shape);
+                let value = match shape {
+                    Some(shape) => self.value(shape),
+                    None => Err(malformed("it has too many items".to_owned())),
+                };
+                value.map_err(|error| error.inside(Step::Index(index.cast_signed())))
             })
             .collect()
     }
@@ -111,7 +160,8 @@ impl<'a> Reader<'a> {
 
     fn number(&mut self, marker: Marker) -> Result<Number, Malformed> {
         let whole = |number: i64| Ok(Number::from(number));
-        let exact = |float| number::exact(float).ok_or_else(|| malformed("infinite".to_owned()));
+        let exact =
+            |float| number::exact(float).ok_or_else(|| malformed("not a number".to_owned()));
         match marker {
             Marker::FixPos(number) => whole(number.into()),
             Marker::FixNeg(number) => whole(number.into()),
@@ -142,6 +192,16 @@ impl<'a> Reader<'a> {
             other => return Err(unexpected("a string", other)),
         };
         std::str::from_utf8(self.take(length)?).map_err(|_| malformed("not UTF-8".to_owned()))
+    }
+
+    fn blob(&mut self, marker: Marker) -> Result<&'a [u8], Malformed> {
+        let length = match marker {
+            Marker::Bin8 => u8::from_be_bytes(self.bytes()?).into(),
+            Marker::Bin16 => u16::from_be_bytes(self.bytes()?).into(),
+            Marker::Bin32 => u32::from_be_bytes(self.bytes()?).into(),
+            other => return Err(unexpected("a type", other)),
+        };
+        self.take(length)
     }
 
     /// The length of an extension's payload, if it is one.
@@ -203,6 +263,18 @@ impl Writer {
                 for (index, value) in items.iter().enumerate() {
                     self.value(value, item.into(), &at.index(index));
                 }
+            }
+            (Shape::Tuple(types), Value::List(items)) if types.len() == items.len() => {
+                write::write_array_len(&mut self.out, length(items.len())).expect(MEMORY);
+                for (index, (value, ty)) in items.iter().zip(types).enumerate() {
+                    self.value(value, ty.into(), &at.index(index));
+                }
+            }
+            (Shape::Dynamic, Value::Dynamic(dynamic)) => {
+                write::write_array_len(&mut self.out, 2).expect(MEMORY);
+                let ty = dynamic.ty.to_json().to_string();
+                write::write_bin(&mut self.out, ty.as_bytes()).expect(MEMORY);
+                self.value(&dynamic.value, (&dynamic.ty).into(), at);
             }
             (Shape::Map(item), Value::Map(entries)) => self.map(entries, item.into(), at),
             (Shape::Slots(schema), Value::Map(slots)) => self.map(slots, schema.into(), at),

@@ -6,14 +6,14 @@ use rmp::encode;
 
 use super::super::Number;
 
-/// The number that a float is, to its last digit; infinities are none.
+/// The number that a float is, to its last digit.
 pub fn exact(float: f64) -> Option<Number> {
+    if float.is_infinite() {
+        return Some(Number::infinite(float < 0.0));
+    }
     // 1074 digits are all that a binary64 fraction can have.
     let digits = if float.fract() == 0.0 { 0 } else { 1074 };
-    float
-        .is_finite()
-        .then(|| format!("{float:.digits$}").parse().ok())
-        .flatten()
+    format!("{float:.digits$}").parse().ok()
 }
 
 /// Appends a number in the first form that holds it exactly.

@@ -2,11 +2,11 @@
 
 use prost::bytes::Bytes;
 use proto::tfplugin6 as pb;
-use serde_json::{Value as Json, json};
 
 use super::super::{
     Attribute, Schema, Type,
     function::{Function, Parameter},
+    schema::Nesting,
 };
 
 impl From<&Schema> for pb::Schema {
@@ -52,43 +52,9 @@ impl From<&Parameter> for pb::function::Parameter {
     }
 }
 
-/// The type constraint that core reads.
-pub fn type_json(ty: &Type) -> Json {
-    let object = |fields: Vec<(&str, Json)>| {
-        json!([
-            "object",
-            fields
-                .into_iter()
-                .map(|(name, ty)| (name.to_owned(), ty))
-                .collect::<serde_json::Map<_, _>>()
-        ])
-    };
-    let of_schema = |schema: &Schema| {
-        let rows = schema.attributes.iter();
-        object(
-            rows.map(|(name, row)| (*name, type_json(&row.ty)))
-                .collect(),
-        )
-    };
-    match ty {
-        Type::String => json!("string"),
-        Type::Number => json!("number"),
-        Type::Bool => json!("bool"),
-        Type::List(item) => json!(["list", type_json(item)]),
-        Type::Set(item) => json!(["set", type_json(item)]),
-        Type::Map(item) => json!(["map", type_json(item)]),
-        Type::Record(rows) => object(
-            rows.iter()
-                .map(|(name, ty)| (*name, type_json(ty)))
-                .collect(),
-        ),
-        Type::Object(schema) => of_schema(schema),
-        Type::Slots(schema) => json!(["map", of_schema(schema)]),
-    }
-}
-
-fn type_bytes(ty: &Type) -> Bytes {
-    type_json(ty).to_string().into()
+/// The wire form of a type.
+pub fn type_bytes(ty: &Type) -> Bytes {
+    ty.to_json().to_string().into()
 }
 
 fn attributes(schema: &Schema) -> Vec<pb::schema::Attribute> {
@@ -114,7 +80,8 @@ fn attribute(name: &str, row: &Attribute) -> pb::schema::Attribute {
         computed: row.computed && !row.required && !row.write_only,
         sensitive: row.sensitive,
         write_only: row.write_only,
-        ..Default::default()
+        deprecated: row.deprecated.is_some(),
+        deprecation_message: row.deprecated.unwrap_or_default().to_owned(),
     }
 }
 
@@ -122,26 +89,18 @@ fn attribute(name: &str, row: &Attribute) -> pb::schema::Attribute {
 /// that is only computed, so that one is sent as a plain type.
 fn nested(row: &Attribute) -> Option<pb::schema::Object> {
     use pb::schema::object::NestingMode;
-    let (schema, nesting) = match &row.ty {
-        _ if !row.required && !row.optional => return None,
-        Type::Object(schema) => (&**schema, NestingMode::Single),
-        Type::Slots(schema) => (&**schema, NestingMode::Map),
-        Type::List(item) => (object(item)?, NestingMode::List),
-        Type::Set(item) => (object(item)?, NestingMode::Set),
-        _ => return None,
+    let (nesting, schema) = row.ty.nested().filter(|_| row.required || row.optional)?;
+    let nesting = match nesting {
+        Nesting::Single => NestingMode::Single,
+        Nesting::List => NestingMode::List,
+        Nesting::Set => NestingMode::Set,
+        Nesting::Map => NestingMode::Map,
     };
     Some(pb::schema::Object {
         attributes: attributes(schema),
         nesting: nesting.into(),
         ..Default::default()
     })
-}
-
-fn object(ty: &Type) -> Option<&Schema> {
-    match ty {
-        Type::Object(schema) => Some(schema),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -162,6 +121,8 @@ mod tests {
             .attribute("secret", row(Type::String).write_only().open())
             .attribute("one", row(object()))
             .attribute("many", row(Type::List(Box::new(object()))))
+            .attribute("free", row(Type::Dynamic).deprecated("Use `one`."))
+            .attribute("some", row(Type::Set(Box::new(object()))))
             .attribute("slots", row(Type::Slots(Box::new(slot.clone()))))
             .attribute("seen", row(Type::Slots(Box::new(slot.clone()))).computed())
     }
@@ -179,6 +140,7 @@ mod tests {
                     (row.computed, " computed"),
                     (row.sensitive, " sensitive"),
                     (row.write_only, " write_only"),
+                    (row.deprecated, " deprecated"),
                 ];
                 let flags: String = flags
                     .iter()
@@ -194,32 +156,23 @@ mod tests {
                 });
                 let plain = String::from_utf8_lossy(&row.r#type);
                 format!(
-                    "{}:{flags}{} {plain}\n",
+                    "{}:{flags}{} {plain}{}\n",
                     row.name,
-                    nested.unwrap_or_default()
+                    nested.unwrap_or_default(),
+                    row.deprecation_message,
                 )
             })
             .collect();
         expect_test::expect![[r#"
+            free: optional deprecated "dynamic"Use `one`.
             many: optional List of ["bridge"] 
             one: optional Single of ["bridge"] 
             required: required "string"
             secret: optional sensitive write_only "string"
             seen: computed ["map",["object",{"bridge":"string"}]]
             slots: optional Map of ["bridge"] 
+            some: optional Set of ["bridge"] 
         "#]]
         .assert_eq(&lines.concat());
-    }
-
-    #[test]
-    fn types_are_written_as_core_reads_them() {
-        let record = Type::Record(vec![
-            ("numbers", Type::Set(Box::new(Type::Number))),
-            ("flag", Type::Bool),
-        ]);
-        assert_eq!(
-            type_json(&Type::List(Box::new(record))).to_string(),
-            r#"["list",["object",{"flag":"bool","numbers":["set","number"]}]]"#
-        );
     }
 }

@@ -1,5 +1,7 @@
 //! One view of schemas and types, so that a resource and a function argument are read alike.
 
+use std::collections::BTreeMap;
+
 use super::super::{Schema, Type};
 
 /// What a value must look like.
@@ -22,31 +24,35 @@ pub enum Shape<'a> {
     /// An object with the attributes of a schema.
     Object(&'a Schema),
     /// An object with the attributes of a plain type.
-    Record(&'a [(&'static str, Type)]),
+    Record(&'a BTreeMap<String, Type>),
+    /// As many items as there are types.
+    Tuple(&'a [Type]),
+    /// A value that brings its type.
+    Dynamic,
 }
 
-impl Shape<'_> {
+impl<'a> Shape<'a> {
     /// The shape of an attribute, if the object has it.
     pub(super) fn attribute(self, name: &str) -> Option<Self> {
         match self {
             Self::Object(schema) => schema.attributes.get(name).map(|row| (&row.ty).into()),
-            Self::Record(rows) => rows
-                .iter()
-                .find(|(row, _)| *row == name)
-                .map(|(_, ty)| ty.into()),
+            Self::Record(rows) => rows.get(name).map(Into::into),
             _ => None,
         }
     }
 
     /// The attributes of an object.
-    pub(super) fn attributes(self) -> Vec<(&'static str, Self)> {
+    pub(super) fn attributes(self) -> Vec<(&'a str, Self)> {
         match self {
             Self::Object(schema) => schema
                 .attributes
                 .iter()
                 .map(|(name, row)| (*name, (&row.ty).into()))
                 .collect(),
-            Self::Record(rows) => rows.iter().map(|(name, ty)| (*name, ty.into())).collect(),
+            Self::Record(rows) => rows
+                .iter()
+                .map(|(name, ty)| (name.as_str(), ty.into()))
+                .collect(),
             _ => Vec::new(),
         }
     }
@@ -70,6 +76,8 @@ impl<'a> From<&'a Type> for Shape<'a> {
             Type::Slots(schema) => Self::Slots(schema),
             Type::Object(schema) => Self::Object(schema),
             Type::Record(rows) => Self::Record(rows),
+            Type::Tuple(items) => Self::Tuple(items),
+            Type::Dynamic => Self::Dynamic,
         }
     }
 }

@@ -4,17 +4,22 @@
 //! cases, which makes failures shrink well. Tests only.
 
 mod schemas;
+mod values;
 
 use std::{collections::BTreeMap, fmt};
 
 use proptest::{collection, prelude::*};
 pub(in crate::framework) use schemas::ignoring_case;
 use schemas::{rows, schema};
+use values::decided_plain;
+pub(in crate::framework) use values::known;
 
 use crate::framework::{
     Attribute, Schema, Type, Value,
     plan::{Plan, plan},
     private::Private,
+    schema::Nesting,
+    value::Dynamic,
 };
 
 /// Bytes that decide what a case is.
@@ -112,16 +117,30 @@ pub(in crate::framework) fn applied(schema: &Schema, planned: &Value, tape: &mut
 }
 
 fn applied_attribute(row: &Attribute, planned: &Value, tape: &mut Tape) -> Value {
-    match (&row.ty, planned) {
-        (_, Value::Unknown) => state_attribute(row, tape),
-        (Type::Object(schema), Value::Map(_)) => applied(schema, planned, tape),
-        (Type::Slots(schema), Value::Map(slots)) => Value::Map(
+    match row.ty.nested() {
+        _ if planned.is_null() => planned.clone(),
+        _ if *planned == Value::Unknown => state_attribute(row, tape),
+        Some((nesting, schema)) => remade(nesting, planned, &mut |object| match object {
+            Value::Map(_) => applied(schema, object, tape),
+            _ => object_state(schema, tape),
+        }),
+        None => decided_plain(&row.ty, planned, tape, true),
+    }
+}
+
+/// A nested value with each of its objects, even unknown ones, made anew.
+fn remade(nesting: Nesting, value: &Value, made: &mut dyn FnMut(&Value) -> Value) -> Value {
+    match (nesting, value) {
+        (Nesting::Map, Value::Map(slots)) => Value::Map(
             slots
                 .iter()
-                .map(|(key, slot)| (key.clone(), applied(schema, slot, tape)))
+                .map(|(key, slot)| (key.clone(), made(slot)))
                 .collect(),
         ),
-        _ => planned.clone(),
+        (Nesting::List, Value::List(items)) => Value::List(items.iter().map(made).collect()),
+        (Nesting::Set, Value::List(items)) => Value::set(items.iter().map(made).collect()),
+        (Nesting::Single, Value::Map(_)) => made(value),
+        _ => value.clone(),
     }
 }
 
@@ -151,9 +170,11 @@ fn drifted(schema: &Schema, state: &Value, tape: &mut Tape) -> Value {
     each(
         schema,
         state,
-        &mut |row, value| match (&row.ty, value, tape.one_in(3)) {
-            (_, _, true) => state_attribute(row, tape),
-            (Type::Object(schema), Value::Map(_), _) => drifted(schema, value, tape),
+        &mut |row, value| match (row.ty.nested(), tape.one_in(3)) {
+            (_, true) => state_attribute(row, tape),
+            (Some((nesting, schema)), _) => {
+                remade(nesting, value, &mut |object| drifted(schema, object, tape))
+            }
             _ => value.clone(),
         },
     )
@@ -188,10 +209,9 @@ fn state_attribute(row: &Attribute, tape: &mut Tape) -> Value {
     if row.write_only || tape.below(3) == 0 {
         return Value::Null;
     }
-    match &row.ty {
-        Type::Object(schema) => object_state(schema, tape),
-        Type::Slots(schema) => slots(tape, |tape| object_state(schema, tape)),
-        ty => known(ty, tape, false),
+    match row.ty.nested() {
+        Some((nesting, schema)) => held(nesting, tape, |tape| object_state(schema, tape)),
+        None => known(&row.ty, tape, false),
     }
 }
 
@@ -209,124 +229,70 @@ fn config_attribute(row: &Attribute, tape: &mut Tape, unknown: bool) -> Value {
     if unknown && tape.one_in(5) {
         return Value::Unknown;
     }
-    match &row.ty {
-        Type::Object(schema) => config(schema, tape, unknown),
-        Type::Slots(schema) => slots(tape, |tape| match unknown && tape.one_in(6) {
+    match row.ty.nested() {
+        Some((Nesting::Single, schema)) => config(schema, tape, unknown),
+        Some((nesting, schema)) => held(nesting, tape, |tape| match unknown && tape.one_in(6) {
             true => Value::Unknown,
             false => config(schema, tape, unknown),
         }),
-        ty => known(ty, tape, unknown),
+        // Nothing, but of a type.
+        None if row.ty == Type::Dynamic && !row.required && tape.one_in(6) => {
+            let (ty, value) = (Type::String, Value::Null);
+            Value::Dynamic(Box::new(Dynamic { ty, value }))
+        }
+        None => known(&row.ty, tape, unknown),
     }
 }
 
 fn decided(schema: &Schema, config: &Value, tape: &mut Tape, all: bool) -> Value {
-    each(schema, config, &mut |row, value| match (&row.ty, value) {
-        (_, Value::Unknown) if !all && tape.one_in(3) => Value::Unknown,
-        (_, Value::Unknown) => config_attribute(row, tape, false),
-        (Type::Object(inner), Value::Map(_)) => decided(inner, value, tape, all),
-        (Type::Slots(inner), Value::Map(slots)) => Value::Map(
-            slots
-                .iter()
-                .map(|(key, slot)| (key.clone(), decided(inner, slot, tape, all)))
-                .collect(),
-        ),
-        (ty, value) => decided_plain(ty, value, tape, all),
+    each(schema, config, &mut |row, value| {
+        decided_attribute(row, value, tape, all)
     })
 }
 
-fn decided_plain(ty: &Type, value: &Value, tape: &mut Tape, all: bool) -> Value {
-    match (ty, value) {
-        (_, Value::Unknown) if !all && tape.one_in(3) => Value::Unknown,
-        (_, Value::Unknown) => known(ty, tape, false),
-        (Type::List(item) | Type::Set(item), Value::List(items)) => {
-            let items = items
-                .iter()
-                .map(|value| decided_plain(item, value, tape, all))
-                .collect();
-            collected(ty, items)
-        }
-        (Type::Map(item), Value::Map(entries)) => Value::Map(
-            entries
-                .iter()
-                .map(|(key, value)| (key.clone(), decided_plain(item, value, tape, all)))
-                .collect(),
-        ),
-        (Type::Record(rows), Value::Map(_)) => Value::Map(
-            rows.iter()
-                .map(|(name, ty)| {
-                    let value = decided_plain(ty, value.get(name), tape, all);
-                    ((*name).to_owned(), value)
-                })
-                .collect(),
-        ),
-        _ => value.clone(),
-    }
-}
-
-fn slots(tape: &mut Tape, mut slot: impl FnMut(&mut Tape) -> Value) -> Value {
-    let mut slots = BTreeMap::new();
-    for key in ["s0", "s1", "s2"] {
-        if tape.one_in(2) {
-            slots.insert(key.to_owned(), slot(tape));
-        }
-    }
-    Value::Map(slots)
-}
-
-/// A value of a type, few enough that they often are equal.
-pub(in crate::framework) fn known(ty: &Type, tape: &mut Tape, unknown: bool) -> Value {
-    let inner = |ty: &Type, tape: &mut Tape| match tape.below(8) {
-        7 if unknown => Value::Unknown,
-        6 => Value::Null,
-        _ => known(ty, tape, unknown),
+fn decided_attribute(row: &Attribute, value: &Value, tape: &mut Tape, all: bool) -> Value {
+    let Some((nesting, inner)) = row.ty.nested() else {
+        // What must be set does not turn out to be null.
+        return match decided_plain(&row.ty, value, tape, all) {
+            null if null.is_null() && row.required => match value {
+                Value::Dynamic(dynamic) => {
+                    let ty = dynamic.ty.clone();
+                    let value = known(&ty, tape, false);
+                    Value::Dynamic(Box::new(Dynamic { ty, value }))
+                }
+                _ => known(&row.ty, tape, false),
+            },
+            value => value,
+        };
     };
-    match ty {
-        Type::String => tape.of(&["a", "A", "b", ""]).into(),
-        Type::Bool => tape.one_in(2).into(),
-        Type::Number => Value::Number(
-            tape.of(&[
-                "1",
-                "2",
-                "-3",
-                "0.5",
-                "0.1",
-                "18446744073709551615",
-                "-123456789012345678901234567890.000000000000000000001",
-                "1e300",
-            ])
-            .parse()
-            .expect("a number"),
-        ),
-        Type::List(item) | Type::Set(item) => {
-            let items = (0..tape.below(4)).map(|_| inner(item, tape)).collect();
-            collected(ty, items)
-        }
-        Type::Map(item) => {
-            let keys = ["k", "l.m", "/n"].into_iter();
-            let taken: Vec<&str> = keys.filter(|_| tape.one_in(2)).collect();
-            Value::Map(
-                taken
-                    .into_iter()
-                    .map(|key| (key.to_owned(), inner(item, tape)))
-                    .collect(),
-            )
-        }
-        Type::Record(rows) => Value::Map(
-            rows.iter()
-                .map(|(name, ty)| ((*name).to_owned(), inner(ty, tape)))
-                .collect(),
-        ),
-        Type::Object(_) | Type::Slots(_) => Value::Null,
+    let object = |value: &Value, tape: &mut Tape| match value {
+        Value::Unknown if !all && tape.one_in(3) => Value::Unknown,
+        Value::Unknown => config(inner, tape, false),
+        value => decided(inner, value, tape, all),
+    };
+    match value {
+        Value::Unknown if !all && tape.one_in(3) => Value::Unknown,
+        Value::Unknown => config_attribute(row, tape, false),
+        value => remade(nesting, value, &mut |value| object(value, tape)),
     }
 }
 
-/// A list as it is, a set as values hold it.
-fn collected(ty: &Type, mut items: Vec<Value>) -> Value {
-    if matches!(ty, Type::Set(_)) {
-        items.sort();
-        items.dedup_by(|a, b| a == b && !a.has_unknown());
+/// A few objects, as a nested attribute holds them.
+fn held(nesting: Nesting, tape: &mut Tape, mut object: impl FnMut(&mut Tape) -> Value) -> Value {
+    match nesting {
+        Nesting::Single => object(tape),
+        Nesting::List => Value::List((0..tape.below(4)).map(|_| object(tape)).collect()),
+        Nesting::Set => Value::set((0..tape.below(4)).map(|_| object(tape)).collect()),
+        Nesting::Map => {
+            let mut slots = BTreeMap::new();
+            for key in ["s0", "s1", "s2"] {
+                if tape.one_in(2) {
+                    slots.insert(key.to_owned(), object(tape));
+                }
+            }
+            Value::Map(slots)
+        }
     }
-    Value::List(items)
 }
 
 impl fmt::Debug for Case {

@@ -124,7 +124,11 @@ fn values_have_the_type_of_their_schema() {
             list(&["a".into(), "a".into()]),
             false,
         ),
-        (row(Type::Record(vec![("k", Type::Bool)])), map(&[]), false),
+        (
+            row(Type::Record([("k".to_owned(), Type::Bool)].into())),
+            map(&[]),
+            false,
+        ),
     ] {
         let faults = type_faults(&one(row), &map(&[("x", value)]));
         assert_eq!(faults.is_empty(), fine, "{faults:?}");

@@ -2,7 +2,10 @@
 
 use expect_test::{Expect, expect};
 
-use super::*;
+use super::{
+    super::{Function, Parameter},
+    *,
+};
 
 fn disk() -> Schema {
     Schema::new("A disk.")
@@ -45,6 +48,7 @@ fn a_resource_shows_its_rows_by_who_sets_them_and_its_nested_schemas_below() {
             &schema,
             "resource \"demo_thing\" \"a\" {}\n",
             "tofu import demo_thing.a 1\n",
+            Some("import {}\n".to_owned()),
         )
         .text,
         &expect![[r#"
@@ -97,6 +101,12 @@ fn a_resource_shows_its_rows_by_who_sets_them_and_its_nested_schemas_below() {
             ```shell
             tofu import demo_thing.a 1
             ```
+
+            OpenTofu and Terraform 1.12 and newer also import by identity:
+
+            ```terraform
+            import {}
+            ```
         "#]],
     );
 }
@@ -145,7 +155,7 @@ fn a_function_shows_its_signature_and_arguments() {
         description: "Merges maps.",
         parameters: vec![parameter("first", false)],
         variadic: Some(parameter("more", true)),
-        returns: Type::Record(vec![("count", Type::Number)]),
+        returns: Type::Record([("count".to_owned(), Type::Number)].into()),
         call: |_| Ok(Value::Null),
     };
     check(
@@ -180,4 +190,12 @@ fn a_function_shows_its_signature_and_arguments() {
         2. `more` (Variadic, Map of String, Nullable) What it is.
     "#]],
     );
+}
+
+#[test]
+fn each_sort_of_things_has_a_directory() {
+    let path = |sort| page("demo", sort, "demo_thing", &Schema::new("A thing."), "").path;
+    assert_eq!(path(&RESOURCE), "docs/resources/thing.md");
+    assert_eq!(path(&DATA_SOURCE), "docs/data-sources/thing.md");
+    assert_eq!(path(&EPHEMERAL), "docs/ephemeral-resources/thing.md");
 }

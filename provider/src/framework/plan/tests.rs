@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::framework::{Attribute, model};
+use crate::framework::{Attribute, Type, model};
 
 fn schema() -> Schema {
     let cpu = Schema::new("CPU.")

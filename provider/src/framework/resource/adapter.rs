@@ -112,7 +112,7 @@ impl<R: Resource> Erased<R> {
         }
         let mut outcome = self.outcome(state, claims, verb, subject, result);
         if done {
-            outcome.value = echo(planned, outcome.value);
+            outcome.value = echo(planned, &outcome.value);
         }
         outcome
     }
@@ -134,7 +134,7 @@ impl<R: Resource> Erased<R> {
         }
         .await;
         let mut outcome = self.outcome(state, private, "read", stored, result);
-        outcome.value = keep_spelling(&self.schema, stored, outcome.value);
+        outcome.value = keep_spelling(&self.schema, stored, &outcome.value);
         self.schema.fill_settings(&mut outcome.value);
         outcome
     }
@@ -298,5 +298,19 @@ fn upgraded(
         _ => Err(Failure::new(format!(
             "the stored {what} is of version {version}, and this version of the provider knows versions up to {current}"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_those_of_the_state_since_a_destroy_has_no_configuration() {
+        let entry = |name: &str, value| Value::Map([(name.to_owned(), value)].into());
+        let state = entry("timeouts", entry("delete", "1h".into()));
+        assert_eq!(timeout(&state, "delete", MINUTE), 60 * MINUTE);
+        assert_eq!(timeout(&state, "read", MINUTE), MINUTE);
+        assert_eq!(timeout(&Value::Null, "delete", MINUTE), MINUTE);
     }
 }

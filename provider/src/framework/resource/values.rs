@@ -1,39 +1,42 @@
 //! What happens to whole values on their way between core and a model. Pure.
 
-use crate::framework::{Path, Schema, Type, Value, private::Private};
+use crate::framework::{
+    Attribute, Path, Schema, Value, path::Step, private::Private, schema::Nesting, value::Dynamic,
+};
+
+/// An object whose attributes are made from their row and those of two objects.
+fn each(
+    schema: &Schema,
+    object: &Value,
+    beside: &Value,
+    made: &mut dyn FnMut(&Attribute, &str, &Value, &Value) -> Value,
+) -> Value {
+    let Value::Map(entries) = object else {
+        return object.clone();
+    };
+    let made = entries.iter().map(|(name, value)| {
+        let value = match schema.attributes.get(name.as_str()) {
+            Some(row) => made(row, name, value, beside.get(name)),
+            None => value.clone(),
+        };
+        (name.clone(), value)
+    });
+    Value::Map(made.collect())
+}
 
 /// The planned values with the write-only ones of the configuration, which plans do not carry.
 pub(super) fn with_write_only(schema: &Schema, planned: &Value, config: &Value) -> Value {
-    let Value::Map(entries) = planned else {
-        return planned.clone();
-    };
-    let value = |name: &String, value: &Value| match schema.attributes.get(name.as_str()) {
-        Some(attribute) if attribute.write_only => config.get(name).clone(),
-        Some(attribute) => match &attribute.ty {
-            Type::Object(inner) => with_write_only(inner, value, config.get(name)),
-            Type::Slots(inner) => match value {
-                Value::Map(slots) => Value::Map(
-                    slots
-                        .iter()
-                        .map(|(key, slot)| {
-                            (
-                                key.clone(),
-                                with_write_only(inner, slot, config.get(name).get(key)),
-                            )
-                        })
-                        .collect(),
-                ),
-                other => other.clone(),
-            },
-            _ => value.clone(),
+    each(
+        schema,
+        planned,
+        config,
+        &mut |row, _, planned, config| match row.ty.nested() {
+            _ if row.write_only => config.clone(),
+            Some((nesting, inner)) => nesting.each(planned, config, |_, planned, config| {
+                with_write_only(inner, planned, config)
+            }),
+            None => planned.clone(),
         },
-        None => value.clone(),
-    };
-    Value::Map(
-        entries
-            .iter()
-            .map(|(name, planned)| (name.clone(), value(name, planned)))
-            .collect(),
     )
 }
 
@@ -45,100 +48,98 @@ pub(super) fn without_foreign(
     planned: &Value,
     private: &Private,
 ) -> Value {
-    let mut prior = prior.clone();
-    let Value::Map(entries) = &mut prior else {
-        return prior;
-    };
-    for (name, value) in entries {
-        let slots = schema.attributes.get(name.as_str()).map(|row| &row.ty);
-        if let (Some(Type::Slots(_)), Value::Map(slots)) = (slots, value) {
-            let at = Path::default().attribute(name);
-            let planned = planned.get(name);
+    followed(schema, prior, planned, private, &Path::default())
+}
+
+fn followed(
+    schema: &Schema,
+    prior: &Value,
+    planned: &Value,
+    private: &Private,
+    at: &Path,
+) -> Value {
+    each(schema, prior, planned, &mut |row, name, prior, planned| {
+        let (mut prior, at) = (prior.clone(), at.attribute(name));
+        let Some((nesting, inner)) = row.ty.nested() else {
+            return prior;
+        };
+        if let Value::Map(slots) = &mut prior
+            && nesting == Nesting::Map
+        {
             slots.retain(|key, _| {
                 !planned.get(key).is_null() || private.claimed.contains(&at.key(key).dotted())
             });
         }
-    }
-    prior
+        nesting.each(&prior, planned, |step, prior, planned| {
+            followed(inner, prior, planned, private, &at.with(step))
+        })
+    })
 }
 
 /// Core demands that every value it was promised comes back, even where reality moved on.
-pub(super) fn echo(planned: &Value, actual: Value) -> Value {
-    match (planned, actual) {
-        (Value::Unknown, actual) => actual,
-        (Value::Map(planned), Value::Map(mut actual)) => Value::Map(
+pub(super) fn echo(planned: &Value, actual: &Value) -> Value {
+    match planned {
+        Value::Unknown => actual.clone(),
+        Value::Map(planned) => Value::Map(
             planned
                 .iter()
-                .map(|(name, value)| {
-                    (
-                        name.clone(),
-                        echo(value, actual.remove(name).unwrap_or_default()),
-                    )
-                })
+                .map(|(name, value)| (name.clone(), echo(value, actual.get(name))))
                 .collect(),
         ),
-        (Value::Map(planned), _) => Value::Map(
-            planned
-                .iter()
-                .map(|(name, value)| (name.clone(), echo(value, Value::Null)))
-                .collect(),
-        ),
-        (Value::List(planned), actual) => {
-            let mut actual = match actual {
-                Value::List(items) => items.into_iter(),
-                _ => Vec::new().into_iter(),
+        Value::List(planned) => {
+            let items = actual.as_list().unwrap_or_default();
+            let in_place = |index| items.get(index).unwrap_or(&Value::Null);
+            // An element of a set is found by what is known of it.
+            let found = |index, planned: &Value| {
+                let fits = |item: &&Value| planned.may_become(item);
+                Some(in_place(index))
+                    .filter(fits)
+                    .or_else(|| items.iter().find(fits))
+                    .unwrap_or(in_place(index))
             };
+            let planned = planned.iter().enumerate();
             Value::List(
                 planned
-                    .iter()
-                    .map(|planned| echo(planned, actual.next().unwrap_or_default()))
+                    .map(|(index, planned)| echo(planned, found(index, planned)))
                     .collect(),
             )
         }
-        (planned, _) => planned.clone(),
+        Value::Dynamic(planned) => {
+            let actual = match actual {
+                Value::Dynamic(actual) if actual.ty == planned.ty => &actual.value,
+                _ => &Value::Null,
+            };
+            Value::Dynamic(Box::new(Dynamic {
+                ty: planned.ty.clone(),
+                value: echo(&planned.value, actual),
+            }))
+        }
+        planned => planned.clone(),
     }
 }
 
 /// Keeps the spelling of the state where what was read means the same.
-pub(super) fn keep_spelling(schema: &Schema, prior: &Value, read: Value) -> Value {
-    let Value::Map(entries) = read else {
-        return read;
-    };
-    let value = |name: &str, value: Value| {
-        let before = prior.get(name);
-        match schema.attributes.get(name) {
-            Some(attribute) => match (&attribute.ty, attribute.same) {
-                (_, Some(same))
-                    if !before.is_null() && !value.is_null() && same(before, &value) =>
-                {
-                    before.clone()
+pub(super) fn keep_spelling(schema: &Schema, prior: &Value, read: &Value) -> Value {
+    each(
+        schema,
+        read,
+        prior,
+        &mut |row, _, read, prior| match (row.ty.nested(), row.same) {
+            _ if read.is_null() || prior.is_null() => read.clone(),
+            (Some((nesting, inner)), _) => nesting.each(read, prior, |step, read, before| {
+                let spelled = |before: &Value| keep_spelling(inner, before, read);
+                let mut others = prior.as_list().into_iter().flatten();
+                match step {
+                    Some(Step::Element) => others
+                        .find(|other| spelled(other) == **other)
+                        .unwrap_or(read)
+                        .clone(),
+                    _ => spelled(before),
                 }
-                (Type::Object(inner), _) => keep_spelling(inner, before, value),
-                (Type::Slots(inner), _) => match value {
-                    Value::Map(slots) => Value::Map(
-                        slots
-                            .into_iter()
-                            .map(|(key, slot)| {
-                                let kept = keep_spelling(inner, before.get(&key), slot);
-                                (key, kept)
-                            })
-                            .collect(),
-                    ),
-                    other => other,
-                },
-                _ => value,
-            },
-            None => value,
-        }
-    };
-    Value::Map(
-        entries
-            .into_iter()
-            .map(|(name, read)| {
-                let kept = value(&name, read);
-                (name, kept)
-            })
-            .collect(),
+            }),
+            (_, Some(same)) if same(prior, read) => prior.clone(),
+            _ => read.clone(),
+        },
     )
 }
 
@@ -149,7 +150,7 @@ mod tests {
 
     use super::*;
     use crate::framework::{
-        Attribute,
+        Type,
         core_rules::{completion_faults, random},
         model,
     };
@@ -208,16 +209,62 @@ mod tests {
     }
 
     #[test]
-    fn what_was_promised_comes_back_and_what_was_open_is_filled() {
+    fn foreign_slots_leave_the_state_and_nothing_else_at_any_depth() {
+        let outer = schema().attribute(
+            "inner",
+            Attribute {
+                ty: Type::Object(Box::new(schema())),
+                ..Default::default()
+            },
+        );
+        let nics = |keys: &[&str]| {
+            let slots = keys
+                .iter()
+                .map(|key| ((*key).to_owned(), json!({ "mac": key })));
+            json!({ "nic": slots.collect::<serde_json::Map<_, _>>() })
+        };
+        let both = |keys: &[&str]| {
+            let mut host = nics(keys);
+            host["inner"] = nics(keys);
+            value(&host)
+        };
+        let private = Private {
+            claimed: ["nic.net1", "inner.nic.net1"].map(str::to_owned).into(),
+            ..Private::default()
+        };
+        // net1 was ours and is removed, net2 is somebody else's.
+        let (prior, planned) = (both(&["net0", "net1", "net2"]), both(&["net0"]));
+        let followed = without_foreign(&outer, &prior, &planned, &private);
+        assert_eq!(followed, both(&["net0", "net1"]));
+        assert_eq!(without_foreign(&outer, &prior, &prior, &private), prior);
+        let gone = value(&json!({ "inner": null }));
+        let followed = without_foreign(&outer, &prior, &gone, &private);
+        assert_eq!(followed, both(&["net1"]));
+    }
+
+    #[test]
+    fn what_was_open_in_an_element_of_a_set_comes_from_that_element() {
+        let item = |name: &str, id| {
+            let entries = [("name", name.into()), ("id", id)];
+            Value::Map(entries.map(|(name, value)| (name.to_owned(), value)).into())
+        };
+        let planned = Value::List(vec![item("a", Value::Unknown), item("b", Value::Unknown)]);
+        let actual = Value::List(vec![item("b", 2.into()), item("a", 1.into())]);
+        let wanted = Value::List(vec![item("a", 1.into()), item("b", 2.into())]);
+        assert_eq!(echo(&planned, &actual), wanted);
+    }
+
+    #[test]
+    fn apply_echoes_what_was_known() {
         let mut planned = value(&json!({ "name": "a", "id": "?", "tags": ["x"] }));
         planned.put("id", Value::Unknown);
         let actual = value(&json!({ "name": "moved", "id": "qemu/1", "tags": ["y"] }));
         assert_eq!(
-            model::to_json(&echo(&planned, actual)),
+            model::to_json(&echo(&planned, &actual)),
             json!({ "name": "a", "id": "qemu/1", "tags": ["x"] })
         );
         assert_eq!(
-            model::to_json(&echo(&planned, Value::Null))["id"],
+            model::to_json(&echo(&planned, &Value::Null))["id"],
             Json::Null
         );
     }
@@ -230,7 +277,7 @@ mod tests {
             let actual = random::object_state(&case.schema, &mut case.tape);
             // A plan may hold unknown values wherever a configuration may.
             for planned in [case.plan().value, case.config] {
-                let echoed = echo(&planned, actual.clone());
+                let echoed = echo(&planned, &actual);
                 prop_assert!(!echoed.has_unknown());
                 let faults = completion_faults(&case.schema, &planned, &echoed);
                 prop_assert!(faults.is_empty(), "{faults:?}");
@@ -242,7 +289,7 @@ mod tests {
     fn another_spelling_of_the_same_keeps_that_of_the_state() {
         let prior = value(&json!({ "name": "a", "nic": { "net0": { "mac": "bc:24" } } }));
         let read = json!({ "name": "A", "nic": { "net0": { "mac": "BC:24" }, "net1": { "mac": "BC:25" } } });
-        let kept = keep_spelling(&schema(), &prior, value(&read));
+        let kept = keep_spelling(&schema(), &prior, &value(&read));
         let expected = json!({ "name": "A", "nic": { "net0": { "mac": "bc:24" }, "net1": { "mac": "BC:25" } } });
         assert_eq!(model::to_json(&kept), expected);
     }

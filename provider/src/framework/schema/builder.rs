@@ -75,11 +75,12 @@ impl Attribute {
         }
     }
 
-    /// A change replaces the resource.
+    /// A change replaces the resource. Removal from the configuration keeps what is there: to forget
+    /// a line must not destroy anything.
     pub fn replace(self) -> Self {
         Self {
             replace: true,
-            ..self
+            ..self.open()
         }
     }
 
@@ -120,6 +121,14 @@ impl Attribute {
         Self {
             write_only: true,
             ..self.sensitive()
+        }
+    }
+
+    /// Should no longer be used: why, and what to use instead.
+    pub fn deprecated(self, why: &'static str) -> Self {
+        Self {
+            deprecated: Some(why),
+            ..self
         }
     }
 

@@ -5,11 +5,17 @@
 use std::collections::BTreeSet;
 
 use super::{
-    checks::mebibytes,
     model::{DockerVm, Startup},
-    values::{data_drive, drive, network, storage_of, with_agent, with_backup, with_cpu_type},
+    values::{data_drive, drive, network, with_agent, with_backup, with_cpu_type},
 };
-use crate::pve::{Call, Params, PropertyString, QemuConfig};
+use crate::{
+    pve::{Call, Params, PropertyString, QemuConfig},
+    resources::host::{
+        Kind,
+        power::{self, Place},
+        volumes::storage_of,
+    },
+};
 
 /// Slot of the OS disk.
 pub(super) const OS_SLOT: &str = "scsi0";
@@ -193,12 +199,7 @@ pub(super) fn migrate(node: &str, vmid: u32, target: &str, online: bool) -> Call
 
 /// Grows a disk to a decimal number of GiB.
 pub(super) fn resize(node: &str, vmid: u32, slot: &str, gibibytes: &str) -> Call {
-    // Without a unit Proxmox VE would take bytes, and it knows no exact decimals.
-    let size = format!("{}M", mebibytes(gibibytes).unwrap_or_default());
-    let params = Params::new()
-        .with("disk", Some(slot))
-        .with("size", Some(size));
-    Call::put(format!("/nodes/{node}/qemu/{vmid}/resize"), params).task()
+    power::resize(&Place::new(Kind::Qemu, node, vmid), slot, gibibytes)
 }
 
 /// Puts the VM into another pool, or out of its own.
@@ -215,40 +216,6 @@ fn pool(prior: &DockerVm, plan: &DockerVm, vmid: u32) -> Option<Call> {
         (None, _) => params,
     };
     Some(Call::put("/pools", params))
-}
-
-/// Starts the VM.
-pub(super) fn start(node: &str, vmid: u32) -> Call {
-    Call::post(
-        format!("/nodes/{node}/qemu/{vmid}/status/start"),
-        Params::new(),
-    )
-    .task()
-}
-
-/// Asks the guest to shut down and cuts the power after a minute.
-pub(super) fn shutdown(node: &str, vmid: u32) -> Call {
-    let params = Params::new()
-        .with("timeout", Some(60))
-        .flag("forceStop", Some(true));
-    Call::post(format!("/nodes/{node}/qemu/{vmid}/status/shutdown"), params).task()
-}
-
-/// Cuts the power.
-pub(super) fn stop(node: &str, vmid: u32) -> Call {
-    Call::post(
-        format!("/nodes/{node}/qemu/{vmid}/status/stop"),
-        Params::new(),
-    )
-    .task()
-}
-
-/// Destroys the VM with its disks.
-pub(super) fn destroy(prior: &DockerVm, node: &str, vmid: u32) -> Call {
-    let params = Params::new()
-        .flag("purge", prior.purge_on_destroy.filter(|purge| *purge))
-        .flag("destroy-unreferenced-disks", Some(true));
-    Call::delete(format!("/nodes/{node}/qemu/{vmid}"), params).task()
 }
 
 /// Deletes a volume; a missing one is a success of the task.

@@ -1,9 +1,12 @@
 //! What a plan of `pmoves_docker_vm` means beyond its attributes. Pure.
 
-use super::{calls::NEEDS_RESTART, checks::mebibytes};
+use super::calls::NEEDS_RESTART;
 use crate::{
-    framework::{Path, Plan, Value, resource::Faults},
-    resources::docker,
+    framework::{Plan, Value, resource::Faults},
+    resources::{
+        docker,
+        host::{Kind, plans},
+    },
 };
 
 /// Rules between attributes, as far as they are known.
@@ -119,22 +122,14 @@ fn creating(plan: &mut Plan<'_>) {
 }
 
 fn updating(plan: &mut Plan<'_>) {
-    replacing(plan);
-    for path in ["os_disk.size_gb", "data_disk.size_gb"] {
-        let size = |value: &Value| match value.at(path) {
-            Value::Number(number) => mebibytes(number.as_str()),
-            _ => None,
-        };
-        if let (Some(old), Some(new)) = (size(plan.prior), size(&plan.value))
-            && new < old
-        {
-            let detail = format!(
-                "The disk has {} GiB. Disks only grow: a smaller one would cut off data.",
-                plan.prior.at(path).display()
-            );
-            plan.error(path, "A disk cannot shrink", detail);
-        }
-    }
+    plans::replacing(
+        plan,
+        Kind::Qemu,
+        "data_disk",
+        "the OS disk and the data disk",
+    );
+    let sizes = ["os_disk.size_gb", "data_disk.size_gb"];
+    plans::only_grow(plan, &sizes.map(str::to_owned));
     if plan.changed("node_name") {
         migrating(plan);
     }
@@ -176,7 +171,7 @@ fn updating(plan: &mut Plan<'_>) {
             }
         }
     }
-    restart(plan, running && runs);
+    plans::restart(plan, Kind::Qemu, NEEDS_RESTART, running && runs);
 }
 
 /// Says how the VM moves. One that others have moved there already only takes note.
@@ -208,53 +203,5 @@ fn migrating(plan: &mut Plan<'_>) {
 /// Whether no device ties a running VM to its node.
 pub(super) fn moves_online(vm: &Value) -> bool {
     let devices = |name: &&str| vm.get(name).as_map().is_some_and(|map| !map.is_empty());
-    !["hostpci", "usb", "virtiofs"]
-        .iter()
-        .any(|name| devices(&name))
-}
-
-/// A replacement destroys, and no other plan can say so: that of a destroy is not asked for.
-fn replacing(plan: &mut Plan<'_>) {
-    let Some(at) = plan.replace.first().map(Path::dotted) else {
-        return;
-    };
-    if plan.prior.get("protection").as_bool() == Some(true) {
-        plan.error(&at, "The VM is protected", "This change replaces the VM. Set protection = false and apply that first; the OS disk and the data disk go with the old VM.");
-    } else if !plan.prior.get("data_disk").is_null() {
-        let detail = format!(
-            "The new VM gets an empty data disk; that of {} goes with its images, containers and volumes.",
-            plan.prior.get("id").display()
-        );
-        plan.warn(&at, "The data disk goes with the VM", detail);
-    }
-}
-
-/// Says which attributes make the VM restart, or wait for one.
-fn restart(plan: &mut Plan<'_>, running: bool) {
-    let pending: Vec<&str> = NEEDS_RESTART
-        .iter()
-        .copied()
-        .filter(|path| plan.changed(path))
-        .collect();
-    let waits = plan.prior.get("restart_required").as_bool() == Some(true);
-    let never = plan.value.get("restart_policy").as_str() == Some("never");
-    if !running {
-        if waits && !never {
-            plan.set("restart_required", false);
-        }
-        return;
-    }
-    if pending.is_empty() {
-        if waits && !never && plan.changed("restart_policy") {
-            plan.set("restart_required", false);
-        }
-        return;
-    }
-    plan.set("restart_required", never);
-    let names = pending.join(", ");
-    let at = pending[0];
-    match never {
-        true => plan.warn(at, "The change waits for a restart", format!("{names} of a running VM: with restart_policy = \"never\" it is stored, and takes effect when the VM is next stopped and started.")),
-        false => plan.warn(at, "The VM restarts", format!("{names} of a running VM: the VM is shut down and started again, and its containers with it. Use restart_policy = \"never\" to decide about the moment yourself.")),
-    }
+    !["hostpci", "usb", "virtiofs"].iter().any(devices)
 }

@@ -1,10 +1,5 @@
 //! What happens inside the guest of `pmoves_docker_vm`, and what the state takes from it.
 
-use std::{collections::BTreeMap, net::IpAddr};
-
-use aws_lc_rs::rand;
-use ipnet::IpNet;
-
 use super::{
     calls::DATA_SERIAL,
     model::{DataDisk, DockerVm, IpConfig},
@@ -15,13 +10,12 @@ use crate::{
         agent::AgentGuest,
         cloud_init,
         disk::{self, Filesystem},
-        docker as engine,
         facts::{self, Facts},
         password::password_hash,
         seed::{self, Address, Seed, SeedNic, User},
     },
     pve::Pve,
-    resources::docker::wish,
+    resources::host::inside,
 };
 
 /// The seed for the first boot, as an ISO image.
@@ -74,14 +68,6 @@ pub(super) fn seed(plan: &DockerVm, vmid: u32) -> Vec<u8> {
 /// The image that takes the place of a seed that may not be deleted.
 pub(super) fn empty_seed() -> Vec<u8> {
     seed::empty()
-}
-
-/// A MAC address under the prefix that Proxmox VE uses.
-pub(super) fn draw_mac() -> String {
-    let mut bytes = [0; 3];
-    rand::fill(&mut bytes).expect("the system has random numbers");
-    let [a, b, c] = bytes;
-    format!("BC:24:11:{a:02X}:{b:02X}:{c:02X}")
 }
 
 /// Waits for the guest and makes it a Docker host.
@@ -151,20 +137,10 @@ pub(super) async fn set_up(
             .data_disk
             .as_ref()
             .map(|disk| data_disk(disk).mount_path);
-        seen = engine::apply(&guest, &wish(docker, mount))
-            .await
-            .map_err(docker_failure)?;
+        seen = inside::docker(&guest, docker, mount).await?;
     }
     note_facts(&mut plan, &seen);
     Ok(plan)
-}
-
-fn docker_failure(error: crate::guest::Error) -> Failure {
-    let failure = Failure::from(error).at("docker");
-    match failure.detail.contains("is not moved") {
-        true => failure.hint("to leave it there, set docker.data_root to where it is; to move it, stop Docker and copy its directories by hand"),
-        false => failure,
-    }
 }
 
 /// Takes over what the guest says after a change that concerns its network only.
@@ -205,36 +181,12 @@ fn data_disk(disk: &DataDisk) -> disk::DataDisk {
 /// Takes over what the guest says of itself.
 pub(super) fn note_facts(vm: &mut DockerVm, facts: &Facts) {
     let nics = vm.network_device.iter().flatten();
-    let seen: BTreeMap<&String, &facts::Nic> = nics
-        .filter_map(|(slot, nic)| {
-            let mac = nic.mac_address.as_deref()?.to_ascii_lowercase();
-            Some((slot, facts.nics.get(&mac)?))
-        })
-        .collect();
-    let first = seen
-        .iter()
-        .find(|(slot, _)| slot.as_str() == "net0")
-        .map(|(_, nic)| *nic);
-    let (interface, v4, v6) = match first {
-        Some(nic) => (
-            Some(nic.name.clone()),
-            address(nic, IpAddr::is_ipv4),
-            address(nic, IpAddr::is_ipv6),
-        ),
-        None => (None, None, None),
-    };
-    let addresses = seen
-        .iter()
-        .map(|(slot, nic)| {
-            let mut all: Vec<String> = usable(nic).map(|net| net.addr().to_string()).collect();
-            all.sort();
-            ((*slot).clone(), all)
-        })
-        .collect();
-    vm.interface_name = interface.or_else(|| vm.interface_name.take());
-    vm.ipv4_address = v4;
-    vm.ipv6_address = v6;
-    vm.addresses = Some(addresses);
+    let macs = nics.map(|(slot, nic)| (slot, &nic.mac_address));
+    let seen = inside::addresses(macs, &facts.nics);
+    vm.interface_name = seen.interface.or_else(|| vm.interface_name.take());
+    vm.ipv4_address = seen.ipv4;
+    vm.ipv6_address = seen.ipv6;
+    vm.addresses = Some(seen.all);
     if let Some(docker) = &facts.docker {
         vm.docker_version = Some(docker.server.clone());
         vm.storage_driver = Some(docker.driver.clone());
@@ -242,19 +194,6 @@ pub(super) fn note_facts(vm: &mut DockerVm, facts: &Facts) {
     if facts.compose.is_some() {
         vm.compose_version.clone_from(&facts.compose);
     }
-}
-
-fn address(nic: &facts::Nic, family: fn(&IpAddr) -> bool) -> Option<String> {
-    let mut all: Vec<IpAddr> = usable(nic).map(IpNet::addr).filter(family).collect();
-    all.sort();
-    all.first().map(ToString::to_string)
-}
-
-fn usable(nic: &facts::Nic) -> impl Iterator<Item = &IpNet> {
-    nic.addresses.iter().filter(|net| match net.addr() {
-        IpAddr::V4(address) => !address.is_link_local() && !address.is_loopback(),
-        IpAddr::V6(address) => !address.is_unicast_link_local() && !address.is_loopback(),
-    })
 }
 
 fn ipv4(config: Option<&IpConfig>) -> Address {

@@ -2,20 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Number;
-
 use super::{
-    calls::{DATA_SERIAL, DATA_SLOT, NEEDS_RESTART, OS_SLOT},
+    calls::{DATA_SERIAL, DATA_SLOT, OS_SLOT},
     host,
     model::{Agent, Cpu, DataDisk, DockerVm, Memory, NetworkDevice, OsDisk, Startup},
     seed_file::SeedFile,
-    values::{bytes_of, storage_of},
 };
 use crate::{
-    framework::{Context, Failure, Result, State, model::untyped},
+    framework::{Context, Failure, Result, State},
     guest::facts::{Facts, Mount},
     pve::{GuestRow, PropertyString, Pve, QemuConfig},
-    resources::{cluster::Cluster, docker},
+    resources::{
+        cluster::Cluster,
+        docker,
+        host::{
+            HostId, Kind, is_gone, own_tags,
+            volumes::{bytes_of, gibibytes, storage_of},
+        },
+    },
 };
 
 /// Refreshes a state: one row of the shared list, one config, one look at the guest.
@@ -51,13 +55,13 @@ pub(super) async fn read(
     next.started = Some(running);
     next.status = Some(if running { "running" } else { "stopped" }.to_owned());
     if prior.restart_required == Some(true) {
-        let waits = pve.vm_pending(&row.node, vmid).await?;
+        let waits = pve.guest_pending("qemu", &row.node, vmid).await?;
         next.restart_required = Some(waits.iter().any(crate::pve::PendingRow::waits_for_restart));
     } else {
         next.restart_required = Some(false);
     }
     if running && next.has_agent() {
-        match cx.client.look(pve, &row.node, vmid).await.as_ref() {
+        match cx.client.look(pve, &row).await.as_ref() {
             Ok(look) => {
                 host::note_facts(&mut next, &look.facts);
                 note_docker(&mut next, &look.facts, cx.importing);
@@ -116,27 +120,16 @@ async fn running(pve: &Pve, row: &GuestRow) -> Result<bool> {
     if row.status.as_deref() == Some("running") {
         return Ok(true);
     }
-    let status = pve.vm_status_opt(&row.node, row.vmid).await?;
+    let status = pve.guest_status_opt("qemu", &row.node, row.vmid).await?;
     Ok(status.is_some_and(|status| status.is_running()))
 }
 
-/// Decides whether a VM that the list lacks is gone. A credential that lost its rights sees an
-/// empty list too, so the last node is asked, and if that is forbidden, whether the VMID is free.
 async fn gone(pve: &Pve, prior: &DockerVm, vmid: u32, state: &mut State<DockerVm>) -> Result<()> {
     let node = prior.current_node.as_deref().unwrap_or(&prior.node_name);
-    if node.is_empty() {
+    let kind = Kind::Qemu;
+    let config = pve.vm_config_opt(node, vmid);
+    if is_gone(pve, HostId { kind, vmid }, node, config).await? {
         state.remove();
-        return Ok(());
-    }
-    match pve.vm_config_opt(node, vmid).await {
-        Ok(None) => state.remove(),
-        Ok(Some(_)) => {
-            return Err(Failure::new(format!(
-                "VM {vmid} exists on {node}, but is not in the list of the cluster; try again"
-            )));
-        }
-        Err(crate::pve::Error::Forbidden { .. }) if pve.vmid_is_free(vmid).await? => state.remove(),
-        Err(error) => return Err(error.into()),
     }
     Ok(())
 }
@@ -156,7 +149,7 @@ pub(super) fn from_config(
         .and_then(|raw| PropertyString::parse(raw, Some("cputype")).ok());
     let (cpu_prior, tags) = (
         prior.cpu.clone().unwrap_or_default(),
-        own_tags(prior, config, tag),
+        own_tags(prior.tags.as_ref(), &config.tags, tag),
     );
     let cpu = Cpu {
         cores: signed(config.cores),
@@ -198,7 +191,7 @@ pub(super) fn from_config(
         data_disk: data_disk(prior, config, importing),
         network_device: nics(prior, config, importing),
         description: config.description.clone().filter(|text| !text.is_empty()),
-        tags: tags.filter(|tags| !tags.is_empty() || prior.tags.is_some()),
+        tags,
         pool_id: row.pool.clone(),
         start_on_boot: Some(config.onboot.unwrap_or(false)),
         startup: config.startup.as_deref().and_then(startup),
@@ -228,23 +221,6 @@ fn agent_enabled(config: &QemuConfig) -> bool {
     raw.and_then(|raw| PropertyString::parse(raw, Some("enabled")).ok())
         .and_then(|agent| agent.flag("enabled"))
         .unwrap_or(false)
-}
-
-/// The tags without the provider's own, which is not the practitioner's business.
-fn own_tags(
-    prior: &DockerVm,
-    config: &QemuConfig,
-    tag: Option<&str>,
-) -> Option<std::collections::BTreeSet<String>> {
-    let listed = |name: &str| prior.tags.as_ref().is_some_and(|tags| tags.contains(name));
-    Some(
-        config
-            .tags
-            .iter()
-            .filter(|name| Some(name.as_str()) != tag || listed(name))
-            .cloned()
-            .collect(),
-    )
 }
 
 fn data_disk(prior: &DockerVm, config: &QemuConfig, importing: bool) -> Option<DataDisk> {
@@ -297,17 +273,6 @@ fn nic(raw: &str) -> Option<NetworkDevice> {
     })
 }
 
-/// Bytes as GiB, exact to 1 MiB: `32`, `3.5`.
-fn gibibytes(bytes: u64) -> Number {
-    let mib = bytes.div_ceil(1 << 20);
-    let (whole, rest) = (mib / 1024, mib % 1024);
-    // 1/1024 has ten decimals.
-    let decimals = format!("{:010}", rest * 10_000_000_000 / 1024);
-    let text = format!("{whole}.{decimals}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    serde_json::from_str(text).expect("decimals are JSON numbers")
-}
-
 /// Fills in what only the cluster knows after a create: the size of a disk that took the image's.
 pub(super) async fn sizes(pve: &Pve, plan: &mut DockerVm, vmid: u32) -> Result<()> {
     let Some(disk) = plan.os_disk.as_mut().filter(|disk| disk.size_gb.is_none()) else {
@@ -321,15 +286,4 @@ pub(super) async fn sizes(pve: &Pve, plan: &mut DockerVm, vmid: u32) -> Result<(
             .map(gibibytes);
     }
     Ok(())
-}
-
-/// Whether a restart may be due: something changed that a running VM takes only then, or waited
-/// before.
-pub(super) fn restart_due(prior: &DockerVm, plan: &DockerVm) -> bool {
-    let (before, after) = (untyped(prior), untyped(plan));
-    let changed = NEEDS_RESTART
-        .iter()
-        .any(|path| before.at(path) != after.at(path));
-    plan.restart_policy.as_deref() != Some("never")
-        && (changed || prior.restart_required == Some(true))
 }

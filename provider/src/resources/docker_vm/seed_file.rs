@@ -11,11 +11,11 @@ use super::{
     calls::{self, SEED_SLOT},
     host,
     model::DockerVm,
-    values::storage_of,
 };
 use crate::{
     framework::{Result, State},
     pve::{self, Pve, QemuConfig},
+    resources::host::volumes::storage_of,
 };
 
 /// The seed of one VM.

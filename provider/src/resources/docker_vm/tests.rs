@@ -12,7 +12,6 @@ use super::{
         Agent, Cpu, DataDisk, Dns, Image, Initialization, IpConfig, Ipv4, Ipv6, Memory,
         NetworkDevice, OsDisk, Startup, UserAccount,
     },
-    vmid_of,
 };
 use crate::{
     framework::{
@@ -20,6 +19,7 @@ use crate::{
         model::{check_model, to_json},
     },
     pve::QemuConfig,
+    resources::host::Kind,
 };
 
 /// A host as the state has it.
@@ -94,6 +94,6 @@ fn import_ids_are_those_of_proxmox_ve() {
         ("web", None),
         ("", None),
     ] {
-        assert_eq!(vmid_of(id), vmid, "{id}");
+        assert_eq!(Kind::Qemu.vmid_of(id), vmid, "{id}");
     }
 }

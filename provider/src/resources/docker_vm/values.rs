@@ -4,7 +4,7 @@ use super::{
     calls::DATA_SERIAL,
     model::{DataDisk, NetworkDevice},
 };
-use crate::pve::{PropertyString, parse_size};
+use crate::pve::PropertyString;
 
 pub(super) fn drive(volume: &str) -> PropertyString {
     PropertyString::with_default("file")
@@ -66,18 +66,4 @@ pub(super) fn network(nic: &NetworkDevice, current: Option<&str>) -> PropertyStr
         }
     }
     value
-}
-
-/// The storage part of a volume id at the head of a drive.
-pub(super) fn storage_of(drive: &str) -> Option<String> {
-    let volume = drive.split(',').next()?;
-    volume
-        .split_once(':')
-        .map(|(storage, _)| storage.to_owned())
-}
-
-/// The size of a drive in bytes.
-pub(super) fn bytes_of(drive: &str) -> Option<u64> {
-    let drive = PropertyString::parse(drive, Some("file")).ok()?;
-    parse_size(drive.get("size")?)
 }

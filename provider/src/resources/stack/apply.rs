@@ -2,22 +2,22 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Service, Stack, checks, read::note_services, text};
+use super::{Service, Stack, read::note_services, text};
 use crate::{
     framework::{Context, Failure, Result, State, duration},
     guest::{
         self,
-        agent::AgentGuest,
         compose::{self, Project},
         project::{self, Pause, containers::Container, down, health, inputs, manifest, ship, up},
+        reached::Reached,
     },
     pve::Pve,
-    resources::cluster::Cluster,
+    resources::{cluster::Cluster, host::HostId},
 };
 
 /// A host that a stack is brought to.
 pub(super) struct Host {
-    pub(super) guest: AgentGuest,
+    pub(super) guest: Reached,
     pve: Pve,
     vmid: u32,
 }
@@ -25,12 +25,11 @@ pub(super) struct Host {
 impl Host {
     pub(super) async fn of(cx: &Context<'_, Cluster>, host_id: &str) -> Result<Self> {
         let pve = cx.client.pve(cx)?;
-        let vmid = checks::guest_number(host_id)
-            .ok_or_else(|| Failure::new(format!("{host_id:?} is no VM")).at("host_id"))?;
-        let row = pve.guest_opt(vmid).await?.ok_or_else(|| {
-            Failure::new(format!("the cluster has no guest {host_id}")).at("host_id")
-        })?;
-        let guest = AgentGuest::new(pve.clone(), row.node, vmid);
+        let missing = || Failure::new(format!("the cluster has no guest {host_id}")).at("host_id");
+        let HostId { kind, vmid } = HostId::parse(host_id).ok_or_else(missing)?;
+        let row = pve.guest_opt(vmid).await?;
+        let row = row.filter(|row| row.kind == kind.word());
+        let guest = cx.client.guest(&pve, &row.ok_or_else(missing)?);
         cx.client.forget(vmid);
         Ok(Self { guest, pve, vmid })
     }

@@ -1,31 +1,21 @@
 //! Checks of single values of `pmoves_stack`. Pure.
 
-use crate::{framework::Value, guest::compose::dotenv};
+use crate::{framework::Value, guest::compose::dotenv, resources::host::HostId};
 
 type Check = Result<(), String>;
 
 /// Where projects live unless told otherwise.
 pub(super) const STACKS: &str = "/opt/pmoves/stacks";
 
-/// `qemu/101`. Whatever else it is, it is no guest, and Docker belongs nowhere else.
+/// `qemu/101` or `lxc/102`. Whatever else it is, it is no guest, and Docker belongs nowhere else.
 pub(super) fn host_id(value: &Value) -> Check {
     let text = value.as_str().unwrap_or_default();
-    match guest_number(text) {
+    match HostId::parse(text) {
         Some(_) => Ok(()),
         None => Err(format!(
-            "{text:?} is no guest; a guest looks like qemu/101. Docker never runs on a Proxmox VE node: use a VM or a container (LXC), such as `pmoves_docker_vm.NAME.id`."
+            "{text:?} is no guest; a guest looks like qemu/101 or lxc/102. Docker never runs on a Proxmox VE node: use a VM or a container (LXC), such as `pmoves_docker_vm.NAME.id`."
         )),
     }
-}
-
-/// The VMID of a guest id.
-pub(super) fn guest_number(text: &str) -> Option<u32> {
-    let number = text.strip_prefix("qemu/")?;
-    let vmid = number
-        .parse()
-        .ok()
-        .filter(|vmid| (100..=999_999_999).contains(vmid))?;
-    (number == u32::to_string(&vmid)).then_some(vmid)
 }
 
 /// As Compose wants the names of projects.
@@ -107,6 +97,7 @@ mod tests {
     fn only_a_guest_is_a_host() {
         for (text, fine) in [
             ("qemu/101", true),
+            ("lxc/102", true),
             ("pve1", false),
             ("node/pve1", false),
             ("101", false),

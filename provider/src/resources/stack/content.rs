@@ -9,13 +9,15 @@ use crate::{
         compose::dotenv,
         project::{self, Pull, Recreate, SecretFile},
     },
+    resources::host::HostId,
     secret::Secret,
 };
 
 impl Stack {
     pub(super) fn vmid(&self) -> Result<u32> {
-        checks::guest_number(&self.host_id)
-            .ok_or_else(|| Failure::new(format!("{:?} is no VM", self.host_id)))
+        HostId::parse(&self.host_id)
+            .map(|host| host.vmid)
+            .ok_or_else(|| Failure::new(format!("{:?} is no guest", self.host_id)))
     }
 
     pub(super) fn label(&self) -> String {

@@ -17,10 +17,10 @@ use crate::{
 /// an edit changes, and the next plan shows a container that somebody stopped by hand.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
 pub struct Stack {
-    /// Host and project, such as `qemu/101/jellyfin`.
+    /// Host and project, such as `qemu/101/jellyfin` or `lxc/102/n8n`.
     #[attr(computed)]
     pub id: Option<String>,
-    /// The Docker host, by the `id` of a `pmoves_docker_vm`: `qemu/101`. On a change the volumes stay on the old host.
+    /// The Docker host, by the `id` of a `pmoves_docker_vm` or `pmoves_docker_lxc`: `qemu/101`, `lxc/102`. On a change the volumes stay on the old host.
     #[attr(replace_unknown, check(checks::host_id))]
     pub host_id: String,
     /// Name of the project: lower-case letters, digits, `_` and `-`.

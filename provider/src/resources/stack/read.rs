@@ -6,7 +6,6 @@ use super::{Service, Stack, text};
 use crate::{
     framework::{Context, Failure, Result, State, model::untyped},
     guest::{
-        agent::AgentGuest,
         compose::dotenv,
         project::{
             containers::Container,
@@ -15,6 +14,7 @@ use crate::{
             services,
             ship::{ENV_SECRET, SECRETS},
         },
+        reached::Reached,
     },
     resources::cluster::Cluster,
 };
@@ -40,11 +40,13 @@ pub(super) async fn read(
         }
         return Ok(());
     };
-    let guest = AgentGuest::new(pve.clone(), &row.node, vmid);
+    let guest = cx.client.guest(&pve, &row);
     if cx.importing {
-        return adopt(&guest, prior, state).await;
+        let done = adopt(&guest, prior, state).await;
+        guest.close().await;
+        return done;
     }
-    let look = cx.client.look(&pve, &row.node, vmid).await;
+    let look = cx.client.look(&pve, &row).await;
     let round = match look.as_ref() {
         Ok(look) => &look.round,
         Err(silence) => {
@@ -78,7 +80,9 @@ pub(super) async fn read(
     };
     let recorded = recorded(&prior);
     let mut next = prior;
-    note_texts(&guest, &mut next, round, facts).await?;
+    let noted = note_texts(&guest, &mut next, round, facts).await;
+    guest.close().await;
+    noted?;
     note_secrets(&mut next, round, facts);
     note_services(&mut next, &facts.containers, &recorded);
     state.save(next);
@@ -150,7 +154,7 @@ fn directory(stack: &Stack, facts: &StackFacts) -> String {
 /// Takes over the texts as they are on the host, so that the plan shows what somebody changed. Only
 /// those that differ are fetched.
 async fn note_texts(
-    guest: &AgentGuest,
+    guest: &Reached,
     stack: &mut Stack,
     round: &HostRound,
     facts: &StackFacts,
@@ -205,7 +209,7 @@ fn note_secrets(stack: &mut Stack, round: &HostRound, facts: &StackFacts) {
 }
 
 /// Reads a project that is on the host into a state.
-async fn adopt(guest: &AgentGuest, prior: Stack, state: &mut State<Stack>) -> Result<()> {
+async fn adopt(guest: &Reached, prior: Stack, state: &mut State<Stack>) -> Result<()> {
     let found = read_back::read_back_opt(guest, &prior.name, &prior.directory()).await?;
     let Some(found) = found else {
         state.remove();

@@ -13,6 +13,10 @@ fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {
     Value::Map(entries.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
+fn record<const N: usize>(rows: [(&str, Type); N]) -> Type {
+    Type::Record(rows.map(|(name, ty)| (name.to_owned(), ty)).into())
+}
+
 /// Every kind of type there is.
 fn every_type() -> Type {
     let row = |ty| Attribute {
@@ -26,11 +30,13 @@ fn every_type() -> Type {
         .attribute("name", row(Type::String))
         .attribute("slots", row(Type::Slots(Box::new(slot.clone()))))
         .attribute("one", row(Type::Object(Box::new(slot))));
-    Type::Record(vec![
+    record([
+        ("any", Type::Dynamic),
         ("inner", Type::Object(Box::new(schema))),
         ("list", Type::List(Box::new(Type::Number))),
         ("map", Type::Map(Box::new(Type::String))),
         ("set", Type::Set(Box::new(Type::String))),
+        ("tuple", Type::Tuple(vec![Type::Bool, Type::Dynamic])),
     ])
 }
 
@@ -52,7 +58,7 @@ fn check_number(number: &str, bytes: &[u8]) {
 #[test]
 fn values_have_the_bytes_that_core_reads() {
     let list = Type::List(Box::new(Type::Bool));
-    let record = Type::Record(vec![("a", Type::String), ("b", Type::Bool)]);
+    let pair = record([("a", Type::String), ("b", Type::Bool)]);
     check(&Type::String, &Value::Null, b"\xc0");
     check(&Type::String, &Value::Unknown, b"\xd4\0\0");
     check(&Type::String, &text("ab"), b"\xa2ab");
@@ -62,9 +68,39 @@ fn values_have_the_bytes_that_core_reads() {
         b"\x92\xc3\xc0",
     );
     check(
-        &record,
+        &pair,
         &map([("a", Value::Unknown), ("b", false.into())]),
         b"\x82\xa1a\xd4\0\0\xa1b\xc2",
+    );
+}
+
+fn dynamic(ty: Type, value: Value) -> Value {
+    Value::Dynamic(Box::new(Dynamic { ty, value }))
+}
+
+#[test]
+fn a_value_of_any_type_brings_its_type() {
+    let any = Type::Dynamic;
+    check(&any, &Value::Null, b"\xc0");
+    check(&any, &Value::Unknown, b"\xd4\0\0");
+    let texts = || Type::List(Box::new(Type::String));
+    let value = Value::List(vec![text("a"), Value::Unknown]);
+    check(
+        &any,
+        &dynamic(texts(), value),
+        b"\x92\xc4\x11[\"list\",\"string\"]\x92\xa1a\xd4\0\0",
+    );
+    check(
+        &any,
+        &dynamic(Type::String, Value::Null),
+        b"\x92\xc4\x08\"string\"\xc0",
+    );
+    let pair = Type::Tuple(vec![Type::Bool, Type::Dynamic]);
+    let value = Value::List(vec![true.into(), dynamic(Type::Number, 1.into())]);
+    check(
+        &any,
+        &dynamic(pair, value),
+        b"\x92\xc4\x1c[\"tuple\",[\"bool\",\"dynamic\"]]\x92\xc3\x92\xc4\x08\"number\"\x01",
     );
 }
 
@@ -79,6 +115,8 @@ fn numbers_are_whole_or_exact_or_text() {
     );
     check_number("0.5", b"\xcb\x3f\xe0\0\0\0\0\0\0");
     check_number("0.1", b"\xa30.1");
+    check_number("Infinity", b"\xcb\x7f\xf0\0\0\0\0\0\0");
+    check_number("-Infinity", b"\xcb\xff\xf0\0\0\0\0\0\0");
     check_number("12345678901234567891234", b"\xb712345678901234567891234");
     // 2 to the power of 100 is a float.
     check_number(
@@ -138,7 +176,7 @@ fn sets_are_sorted_and_hold_nothing_twice_that_is_known() {
 
 #[test]
 fn attributes_that_were_not_sent_are_null() {
-    let ty = Type::Record(vec![("a", Type::String), ("b", Type::Bool)]);
+    let ty = record([("a", Type::String), ("b", Type::Bool)]);
     let read = decode(b"\x81\xa1b\xc3", (&ty).into());
     assert_eq!(read, Ok(map([("a", Value::Null), ("b", true.into())])));
 }
@@ -171,10 +209,23 @@ fn what_does_not_fit_is_refused_where_it_is() {
         "not a decimal number",
     );
     check_refused(
-        b"\x81\xa4list\x91\xcb\x7f\xf0\0\0\0\0\0\0",
+        b"\x81\xa4list\x91\xcb\x7f\xf8\0\0\0\0\0\0",
         "list[0]",
-        "infinite",
+        "not a number",
     );
+    check_refused(b"\x81\xa5tuple\x91\xc3", "tuple", "it has too few items");
+    check_refused(
+        b"\x81\xa5tuple\x93\xc3\xc0\xc0",
+        "tuple[2]",
+        "it has too many items",
+    );
+    check_refused(b"\x81\xa3any\x91\xc0", "any", "not a type and a value");
+    check_refused(
+        b"\x81\xa3any\x92\xa6string\xa1a",
+        "any",
+        "expected a type, found FixStr(6)",
+    );
+    check_refused(b"\x81\xa3any\x92\xc4\x04\"set\xa1a", "any", "not a type");
     // A length of 4 billion allocates nothing.
     check_refused(b"\xdf\xff\xff\xff\xff", "", "it ends too early");
     check_refused(
@@ -185,14 +236,18 @@ fn what_does_not_fit_is_refused_where_it_is() {
     // A million lists in lists end at the second.
     let nested = [b"\x81\xa4list".to_vec(), vec![0x91; 1_000_000]].concat();
     check_refused(&nested, "list[0]", "expected a number, found FixArray(1)");
+    // Values that bring their type have no depth of their own.
+    let any = b"\x92\xc4\x09\"dynamic\"".repeat(1_000_000);
+    check_refused(
+        &[b"\x81\xa3any".to_vec(), any].concat(),
+        "any",
+        "nested too deep",
+    );
 }
 
 #[test]
 fn a_value_of_another_type_is_written_as_null_and_named() {
-    let ty = Type::Record(vec![
-        ("a", Type::String),
-        ("b", Type::List(Box::new(Type::Bool))),
-    ]);
+    let ty = record([("a", Type::String), ("b", Type::List(Box::new(Type::Bool)))]);
     let value = map([("a", 1_i64.into()), ("b", Value::List(vec![text("x")]))]);
     let (bytes, wrong) = encode(&value, (&ty).into());
     assert_eq!(bytes, b"\x82\xa1a\xc0\xa1b\x91\xc0");
@@ -211,21 +266,32 @@ fn values(shape: Shape<'_>) -> BoxedStrategy<Value> {
             .prop_map(Value::List)
             .boxed(),
         Shape::Set(item) => collection::vec(values(item.into()), 0..4)
-            .prop_map(|mut items| {
-                items.sort();
-                items.dedup_by(|a, b| a == b && !a.has_unknown());
-                Value::List(items)
-            })
+            .prop_map(Value::set)
             .boxed(),
+        Shape::Tuple(types) => types
+            .iter()
+            .map(|ty| values(ty.into()))
+            .collect::<Vec<_>>()
+            .prop_map(Value::List)
+            .boxed(),
+        Shape::Dynamic => prop_oneof![
+            Just(Type::String),
+            Just(Type::Set(Box::new(Type::Number))),
+            Just(Type::Tuple(vec![Type::Bool, Type::String])),
+            Just(record([("x", Type::Bool)])),
+        ]
+        .prop_flat_map(|ty| values((&ty).into()).prop_map(move |value| dynamic(ty.clone(), value)))
+        .boxed(),
         Shape::Map(item) => entries(item.into()),
         Shape::Slots(schema) => entries(schema.into()),
         Shape::Object(_) | Shape::Record(_) => shape
             .attributes()
             .into_iter()
             .fold(Just(BTreeMap::new()).boxed(), |rest, (name, shape)| {
+                let name = name.to_owned();
                 (rest, values(shape))
                     .prop_map(move |(mut rest, value)| {
-                        rest.insert(name.to_owned(), value);
+                        rest.insert(name.clone(), value);
                         rest
                     })
                     .boxed()

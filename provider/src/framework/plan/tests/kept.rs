@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_create_time_input_is_kept_with_a_warning() {
+fn keep_prior_attributes_warn_and_keep() {
     let (replace, found) = check(
         json!({ "name": "a", "image": "new" }),
         host(json!({ "image": "old" })),
@@ -37,7 +37,7 @@ fn a_create_time_input_keeps_its_value_while_the_configuration_is_unknown() {
 }
 
 #[test]
-fn another_spelling_returns_the_prior_one() {
+fn semantic_equality_returns_prior() {
     check(
         json!({ "name": "a", "tag": "WEB" }),
         host(json!({ "tag": "web" })),
@@ -74,7 +74,7 @@ fn a_replacing_change_names_its_path_and_silences_kept_inputs() {
 }
 
 #[test]
-fn an_unknown_value_that_would_replace_is_an_error() {
+fn an_unknown_value_that_would_replace_a_guest_is_an_error() {
     let (_, found) = check(
         json!({ "name": "a", "vm_id": "?" }),
         host(json!({})),

@@ -14,8 +14,22 @@ fn unmanaged_stays_and_removed_returns_to_the_default() {
     );
 }
 
+/// An apply claims what its configuration set; a plan that follows tells by that what was removed.
 #[test]
-fn removal_does_not_move_a_disk_or_draw_a_new_mac() {
+fn removed_is_told_from_unmanaged_by_claimed_paths() {
+    let prior = host(json!({ "cpu": { "cores": 4, "limit": 3 }, "labels": ["x"] }));
+    let applied = json!({ "name": "a", "cpu": { "limit": 3 }, "labels": ["x"] });
+    let claims = Private::claiming(&schema(), &value(&applied)).claimed;
+    let claims: Vec<&str> = claims.iter().map(String::as_str).collect();
+    let mut removed = host(json!({ "cpu": { "cores": 4 } }));
+    removed.as_object_mut().unwrap().remove("labels");
+    check(json!({ "name": "a" }), prior.clone(), &claims, removed);
+    // After an import, or when only the cluster set it, nothing is claimed.
+    check(json!({ "name": "a" }), prior.clone(), &[], prior);
+}
+
+#[test]
+fn forgetting_a_line_moves_replaces_and_redraws_nothing() {
     let prior = host(json!({
         "disk": { "size": 8, "storage": "fast", "path": "/srv" },
         "nic": { "net0": { "bridge": "vmbr0", "mac": "BC:24:11:00:00:01" } }
@@ -26,6 +40,15 @@ fn removal_does_not_move_a_disk_or_draw_a_new_mac() {
         &["disk.storage", "disk.path", "nic.net0", "nic.net0.mac"],
         prior,
     );
+    // What replaces when it changes: here on its own, and decided by the provider at first.
+    let prior = host(json!({ "node": "pve1" }));
+    let (replace, _) = check(
+        json!({ "name": "a" }),
+        prior.clone(),
+        &["node", "vm_id"],
+        prior,
+    );
+    assert!(replace.is_empty());
 }
 
 #[test]
@@ -78,7 +101,7 @@ fn a_replacement_does_not_follow_the_claims_of_what_it_replaces() {
 }
 
 #[test]
-fn an_object_that_was_never_there_sprouts_no_defaults() {
+fn absent_nested_objects_sprout_no_defaults() {
     let imported = json!({ "id": "qemu/1", "name": "a", "vm_id": 1, "started": true });
     check(
         json!({ "name": "a", "cpu": { "limit": 1 } }),
@@ -176,7 +199,7 @@ fn computed_values_stay_known() {
 }
 
 #[test]
-fn an_unknown_value_counts_as_changed() {
+fn an_unknown_input_counts_as_changed() {
     let prior = host(json!({ "cpu": { "limit": 3 } }));
     check(
         json!({ "name": "a", "cpu": { "limit": "?" } }),

@@ -19,7 +19,7 @@ fn nics(nics: Json) -> Json {
 }
 
 #[test]
-fn a_claimed_slot_goes_and_a_foreign_one_stays() {
+fn slot_maps_leave_foreign_devices() {
     let one = host(json!({ "nic": { "net0": nic(0) } }));
     let config = nics(json!({ "net0": { "bridge": "vmbr0" } }));
     check(config.clone(), two(), &["nic.net0", "nic.net1"], one);

@@ -6,17 +6,14 @@ use super::{
     *,
 };
 
-/// The id that an identity holds; `?` stands for unknown.
+/// The id that an identity holds.
 pub(super) fn seen(identity: Option<&pb::ResourceIdentityData>) -> String {
     let Some(identity) = identity else {
         return "none".to_owned();
     };
     let schema = identity_schema();
     let value = codec::decode(identity.identity_data.as_ref(), &schema).unwrap();
-    match value.get("id") {
-        Value::Unknown => "?".to_owned(),
-        id => id.display(),
-    }
+    value.get("id").display()
 }
 
 fn identity_schema() -> Schema {
@@ -55,7 +52,7 @@ async fn every_answer_about_a_state_tells_its_identity() {
     let mut core = configured().await;
     let state = json!({ "id": "x/a", "name": "a" });
     let planned = plan(&mut core, json!({ "name": "a" }), Json::Null, "").await;
-    assert_eq!(seen(planned.planned_identity.as_ref()), "?");
+    assert_eq!(seen(planned.planned_identity.as_ref()), "none");
     let planned = plan(&mut core, json!({ "name": "a" }), state.clone(), "").await;
     assert_eq!(seen(planned.planned_identity.as_ref()), "x/a");
     let planned = plan(&mut core, Json::Null, state.clone(), "").await;

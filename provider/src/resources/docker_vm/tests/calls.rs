@@ -9,7 +9,13 @@ use super::{
     },
     config, host,
 };
-use crate::pve::Call;
+use crate::{
+    pve::Call,
+    resources::host::{
+        Kind,
+        power::{self, Place},
+    },
+};
 
 fn number(text: &str) -> serde_json::Number {
     serde_json::from_str(text).unwrap()
@@ -224,5 +230,5 @@ fn a_protected_vm_is_opened_before_it_lets_go_of_the_seed() {
 #[test]
 fn a_destroy_purges_if_it_shall() {
     expect!["DELETE /nodes/pve1/qemu/101 destroy-unreferenced-disks=1 purge=1"]
-        .assert_eq(&calls::destroy(&host(), "pve1", 101).to_string());
+        .assert_eq(&power::destroy(&Place::new(Kind::Qemu, "pve1", 101), true).to_string());
 }

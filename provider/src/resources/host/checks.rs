@@ -1,4 +1,4 @@
-//! Checks of single values of `pmoves_docker_vm`, and what counts as the same value. Pure.
+//! Checks of single values of guests, and what counts as the same value. Pure.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -9,7 +9,7 @@ use crate::framework::Value;
 type Check = Result<(), String>;
 
 /// Labels of letters, digits and inner hyphens, as Proxmox VE wants guest names.
-pub(super) fn dns_name(value: &Value) -> Check {
+pub(in crate::resources) fn dns_name(value: &Value) -> Check {
     let name = value.as_str().unwrap_or_default();
     let label = |label: &str| {
         !label.is_empty()
@@ -27,7 +27,7 @@ pub(super) fn dns_name(value: &Value) -> Check {
     ))
 }
 
-pub(super) fn description(value: &Value) -> Check {
+pub(in crate::resources) fn description(value: &Value) -> Check {
     match value.as_str().map_or(0, |text| text.chars().count()) {
         0..=8192 => Ok(()),
         length => Err(format!("Has {length} characters; Proxmox VE keeps 8192.")),
@@ -35,12 +35,12 @@ pub(super) fn description(value: &Value) -> Check {
 }
 
 /// Proxmox VE cuts blanks at the end.
-pub(super) fn same_description(a: &Value, b: &Value) -> bool {
+pub(in crate::resources) fn same_description(a: &Value, b: &Value) -> bool {
     let text = |value: &Value| value.as_str().map(|text| text.trim_end().to_owned());
     text(a) == text(b)
 }
 
-pub(super) fn tags(value: &Value) -> Check {
+pub(in crate::resources) fn tags(value: &Value) -> Check {
     for tag in value
         .as_list()
         .into_iter()
@@ -62,7 +62,7 @@ pub(super) fn tags(value: &Value) -> Check {
 }
 
 /// Up to three names, since pools nest.
-pub(super) fn pool_id(value: &Value) -> Check {
+pub(in crate::resources) fn pool_id(value: &Value) -> Check {
     let text = value.as_str().unwrap_or_default();
     let name = |part: &str| {
         !part.is_empty()
@@ -79,7 +79,7 @@ pub(super) fn pool_id(value: &Value) -> Check {
 }
 
 /// A positive decimal number of GiB that is a whole number of MiB.
-pub(super) fn size_gb(value: &Value) -> Check {
+pub(in crate::resources) fn size_gb(value: &Value) -> Check {
     let Value::Number(number) = value else {
         return Ok(());
     };
@@ -92,7 +92,7 @@ pub(super) fn size_gb(value: &Value) -> Check {
 }
 
 /// Whole MiB of a decimal number of GiB, exactly.
-pub(super) fn mebibytes(gibibytes: &str) -> Option<u64> {
+pub(in crate::resources) fn mebibytes(gibibytes: &str) -> Option<u64> {
     let (whole, fraction) = gibibytes.split_once('.').unwrap_or((gibibytes, ""));
     // 1/1024 has ten decimals; more cannot be a whole number of MiB.
     if fraction.len() > 10 {
@@ -113,7 +113,7 @@ pub(super) fn mebibytes(gibibytes: &str) -> Option<u64> {
         .checked_add(parts / scale)
 }
 
-pub(super) fn absolute_path(value: &Value) -> Check {
+pub(in crate::resources) fn absolute_path(value: &Value) -> Check {
     let path = value.as_str().unwrap_or_default();
     let fine = path.len() > 1
         && path.starts_with('/')
@@ -129,7 +129,7 @@ pub(super) fn absolute_path(value: &Value) -> Check {
     }
 }
 
-pub(super) fn mac(value: &Value) -> Check {
+pub(in crate::resources) fn mac(value: &Value) -> Check {
     let text = value.as_str().unwrap_or_default();
     let bytes: Vec<&str> = text.split(':').collect();
     let hex = bytes.len() == 6
@@ -145,14 +145,14 @@ pub(super) fn mac(value: &Value) -> Check {
     }
 }
 
-pub(super) fn same_mac(a: &Value, b: &Value) -> bool {
+pub(in crate::resources) fn same_mac(a: &Value, b: &Value) -> bool {
     match (a.as_str(), b.as_str()) {
         (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
         _ => false,
     }
 }
 
-pub(super) fn user_data(value: &Value) -> Check {
+pub(in crate::resources) fn user_data(value: &Value) -> Check {
     let text = value.as_str().unwrap_or_default();
     match text.starts_with("#cloud-config") || text.starts_with("#!") {
         true => Ok(()),
@@ -160,7 +160,7 @@ pub(super) fn user_data(value: &Value) -> Check {
     }
 }
 
-pub(super) fn addresses(value: &Value) -> Check {
+pub(in crate::resources) fn addresses(value: &Value) -> Check {
     for text in value
         .as_list()
         .into_iter()
@@ -174,7 +174,7 @@ pub(super) fn addresses(value: &Value) -> Check {
     Ok(())
 }
 
-pub(super) fn user_name(value: &Value) -> Check {
+pub(in crate::resources) fn user_name(value: &Value) -> Check {
     let name = value.as_str().unwrap_or_default();
     let fine = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && name.len() <= 32
@@ -190,7 +190,7 @@ pub(super) fn user_name(value: &Value) -> Check {
     }
 }
 
-pub(super) fn ssh_keys(value: &Value) -> Check {
+pub(in crate::resources) fn ssh_keys(value: &Value) -> Check {
     for key in value
         .as_list()
         .into_iter()
@@ -212,7 +212,7 @@ pub(super) fn ssh_keys(value: &Value) -> Check {
     Ok(())
 }
 
-pub(super) fn ipv4_address(value: &Value) -> Check {
+pub(in crate::resources) fn ipv4_address(value: &Value) -> Check {
     match value.as_str().unwrap_or_default() {
         "dhcp" => Ok(()),
         text => with_prefix(
@@ -224,7 +224,7 @@ pub(super) fn ipv4_address(value: &Value) -> Check {
     }
 }
 
-pub(super) fn ipv6_address(value: &Value) -> Check {
+pub(in crate::resources) fn ipv6_address(value: &Value) -> Check {
     match value.as_str().unwrap_or_default() {
         "dhcp" | "auto" => Ok(()),
         text => with_prefix(
@@ -246,11 +246,11 @@ fn with_prefix(text: &str, fine: bool, example: &str, words: &str) -> Check {
     }
 }
 
-pub(super) fn ipv4(value: &Value) -> Check {
+pub(in crate::resources) fn ipv4(value: &Value) -> Check {
     plain::<Ipv4Addr>(value, "IPv4")
 }
 
-pub(super) fn ipv6(value: &Value) -> Check {
+pub(in crate::resources) fn ipv6(value: &Value) -> Check {
     plain::<Ipv6Addr>(value, "IPv6")
 }
 

@@ -1,0 +1,6 @@
+import {
+  to = pmoves_docker_vm.apps
+  identity = {
+    vm_id = 101
+  }
+}

@@ -1,0 +1,38 @@
+//! A guest by whichever way it is reached.
+
+use super::{Guest, Output, Result, agent::AgentGuest, console::ConsoleGuest};
+
+/// A VM by its agent, or a container by its console.
+#[derive(Clone)]
+pub enum Reached {
+    /// By the QEMU guest agent.
+    Agent(AgentGuest),
+    /// By the console.
+    Console(ConsoleGuest),
+}
+
+impl Reached {
+    /// Says that nothing more comes for the moment.
+    pub async fn close(&self) {
+        match self {
+            Self::Agent(_) => {}
+            Self::Console(guest) => guest.close().await,
+        }
+    }
+}
+
+impl Guest for Reached {
+    async fn run(&self, script: &str) -> Result<Output> {
+        match self {
+            Self::Agent(guest) => guest.run(script).await,
+            Self::Console(guest) => guest.run(script).await,
+        }
+    }
+
+    async fn poll(&self, what: &str, script: &str) -> Result<Output> {
+        match self {
+            Self::Agent(guest) => guest.poll(what, script).await,
+            Self::Console(guest) => guest.poll(what, script).await,
+        }
+    }
+}
