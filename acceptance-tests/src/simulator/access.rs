@@ -9,6 +9,8 @@ pub(crate) mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::release::Release;
 
 /// All privileges of all releases.
@@ -98,7 +100,7 @@ pub(crate) fn privileges(list: &str, release: Release) -> Privileges {
 }
 
 /// A user.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct User {
     pub(crate) password: Option<String>,
     pub(crate) disabled: bool,
@@ -108,7 +110,7 @@ pub(crate) struct User {
 }
 
 /// An API token.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Token {
     pub(crate) secret: String,
     pub(crate) separated: bool,
@@ -117,7 +119,7 @@ pub(crate) struct Token {
 }
 
 /// One line of the access control list.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Entry {
     pub(crate) path: String,
     /// `user@realm`, `user@realm!token` or `@group`.
@@ -127,8 +129,9 @@ pub(crate) struct Entry {
 }
 
 /// The whole of it.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Access {
+    #[serde(skip)]
     pub(crate) release: Release,
     pub(crate) users: BTreeMap<String, User>,
     pub(crate) groups: BTreeMap<String, Option<String>>,
@@ -217,6 +220,19 @@ impl Access {
             }
         }
         found
+    }
+
+    /// Gives a user privileges on a path and what is below, through a role of their own.
+    pub(crate) fn grant(&mut self, user: &str, path: &str, list: &str) {
+        let role = format!("Role{}", self.roles.len());
+        self.roles
+            .insert(role.clone(), privileges(list, self.release));
+        self.list.push(Entry {
+            path: path.to_owned(),
+            subject: user.to_owned(),
+            role,
+            propagate: true,
+        });
     }
 
     /// Removes the entries of a guest that is gone.

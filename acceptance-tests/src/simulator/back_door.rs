@@ -10,6 +10,7 @@ use super::faults::Fault;
 use super::journal::Entry;
 use super::machine::Machine;
 use super::qemu::Vm;
+use super::saved;
 use super::storage::Volume;
 use super::world::World;
 
@@ -263,12 +264,15 @@ impl Simulator {
         self.world.hypervisor.discard(vmid).await;
     }
 
-    /// Takes a node off the cluster, or brings it back.
+    /// Takes a node off the cluster, or brings it back. Panics if it is unknown.
     pub fn set_online(&self, node: &str, online: bool) {
-        let mut state = self.world.state();
-        if let Some(known) = state.nodes.iter_mut().find(|known| known.name == node) {
-            known.online = online;
-        }
+        let done = self.world.state().set_online(node, online);
+        done.expect("the node is known");
+    }
+
+    /// The state as text, which [`Options::saved`](super::Options::saved) takes.
+    pub fn save(&self) -> String {
+        saved::write(&self.world).expect("the state has a form in JSON")
     }
 
     /// Cuts the power of everything that runs.

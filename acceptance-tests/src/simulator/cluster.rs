@@ -222,7 +222,7 @@ fn resources(call: &Call) -> Json {
                         "id": format!("storage/{}/{}", node.name, storage.id), "type": "storage",
                         "storage": storage.id, "node": node.name, "plugintype": storage.kind,
                         "content": storage.content, "shared": u8::from(storage.shared),
-                        "status": "available", "disk": 0, "maxdisk": storage.total,
+                        "status": if node.online { "available" } else { "unknown" }, "disk": 0, "maxdisk": storage.total,
                     }));
                 }
             }
@@ -264,7 +264,9 @@ pub(crate) fn guest(state: &State, vmid: u32, settings: &Settings) -> Option<Jso
         }
     }
     let since = vm.map_or_else(|| ct.map(|ct| ct.since), |vm| Some(vm.since))?;
-    if since.elapsed() < lag {
+    let mut nodes = state.nodes.iter();
+    let heard = nodes.any(|known| known.online && known.name == node);
+    if !heard || since.elapsed() < lag {
         return Some(entry);
     }
     let figures = match (vm, ct) {

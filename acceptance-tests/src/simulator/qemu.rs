@@ -12,6 +12,7 @@ pub(crate) mod drives;
 pub(crate) mod hotplug;
 pub(crate) mod migrate;
 pub(crate) mod move_disk;
+pub(crate) mod pids;
 pub(crate) mod power;
 pub(crate) mod read;
 pub(crate) mod resize;
@@ -25,7 +26,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use serde_json::{Value as Json, json};
+
+use pids::Pids;
 
 use super::machine::Machine;
 use super::reply::Fail;
@@ -37,7 +42,7 @@ use snapshot::Snapshot;
 pub(crate) type Config = BTreeMap<String, String>;
 
 /// A change that waits for the next start.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) enum Pending {
     Set(String),
     /// The key goes; with `true` its volume is freed rather than kept as unused.
@@ -45,16 +50,20 @@ pub(crate) enum Pending {
 }
 
 /// A virtual machine.
+#[derive(Deserialize, Serialize)]
 pub(crate) struct Vm {
     pub(crate) vmid: u32,
     pub(crate) node: String,
     pub(crate) config: Config,
     pub(crate) pending: BTreeMap<String, Pending>,
+    #[serde(skip)]
     pub(crate) running: Option<Running>,
     pub(crate) snapshots: BTreeMap<String, Snapshot>,
     /// When it came to be.
+    #[serde(skip, default = "Instant::now")]
     pub(crate) since: Instant,
     /// When it last went on or off.
+    #[serde(skip, default = "Instant::now")]
     pub(crate) switched: Instant,
 }
 
@@ -67,7 +76,7 @@ pub(crate) struct Running {
     pub(crate) agent: bool,
     pub(crate) paused: bool,
     pub(crate) on_end: OnEnd,
-    pub(crate) pids: agent::Pids,
+    pub(crate) pids: Pids,
 }
 
 /// What is to happen once a machine has ended.

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::access::login::{Who, identify};
+use super::admin;
 use super::call::{Allow, Call, Parsed, find};
 use super::console::Upgrade;
 use super::faults::Effect;
@@ -75,6 +76,9 @@ async fn answer(
     mut request: Request<Incoming>,
     last: bool,
 ) -> Result<Response<Body>, io::Error> {
+    if world.settings.admin && request.uri().path().starts_with("/sim/") {
+        return Ok(admin::answer(&world, request.map(Body::new)).await);
+    }
     // The work goes on when the client hangs up.
     let exchange = Exchange::new(world, &mut request);
     let work = tokio::spawn(exchange.run(request.map(Body::new)));

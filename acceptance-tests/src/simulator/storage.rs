@@ -12,13 +12,16 @@ mod wget;
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use axum::body::Bytes;
 
 use super::reply::Fail;
+use super::saved;
 use super::world::{Place, State, World};
 
 /// A storage of the cluster.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Storage {
     /// Its id, such as `local`.
     pub id: String,
@@ -138,9 +141,10 @@ fn image_name(name: &str) -> &str {
 }
 
 /// A volume.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Volume {
-    pub(crate) content: &'static str,
+    #[serde(deserialize_with = "saved::word")]
+    pub(crate) content: saved::Word,
     pub(crate) format: String,
     /// The size that a guest sees, or that a file has.
     pub(crate) bytes: u64,
@@ -151,6 +155,7 @@ pub(crate) struct Volume {
     /// The base of a linked clone.
     pub(crate) parent: Option<String>,
     /// The bytes of an uploaded or downloaded file; of a big one only the beginning.
+    #[serde(with = "saved::base64")]
     pub(crate) data: Bytes,
     /// The checksums that are known, by algorithm.
     pub(crate) sums: BTreeMap<String, String>,

@@ -1,6 +1,7 @@
 //! The simulator as its clients see it: over TLS, with real requests.
 
 mod agent;
+mod alone;
 mod containers;
 mod faults;
 mod files;

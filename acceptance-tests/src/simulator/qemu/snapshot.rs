@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::{Config, Vm, drives, hotplug, shown, volume_of};
@@ -68,7 +69,7 @@ pub(crate) const ROUTES: &[Route] = &[
 ];
 
 /// A snapshot of a VM.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Snapshot {
     /// The configuration of then, with the name of the snapshot before it as `parent`.
     pub(crate) config: Config,
