@@ -10,6 +10,7 @@ mod call;
 mod certificate;
 mod clock;
 mod cluster;
+mod console;
 pub mod container;
 pub mod contract;
 mod faults;

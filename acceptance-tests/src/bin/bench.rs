@@ -34,14 +34,6 @@ variable "tls_fingerprint" {
 provider "pmoves" {
   tls_fingerprint = var.tls_fingerprint
 }
-resource "pmoves_docker_vm" "web" {
-  count          = 1000
-  name           = "web${count.index}"
-  node_name      = "pve1"
-  image          = { id = "local:import/debian-13.qcow2" }
-  os_disk        = { datastore_id = "local-lvm", size_gb = 4 }
-  network_device = { net0 = { bridge = "vmbr0" } }
-}
 "#;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -108,6 +100,8 @@ async fn under_core(binary: &Path) -> Result<()> {
         .map_or(reattach, |(_, value)| value.trim_matches('\''));
     let mut workspace = tofu::Workspace::new(&[])?;
     workspace.write("main.tf", CONFIGURATION);
+    // As blocks: core validates the copies of one block only once.
+    workspace.write("hosts.tf", &(0..1_000).map(host).collect::<String>());
     workspace.set("TF_VAR_tls_fingerprint", simulator.fingerprint());
     workspace.set("TF_REATTACH_PROVIDERS", reattach);
     workspace.run(&["init"]).await;
@@ -129,6 +123,20 @@ async fn under_core(binary: &Path) -> Result<()> {
         tell(&arguments.join(" "), &value, goal);
     }
     Ok(())
+}
+
+fn host(number: usize) -> String {
+    format!(
+        r#"
+resource "pmoves_docker_vm" "web{number}" {{
+  name           = "web{number}"
+  node_name      = "pve1"
+  image          = {{ id = "local:import/debian-13.qcow2" }}
+  os_disk        = {{ datastore_id = "local-lvm", size_gb = 4 }}
+  network_device = {{ net0 = {{ bridge = "vmbr0" }} }}
+}}
+"#
+    )
 }
 
 /// Runs a command of the core, and gives the CPU time it took without the provider's.

@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use super::access::login::Who;
+use super::console::Upgrade;
 use super::journal::covers;
 use super::machine::BoxFuture;
 use super::params::Params;
@@ -17,7 +18,8 @@ use super::storage::upload::Upload;
 use super::tasks::TaskOrder;
 use super::world::World;
 use super::{
-    access, backup, cluster, ha, indexes, lxc, network, options, pools, qemu, storage, tasks,
+    access, backup, cluster, console, ha, indexes, lxc, network, options, pools, qemu, storage,
+    tasks,
 };
 
 /// A call whose sender is known.
@@ -30,6 +32,8 @@ pub(crate) struct Call {
     pub(crate) task_order: Option<TaskOrder>,
     /// How long the work waits before it begins.
     pub(crate) delay: Duration,
+    /// What the request asks for beside an answer.
+    pub(crate) upgrade: Option<Upgrade>,
     /// The agent is not to answer.
     pub(crate) agent_silent: bool,
     /// The agent was started anew before this call.
@@ -227,6 +231,7 @@ fn routes(release: Release) -> Vec<Parsed> {
         backup::NOW,
         backup::ROUTES,
         cluster::ROUTES,
+        console::ROUTES,
         ha::ROUTES,
         lxc::clone::ROUTES,
         lxc::config::ROUTES,

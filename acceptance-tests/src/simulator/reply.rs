@@ -5,7 +5,7 @@
 use axum::body::Body;
 use hyper::ext::ReasonPhrase;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, SERVER};
-use hyper::{Response, StatusCode};
+use hyper::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value as Json, json};
 
 use super::rules::check::Errors;
@@ -15,6 +15,8 @@ use super::rules::check::Errors;
 pub(crate) struct Reply {
     pub(crate) data: Json,
     pub(crate) beside: Map<String, Json>,
+    /// The headers of the answer, if the connection becomes a websocket.
+    pub(crate) switch: Option<HeaderMap>,
 }
 
 impl Reply {
@@ -35,6 +37,7 @@ impl From<Json> for Reply {
         Self {
             data,
             beside: Map::new(),
+            switch: None,
         }
     }
 }
@@ -141,6 +144,15 @@ impl Fail {
 /// The HTTP answer; `None` means that the connection is dropped.
 pub(crate) fn respond(outcome: &Outcome, with_message: bool) -> Option<Response<Body>> {
     let fail = match outcome {
+        Ok(Reply {
+            switch: Some(headers),
+            ..
+        }) => {
+            let mut answer = Response::new(Body::empty());
+            *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            *answer.headers_mut() = headers.clone();
+            return Some(answer);
+        }
         Ok(reply) => {
             let mut body = reply.beside.clone();
             body.insert("data".to_owned(), reply.data.clone());

@@ -1,6 +1,7 @@
 //! The simulator as its clients see it: over TLS, with real requests.
 
 mod agent;
+mod disks;
 mod faults;
 mod files;
 mod machines;

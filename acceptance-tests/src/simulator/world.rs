@@ -10,6 +10,7 @@ use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::access::{Access, Privileges};
 use super::clock::Clock;
+use super::console::Consoles;
 use super::faults::Fault;
 use super::journal::Entry;
 use super::lxc::Ct;
@@ -48,6 +49,7 @@ pub(crate) struct World {
     pub(crate) violations: Mutex<Vec<String>>,
     pub(crate) begun: Instant,
     state: Mutex<State>,
+    consoles: Mutex<Consoles>,
     guest_locks: Mutex<HashMap<u32, Arc<tokio::sync::Mutex<()>>>>,
     daemons: Mutex<HashMap<(String, bool), Arc<Semaphore>>>,
 }
@@ -68,6 +70,7 @@ impl World {
             violations: Mutex::default(),
             begun: Instant::now(),
             state: Mutex::new(state),
+            consoles: Mutex::default(),
             guest_locks: Mutex::default(),
             daemons: Mutex::default(),
         }
@@ -76,6 +79,12 @@ impl World {
     /// The state, for as long as the guard lives. Never held across an await.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder of the state panics")
+    }
+
+    /// The consoles, for as long as the guard lives. Never held across an await.
+    pub(crate) fn consoles(&self) -> MutexGuard<'_, Consoles> {
+        let consoles = self.consoles.lock();
+        consoles.expect("no holder of the consoles panics")
     }
 
     /// The lock file of a guest's configuration; waits as long as the API does.
