@@ -1,5 +1,6 @@
 //! The simulator as its clients see it: over TLS, with real requests.
 
+mod access;
 mod agent;
 mod disks;
 mod faults;
