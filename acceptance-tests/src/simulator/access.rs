@@ -2,6 +2,7 @@
 //!
 //! Directory servers, groups of a directory and second factors do not exist here.
 
+pub(crate) mod groups;
 pub(crate) mod login;
 pub(crate) mod roles;
 pub(crate) mod tickets;
@@ -105,6 +106,9 @@ pub(crate) struct User {
     pub(crate) password: Option<String>,
     pub(crate) disabled: bool,
     pub(crate) comment: Option<String>,
+    /// When it ends to be valid, in seconds since 1970; 0 is never.
+    pub(crate) expire: i64,
+    pub(crate) details: BTreeMap<&'static str, String>,
     pub(crate) groups: BTreeSet<String>,
     pub(crate) tokens: BTreeMap<String, Token>,
 }

@@ -231,6 +231,7 @@ pub(crate) static ROUTES: LazyLock<BTreeMap<Release, Vec<Parsed>>> = LazyLock::n
 
 fn routes(release: Release) -> Vec<Parsed> {
     let families: &[&'static [Route]] = &[
+        access::groups::ROUTES,
         access::roles::ROUTES,
         access::tickets::ROUTES,
         access::users::ROUTES,

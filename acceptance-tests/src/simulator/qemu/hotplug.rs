@@ -163,10 +163,8 @@ pub(crate) fn let_go(state: &mut State, vmid: u32, key: &str, value: &str, free:
     let node = vm.node.clone();
     if free || is_own_seed {
         state.free_volume(&node, &volume).ok();
-    } else {
-        if let Some(slot) = vm.free_unused() {
-            vm.config.insert(slot, volume);
-        }
+    } else if let Some(slot) = vm.free_unused() {
+        vm.config.insert(slot, volume);
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Config, drives, volume_of};
 use crate::simulator::call::{Allow, Call, Route, now};
 use crate::simulator::reply::{Fail, Outcome};
 use crate::simulator::rules::property::Properties;
-use crate::simulator::storage::Volume;
+use crate::simulator::storage::{Storage, Volume};
 use crate::simulator::tasks::Worker;
 use crate::simulator::world::{LOCK_PATIENCE, State};
 
@@ -105,9 +105,7 @@ impl Move {
             (&self.disk, self.digest.as_deref()),
         )?;
         let (from, _) = volume.split_once(':').unwrap_or_default();
-        let is_dir = state
-            .storage(from)
-            .is_ok_and(|storage| storage.is_file_based());
+        let is_dir = state.storage(from).is_ok_and(Storage::is_file_based);
         let present = state
             .volume(&self.node, &volume)
             .map(|volume| &volume.format);

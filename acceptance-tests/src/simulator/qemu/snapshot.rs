@@ -12,7 +12,7 @@ use super::{Config, Vm, drives, hotplug, shown, volume_of};
 use crate::simulator::call::{Allow, Call, Route, now, tell};
 use crate::simulator::random::random_uuid;
 use crate::simulator::reply::{Fail, Outcome, Reply};
-use crate::simulator::storage::format_size;
+use crate::simulator::storage::{Storage, format_size};
 use crate::simulator::tasks::{Task, Worker};
 use crate::simulator::world::{LOCK_PATIENCE, State, World};
 
@@ -106,9 +106,7 @@ impl State {
     /// Whether snapshots of a volume can be taken.
     pub(crate) fn can_snapshot(&self, node: &str, volume: &str) -> bool {
         let storage = volume.split(':').next().unwrap_or_default();
-        let is_file = self
-            .storage(storage)
-            .is_ok_and(|storage| storage.is_file_based());
+        let is_file = self.storage(storage).is_ok_and(Storage::is_file_based);
         !is_file
             || self
                 .volume(node, volume)
