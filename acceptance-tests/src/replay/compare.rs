@@ -44,6 +44,7 @@ const MEASURED: &[&str] = &[
     "idle",
     "kversion",
     "loadavg",
+    "localtime",
     "mem",
     "memhost",
     "mhz",

@@ -108,7 +108,7 @@ pub(crate) struct User {
     pub(crate) comment: Option<String>,
     /// When it ends to be valid, in seconds since 1970; 0 is never.
     pub(crate) expire: i64,
-    pub(crate) details: BTreeMap<&'static str, String>,
+    pub(crate) details: BTreeMap<String, String>,
     pub(crate) groups: BTreeSet<String>,
     pub(crate) tokens: BTreeMap<String, Token>,
 }

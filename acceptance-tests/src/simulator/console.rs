@@ -150,7 +150,9 @@ fn termproxy(call: &Call) -> Outcome {
         let mut consoles = worker.world.consoles();
         consoles.ports.remove(&port);
         consoles.taken.retain(|taken| *taken != port);
-        served.map_err(|()| {
+        drop(consoles);
+        served.map_err(|line| {
+            worker.log(line);
             format!(
                 "command '/usr/bin/termproxy {port} --path /vms/{vmid} --perm VM.Console -- \
                  /usr/bin/dtach -A /var/run/dtach/vzctlconsole{vmid} -r winch -z lxc-console -n \

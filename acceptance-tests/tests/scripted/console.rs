@@ -143,8 +143,8 @@ impl Lab {
     /// The exit status of the latest console task, once it has ended.
     async fn exit(&self) -> String {
         let tasks = self.simulator.tasks();
-        let consoles = tasks.iter().filter(|(upid, _)| upid.contains(":vncproxy:"));
-        let (upid, _) = consoles.last().expect("there was a console");
+        let mut consoles = tasks.iter().filter(|(upid, _)| upid.contains(":vncproxy:"));
+        let (upid, _) = consoles.next_back().expect("there was a console");
         let exit = timeout(PATIENCE, self.simulator.task_end(upid)).await;
         exit.expect("it ends")
     }

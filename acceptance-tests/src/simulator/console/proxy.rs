@@ -22,6 +22,15 @@ const LINGERS: Duration = Duration::from_secs(3);
 /// Clears the screen of who joins.
 const CLEAR: &[u8] = b"\x1b[H\x1b[J";
 
+/// What a terminal shows last.
+const EOF: &[u8] = b"\x1b[999H\r\n[EOF - dtach terminating]\r\n";
+
+/// How the proxy notes that.
+const HUNG_UP: &str = "error reading from pty: Input/output error (os error 5)";
+
+/// This byte at the beginning of a packet leaves the terminal.
+const DETACH: u8 = 0x1c;
+
 /// Bytes that are typed reach the terminal in packets of so many.
 const PACKET: usize = 8;
 
@@ -33,29 +42,25 @@ pub(super) struct Login {
     pub(super) refused: bool,
 }
 
-/// The work of the task. What went wrong is in its log.
+/// The work of the task. The error is a line for its log.
 pub(super) async fn serve(
     worker: &Worker,
     vmid: u32,
     client: oneshot::Receiver<Socket>,
     login: Login,
-) -> Result<(), ()> {
-    let failed = |why: &str| worker.log(why);
+) -> Result<(), &'static str> {
     let Ok(Ok(mut socket)) = tokio::time::timeout(PATIENCE, client).await else {
-        return Err(failed("failed waiting for client: timed out"));
+        return Err("failed waiting for client: timed out");
     };
     worker.log("client connection: 127.0.0.1:50000");
-    match tokio::time::timeout(PATIENCE, first_line(&mut socket)).await {
-        Err(_) => return Err(failed("failed reading ticket: timed out")),
-        Ok(None) => return Err(failed("failed reading ticket: connection closed")),
-        Ok(Some((user, ticket, rest))) => {
-            if login.refused || user != login.user || ticket != login.ticket {
-                return Err(failed("authentication request failed"));
-            }
-            say(&mut socket, b"OK").await?;
-            carry(worker, vmid, socket, rest).await
-        }
+    let line = tokio::time::timeout(PATIENCE, first_line(&mut socket)).await;
+    let line = line.map_err(|_| "failed reading ticket: timed out")?;
+    let (user, ticket, rest) = line.ok_or("failed reading ticket: connection closed")?;
+    if login.refused || user != login.user || ticket != login.ticket {
+        return Err("authentication request failed");
     }
+    say(&mut socket, b"OK").await?;
+    carry(worker, vmid, socket, rest).await
 }
 
 /// Ends the connection without waiting for what the client says to that.
@@ -64,11 +69,9 @@ async fn end(mut socket: Socket) {
     tokio::time::timeout(patience, socket.close()).await.ok();
 }
 
-async fn say(socket: &mut Socket, bytes: &[u8]) -> Result<(), ()> {
-    socket
-        .send(Message::binary(bytes.to_vec()))
-        .await
-        .map_err(drop)
+async fn say(socket: &mut Socket, bytes: &[u8]) -> Result<(), &'static str> {
+    let sent = socket.send(Message::binary(bytes.to_vec())).await;
+    sent.map_err(|_| "error writing to client")
 }
 
 /// `USER:TICKET`, and what came after the line.
@@ -126,60 +129,70 @@ async fn terminal(worker: &Worker, vmid: u32) -> Result<Arc<Session>, String> {
     Ok(Arc::clone(session))
 }
 
-async fn carry(worker: &Worker, vmid: u32, mut socket: Socket, rest: Vec<u8>) -> Result<(), ()> {
+async fn carry(
+    worker: &Worker,
+    vmid: u32,
+    mut socket: Socket,
+    mut typed: Vec<u8>,
+) -> Result<(), &'static str> {
     let session = match terminal(worker, vmid).await {
         Ok(session) => session,
         Err(text) => {
             say(&mut socket, text.as_bytes()).await?;
-            say(&mut socket, b"\x1b[999H\r\n[EOF - dtach terminating]\r\n").await?;
+            say(&mut socket, EOF).await?;
             end(socket).await;
-            return Err(());
+            return Err(HUNG_UP);
         }
     };
     let mut shown = session.join();
     say(&mut socket, CLEAR).await?;
     let mut reader = Reader::default();
-    let mut waiting = Some(rest);
     loop {
-        let typed = match waiting.take() {
-            Some(rest) => Some(rest),
-            None => tokio::select! {
-                bytes = bytes_of(&mut socket) => bytes,
-                next = shown.recv() => match next {
-                    Some(Shown::Bytes(bytes)) => {
-                        say(&mut socket, &bytes).await?;
-                        continue;
-                    }
-                    Some(Shown::Gone) => {
-                        end(socket).await;
-                        return Err(());
-                    }
-                    Some(Shown::Ended) | None => {
-                        say(&mut socket, b"\x1b[999H\r\n[EOF - dtach terminating]\r\n").await?;
-                        // Clients cannot count on the end of the connection.
-                        let closed = async { while bytes_of(&mut socket).await.is_some() {} };
-                        tokio::time::timeout(LINGERS, closed).await.ok();
-                        end(socket).await;
-                        return Err(());
-                    }
-                },
-            },
-        };
-        let Some(typed) = typed else { return Ok(()) };
         for input in reader.read(&typed) {
-            match input {
-                size @ Input::Size(..) => session.take(size).await,
-                Input::Typed(bytes) => {
-                    for packet in bytes.chunks(PACKET) {
-                        if packet[0] == 0x1c {
-                            say(&mut socket, b"\x1b[999H\r\n[detached]\r\n").await?;
-                            end(socket).await;
-                            return Err(());
-                        }
-                        session.take(Input::Typed(packet.to_vec())).await;
-                    }
-                }
+            if !take(&session, input).await {
+                say(&mut socket, b"\x1b[999H\r\n[detached]\r\n").await?;
+                end(socket).await;
+                return Err(HUNG_UP);
             }
         }
+        typed = tokio::select! {
+            bytes = bytes_of(&mut socket) => match bytes {
+                Some(bytes) => bytes,
+                None => return Ok(()),
+            },
+            next = shown.recv() => match next {
+                Some(Shown::Bytes(bytes)) => {
+                    say(&mut socket, &bytes).await?;
+                    Vec::new()
+                }
+                Some(Shown::Gone) => {
+                    end(socket).await;
+                    return Err(HUNG_UP);
+                }
+                Some(Shown::Ended) | None => {
+                    say(&mut socket, EOF).await?;
+                    // Clients cannot count on the end of the connection.
+                    let closed = async { while bytes_of(&mut socket).await.is_some() {} };
+                    tokio::time::timeout(LINGERS, closed).await.ok();
+                    end(socket).await;
+                    return Err(HUNG_UP);
+                }
+            },
+        };
     }
+}
+
+/// Passes on what a client does, in packets; whether it stays after that.
+async fn take(session: &Session, input: Input) -> bool {
+    let Input::Typed(bytes) = input else {
+        session.take(input).await;
+        return true;
+    };
+    for packet in bytes.chunks(PACKET) {
+        if packet[0] == DETACH {
+            return false;
+        }
+        session.take(Input::Typed(packet.to_vec())).await;
+    }
+    true
 }
