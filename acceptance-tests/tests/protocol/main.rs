@@ -6,3 +6,4 @@ mod bench;
 mod life;
 mod stored;
 mod surfaces;
+mod values;
