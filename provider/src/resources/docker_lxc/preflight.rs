@@ -11,7 +11,7 @@ use crate::{
 
 const ALL_VMS: &str = "/vms";
 
-/// The first lxc-pve whose AppArmor profile lets current runc work.
+/// The first `lxc-pve` whose confinement lets current runc work.
 const LXC_PVE: (&str, [u32; 4]) = ("6.0.5-2", [6, 0, 5, 2]);
 
 /// Checks a container that shall be made or changed.
@@ -34,22 +34,19 @@ pub(super) async fn check(
     }
     features(pve, plan, found);
     reserved(pve, plan, found);
-    let wanted = match new {
-        true => {
-            if !cluster.check_node(pve, &node, "node_name", found).await? {
-                return Ok(());
-            }
-            vm_id(pve, plan, found).await?;
-            template(cluster, pve, plan, &node, found).await?;
-            if docker {
-                lxc_pve(pve, &node, found).await?;
-            }
-            creating(plan)
+    let wanted = if new {
+        if !cluster.check_node(pve, &node, "node_name", found).await? {
+            return Ok(());
         }
-        false => {
-            console(pve, plan, &node, found).await?;
-            updating(plan)
+        vm_id(pve, plan, found).await?;
+        template(cluster, pve, plan, &node, found).await?;
+        if docker {
+            lxc_pve(pve, &node, found).await?;
         }
+        creating(plan)
+    } else {
+        console(pve, plan, &node, found).await?;
+        updating(plan)
     };
     let wanted = storages(cluster, pve, plan, &node, wanted, found).await?;
     bridges(wanted, plan).check(pve, found).await
@@ -212,21 +209,17 @@ async fn template(
     let Some(id) = plan.value.get(at).as_str() else {
         return Ok(());
     };
-    match id.split_once(":vztmpl/") {
-        Some((storage, _)) => {
-            cluster
-                .check_storage(pve, node, storage, "vztmpl", at, found)
-                .await
-        }
-        None => {
-            found.error(
-                at,
-                "Not a container template",
-                format!("{id:?} is no volume of content vztmpl, such as local:vztmpl/debian-13-standard_13.0-1_amd64.tar.zst."),
-            );
-            Ok(())
-        }
+    if let Some((storage, _)) = id.split_once(":vztmpl/") {
+        return cluster
+            .check_storage(pve, node, storage, "vztmpl", at, found)
+            .await;
     }
+    found.error(
+        at,
+        "Not a container template",
+        format!("{id:?} is no volume of content vztmpl, such as local:vztmpl/debian-13-standard_13.0-1_amd64.tar.zst."),
+    );
+    Ok(())
 }
 
 async fn storages(

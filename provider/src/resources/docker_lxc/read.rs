@@ -325,11 +325,11 @@ fn ip(raw: &str) -> Option<IpConfig> {
     let text = |key: &str| value.get(key).map(str::to_owned);
     let (v4, v6) = ((text("ip"), text("gw")), (text("ip6"), text("gw6")));
     Some(IpConfig {
-        ipv4: (v4 != (None, None)).then(|| Ipv4 {
+        ipv4: (v4 != (None, None)).then_some(Ipv4 {
             address: v4.0,
             gateway: v4.1,
         }),
-        ipv6: (v6 != (None, None)).then(|| Ipv6 {
+        ipv6: (v6 != (None, None)).then_some(Ipv6 {
             address: v6.0,
             gateway: v6.1,
         }),

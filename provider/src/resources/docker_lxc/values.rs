@@ -59,16 +59,10 @@ pub(super) fn data(volume: &str, data: &DataVolume) -> PropertyString {
 /// A mount point, over what Proxmox VE has if that is of the same volume.
 pub(super) fn mount_point(mount: &MountPoint, current: Option<&str>) -> PropertyString {
     let same = |raw: &&str| source_of(raw).as_deref() == Some(&*mount.volume);
+    let size = mount.size_gb.as_ref().map(ToString::to_string);
     let new = || match mount.volume.starts_with('/') {
         true => mount.volume.clone(),
-        false => {
-            let size = mount.size_gb.as_ref().map(ToString::to_string);
-            format!(
-                "{}:{}",
-                mount.volume,
-                size.unwrap_or_else(|| "8".to_owned())
-            )
-        }
+        false => format!("{}:{}", mount.volume, size.as_deref().unwrap_or("8")),
     };
     let base = current.filter(same).map_or_else(new, str::to_owned);
     let mut value = PropertyString::parse(&base, Some("volume")).unwrap_or_default();
