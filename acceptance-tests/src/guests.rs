@@ -18,6 +18,7 @@ mod rootfs;
 pub mod scripted;
 mod seed;
 pub mod shell;
+mod terminal;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;

@@ -4,21 +4,26 @@
 //! What is not simulated is unknown here, as a wrong path is on a node.
 
 mod access;
+mod appliances;
 mod back_door;
 mod backup;
 mod call;
 mod certificate;
 mod clock;
 mod cluster;
+mod console;
 pub mod container;
 pub mod contract;
 mod faults;
 mod ha;
+mod indexes;
 mod journal;
 mod lxc;
 pub mod machine;
 mod memory;
 mod network;
+mod node;
+mod options;
 mod params;
 mod pools;
 mod qemu;
@@ -42,6 +47,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use access::{Access, DOCKER_VM_ROLE, Entry as AclEntry, Token, User, privileges};
+pub use appliances::Appliance;
 pub(crate) use back_door::Strict;
 pub use back_door::VmSummary;
 use clock::Clock;
@@ -50,6 +56,7 @@ pub use journal::{Entry, covers};
 use machine::Hypervisor;
 pub use memory::{MemoryHypervisor, MemoryMachine};
 use network::Network;
+use node::Texts;
 use random::random_uuid;
 pub use release::Release;
 pub use storage::Storage;
@@ -71,6 +78,8 @@ pub struct Options {
     pub cards: Vec<String>,
     /// The bridges of each node; the first has the first card and the node's address.
     pub bridges: Vec<String>,
+    /// The cores and bytes of memory of each node.
+    pub hardware: (u32, u64),
     /// What runs the VMs.
     pub hypervisor: Arc<dyn Hypervisor>,
     /// The password of `root@pam`.
@@ -105,6 +114,7 @@ impl Default for Options {
             ],
             cards: vec!["eno1".to_owned(), "eno2".to_owned()],
             bridges: vec!["vmbr0".to_owned()],
+            hardware: (16, 64 << 30),
             hypervisor: Arc::new(MemoryHypervisor::default()),
             root_password: "simulated".to_owned(),
             task_time: 0.02,
@@ -142,9 +152,10 @@ impl Simulator {
         let address = listener.local_addr()?;
         let (cards, bridges) = (&options.cards, &options.bridges);
         let node = |(i, name): (usize, String)| Node {
-            name,
             online: true,
             network: Network::installed(cards, bridges, i),
+            texts: Texts::installed(&name, i),
+            name,
         };
         let mut state = State {
             nodes: options.nodes.into_iter().enumerate().map(node).collect(),
@@ -155,7 +166,9 @@ impl Simulator {
             cts: BTreeMap::new(),
             ha: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            appliances: Vec::new(),
             pools: BTreeMap::new(),
+            options: BTreeMap::new(),
             tasks: Vec::new(),
             last_pid: 1000,
         };
@@ -165,6 +178,8 @@ impl Simulator {
             String::new()
         };
         let settings = Settings {
+            node_cores: options.hardware.0,
+            node_memory: options.hardware.1,
             release: options.release,
             task_time: options.task_time,
             resources_lag: options.resources_lag,

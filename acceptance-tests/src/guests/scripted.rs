@@ -4,6 +4,7 @@
 //! installed on it, is answered by one program, `guest-shim`. Needs Linux with user namespaces,
 //! but not root.
 
+mod container;
 mod machine;
 mod seed;
 pub mod shim;
@@ -16,7 +17,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::simulator::container::{Container, ContainerSpec, Started};
 use crate::simulator::machine::{BoxFuture, Hypervisor, Machine, Spec};
+use container::ScriptedContainer;
 use machine::ScriptedMachine;
 
 /// What is unusual about a guest.
@@ -183,6 +186,19 @@ impl Hypervisor for ScriptedHypervisor {
             let machine = ScriptedMachine::start(self.base.path(), spec, scenario).await?;
             lock(&self.running).insert(vmid, Arc::clone(&machine));
             Ok(machine as Arc<dyn Machine>)
+        })
+    }
+
+    fn start_container(&self, spec: ContainerSpec) -> Started<'_> {
+        Box::pin(async move {
+            let vmid = spec.vmid;
+            let (guest, seed) = (container::spec(&spec), container::seed(&spec));
+            let scenario = self.scenario_of(&guest);
+            let base = self.base.path();
+            let machine = ScriptedMachine::start_container(base, guest, scenario, seed).await?;
+            lock(&self.running).insert(vmid, Arc::clone(&machine));
+            let container = ScriptedContainer::new(machine, &spec).await?;
+            Ok(Arc::new(container) as Arc<dyn Container>)
         })
     }
 

@@ -22,11 +22,11 @@ const PRIVILEGES: &str = "Datastore.Allocate Datastore.AllocateSpace Datastore.A
      VM.GuestAgent.FileSystemMgmt VM.GuestAgent.FileWrite VM.GuestAgent.Unrestricted VM.Migrate \
      VM.Monitor VM.PowerMgmt VM.Replicate VM.Snapshot VM.Snapshot.Rollback";
 
-/// What the ready token may do: VMs with Docker on them, from the image download to the last delete.
+/// What the ready token may do: guests with Docker on them, from the image download to the last delete.
 pub(crate) const DOCKER_VM_ROLE: &str = "Datastore.Allocate Datastore.AllocateSpace \
      Datastore.AllocateTemplate Datastore.Audit Mapping.Use Pool.Allocate Pool.Audit SDN.Use Sys.AccessNetwork \
      Sys.Modify VM.Allocate VM.Audit VM.Clone VM.Config.CDROM VM.Config.CPU VM.Config.Cloudinit \
-     VM.Config.Disk VM.Config.HWType VM.Config.Memory VM.Config.Network VM.Config.Options \
+     VM.Config.Disk VM.Config.HWType VM.Config.Memory VM.Config.Network VM.Config.Options VM.Console \
      VM.GuestAgent.Audit VM.GuestAgent.FileRead VM.GuestAgent.FileWrite VM.GuestAgent.Unrestricted \
      VM.Migrate VM.Monitor VM.PowerMgmt";
 

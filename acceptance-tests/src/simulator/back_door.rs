@@ -5,6 +5,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::Simulator;
+use super::appliances::Appliance;
 use super::faults::Fault;
 use super::journal::Entry;
 use super::machine::Machine;
@@ -145,6 +146,11 @@ impl Simulator {
         self.world.state().put_volume(node, id, volume);
     }
 
+    /// Puts a template into the catalogue of all nodes.
+    pub fn put_appliance(&self, appliance: Appliance) {
+        self.world.state().appliances.push(appliance);
+    }
+
     /// Takes a file off a storage.
     pub fn remove_file(&self, node: &str, id: &str) {
         let mut state = self.world.state();
@@ -246,8 +252,11 @@ impl Simulator {
         self.stop_vm(vmid).await;
         {
             let mut state = self.world.state();
-            state.vms.remove(&vmid);
-            state.cts.remove(&vmid);
+            let vm = state.vms.remove(&vmid).is_some();
+            if state.cts.remove(&vmid).is_none() && !vm {
+                // What lies about under a free id is nobody's.
+                return;
+            }
             state.volumes.retain(|_, volume| volume.owner != Some(vmid));
             state.forget_guest(vmid);
         }

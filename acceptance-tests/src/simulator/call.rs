@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use super::access::login::Who;
+use super::console::Upgrade;
 use super::journal::covers;
 use super::machine::BoxFuture;
 use super::params::Params;
@@ -16,7 +17,10 @@ use super::rules::RuleSet;
 use super::storage::upload::Upload;
 use super::tasks::TaskOrder;
 use super::world::World;
-use super::{access, backup, cluster, ha, lxc, network, pools, qemu, storage, tasks};
+use super::{
+    access, appliances, backup, cluster, console, ha, indexes, lxc, network, node, options, pools,
+    qemu, storage, tasks,
+};
 
 /// A call whose sender is known.
 pub(crate) struct Call {
@@ -28,6 +32,8 @@ pub(crate) struct Call {
     pub(crate) task_order: Option<TaskOrder>,
     /// How long the work waits before it begins.
     pub(crate) delay: Duration,
+    /// What the request asks for beside an answer.
+    pub(crate) upgrade: Option<Upgrade>,
     /// The agent is not to answer.
     pub(crate) agent_silent: bool,
     /// The agent was started anew before this call.
@@ -201,10 +207,17 @@ const PROTECTED_READS: &[&str] = &[
     "/nodes/*/qemu/*/agent/*",
     "/nodes/*/qemu/*/feature",
     "/nodes/*/qemu/*/migrate",
+    "/nodes/*/qemu/*/rrddata",
     "/nodes/*/qemu/*/snapshot",
     "/nodes/*/*/*/status/current",
+    "/nodes/*/disks/list",
+    "/nodes/*/hardware/*",
+    "/nodes/*/hosts",
+    "/nodes/*/sdn/zones",
+    "/nodes/*/services/**",
+    "/nodes/*/services",
     "/nodes/*/storage",
-    "/nodes/*/storage/*/**",
+    "/nodes/*/storage/*/*/**",
     "/nodes/*/tasks/*/log",
     "/nodes/*/tasks/*/status",
 ];
@@ -221,9 +234,11 @@ fn routes(release: Release) -> Vec<Parsed> {
         access::roles::ROUTES,
         access::tickets::ROUTES,
         access::users::ROUTES,
+        appliances::ROUTES,
         backup::NOW,
         backup::ROUTES,
         cluster::ROUTES,
+        console::ROUTES,
         ha::ROUTES,
         lxc::clone::ROUTES,
         lxc::config::ROUTES,
@@ -235,17 +250,24 @@ fn routes(release: Release) -> Vec<Parsed> {
         lxc::read::ROUTES,
         lxc::resize::ROUTES,
         lxc::snapshot::ROUTES,
+        indexes::ROUTES,
         network::ROUTES,
+        options::ROUTES,
+        node::ROUTES,
         pools::ROUTES,
         qemu::agent::ROUTES,
         qemu::clone::ROUTES,
+        qemu::cloudinit::ROUTES,
         qemu::create::ROUTES,
         qemu::destroy::ROUTES,
-        qemu::moves::ROUTES,
+        qemu::migrate::ROUTES,
+        qemu::move_disk::ROUTES,
         qemu::power::ROUTES,
         qemu::read::ROUTES,
         qemu::resize::ROUTES,
+        qemu::snapshot::ROUTES,
         qemu::update::ROUTES,
+        storage::allocate::ROUTES,
         storage::calls::ROUTES,
         storage::config::ROUTES,
         storage::download::ROUTES,

@@ -69,17 +69,18 @@ pub enum ConsoleMode {
     Tty,
 }
 
-/// The bytes of a terminal.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+/// Where one types.
+pub trait Keyboard: AsyncWrite + Send + Unpin {
+    /// Sets the size of the terminal.
+    fn resize(&self, columns: u16, rows: u16);
+}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-/// An open terminal. Dropping it hangs up.
+/// An open terminal. Dropping both parts hangs up.
 pub struct Console {
-    /// What the terminal shows, and what is typed. It ends when nothing runs on it any more.
-    pub stream: Box<dyn Stream>,
-    /// Sets its size in columns and rows.
-    pub resize: Box<dyn Fn(u16, u16) + Send + Sync>,
+    /// What it shows. It ends when nothing runs on it any more.
+    pub screen: Box<dyn AsyncRead + Send + Unpin>,
+    /// What is typed.
+    pub keyboard: Box<dyn Keyboard>,
 }
 
 /// A network interface as it is inside a running container.

@@ -127,7 +127,11 @@ impl Params {
 /// The parameters with what must not be shown replaced by `***`.
 pub(crate) fn masked(raw: &Raw) -> BTreeMap<String, String> {
     let shown = |name: &str, value: &Value| match value {
-        _ if matches!(name, "password" | "cipassword" | "tfa-challenge" | "otp") => {
+        _ if matches!(
+            name,
+            "password" | "cipassword" | "tfa-challenge" | "otp" | "vncticket"
+        ) =>
+        {
             "***".to_owned()
         }
         Value::Text(text) => text.clone(),

@@ -5,14 +5,17 @@
 pub(crate) mod agent;
 pub(crate) mod allow;
 pub(crate) mod clone;
+pub(crate) mod cloudinit;
 pub(crate) mod create;
 pub(crate) mod destroy;
 pub(crate) mod drives;
 pub(crate) mod hotplug;
-pub(crate) mod moves;
+pub(crate) mod migrate;
+pub(crate) mod move_disk;
 pub(crate) mod power;
 pub(crate) mod read;
 pub(crate) mod resize;
+pub(crate) mod snapshot;
 pub(crate) mod spec;
 pub(crate) mod start;
 pub(crate) mod texts;
@@ -28,6 +31,7 @@ use super::machine::Machine;
 use super::reply::Fail;
 use super::rules::{Kind, property, set};
 use super::storage::{checksum, parse_size};
+use snapshot::Snapshot;
 
 /// The keys of a configuration with their text.
 pub(crate) type Config = BTreeMap<String, String>;
@@ -47,6 +51,7 @@ pub(crate) struct Vm {
     pub(crate) config: Config,
     pub(crate) pending: BTreeMap<String, Pending>,
     pub(crate) running: Option<Running>,
+    pub(crate) snapshots: BTreeMap<String, Snapshot>,
     /// When it came to be.
     pub(crate) since: Instant,
     /// When it last went on or off.
@@ -84,6 +89,7 @@ impl Vm {
             config,
             pending: BTreeMap::new(),
             running: None,
+            snapshots: BTreeMap::new(),
             since: Instant::now(),
             switched: Instant::now(),
         }
@@ -152,7 +158,8 @@ impl Vm {
 
     /// SHA-1 over all that the configuration file would hold.
     pub(crate) fn digest(&self) -> String {
-        checksum::sha1(&format!("{:?} {:?}", self.config, self.pending))
+        let all = (&self.config, &self.pending, &self.snapshots);
+        checksum::sha1(&format!("{all:?}"))
     }
 
     /// The configuration as it will be after the next start.
@@ -165,6 +172,12 @@ impl Vm {
             };
         }
         config
+    }
+
+    /// The lowest free slot for a volume that is unused.
+    pub(crate) fn free_unused(&self) -> Option<String> {
+        let mut slots = (0..256).map(|i| format!("unused{i}"));
+        slots.find(|slot| !self.config.contains_key(slot))
     }
 
     /// Whether the configuration names the volume.

@@ -5,7 +5,7 @@
 use axum::body::Body;
 use hyper::ext::ReasonPhrase;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, SERVER};
-use hyper::{Response, StatusCode};
+use hyper::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value as Json, json};
 
 use super::rules::check::Errors;
@@ -15,6 +15,8 @@ use super::rules::check::Errors;
 pub(crate) struct Reply {
     pub(crate) data: Json,
     pub(crate) beside: Map<String, Json>,
+    /// The headers of the answer, if the connection becomes a websocket.
+    pub(crate) switch: Option<HeaderMap>,
 }
 
 impl Reply {
@@ -35,6 +37,7 @@ impl From<Json> for Reply {
         Self {
             data,
             beside: Map::new(),
+            switch: None,
         }
     }
 }
@@ -60,6 +63,8 @@ pub(crate) enum Fail {
     },
     /// The connection ends without an answer.
     Dropped,
+    /// No answer ever comes, and the connection stays.
+    Unanswered,
 }
 
 /// The body of an unusual failure.
@@ -122,6 +127,7 @@ impl Fail {
             Self::NoLogin => "authentication failure".to_owned(),
             Self::Other { reason, .. } => reason.clone(),
             Self::Dropped => "connection dropped".to_owned(),
+            Self::Unanswered => "no answer".to_owned(),
         }
     }
 
@@ -133,7 +139,7 @@ impl Fail {
             Self::Denied(_) => 403,
             Self::NoLogin => 401,
             Self::Other { status, .. } => *status,
-            Self::Dropped => 0,
+            Self::Dropped | Self::Unanswered => 0,
         }
     }
 }
@@ -141,12 +147,21 @@ impl Fail {
 /// The HTTP answer; `None` means that the connection is dropped.
 pub(crate) fn respond(outcome: &Outcome, with_message: bool) -> Option<Response<Body>> {
     let fail = match outcome {
+        Ok(Reply {
+            switch: Some(headers),
+            ..
+        }) => {
+            let mut answer = Response::new(Body::empty());
+            *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            *answer.headers_mut() = headers.clone();
+            return Some(answer);
+        }
         Ok(reply) => {
             let mut body = reply.beside.clone();
             body.insert("data".to_owned(), reply.data.clone());
             return Some(response(200, None, Some(&Json::Object(body))));
         }
-        Err(Fail::Dropped) => return None,
+        Err(Fail::Dropped | Fail::Unanswered) => return None,
         Err(fail) => fail,
     };
     let (text, mut body) = match fail {

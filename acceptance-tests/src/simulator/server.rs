@@ -21,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::access::login::{Who, identify};
 use super::call::{Allow, Call, Parsed, find};
+use super::console::Upgrade;
 use super::faults::Effect;
 use super::journal::Entry;
 use super::params::{Params, Raw, Value, masked, read_form, read_json};
@@ -62,6 +63,7 @@ pub(crate) async fn serve(listener: TcpListener, tls: TlsAcceptor, world: Arc<Wo
             http.timer(TokioTimer::new()).header_read_timeout(idle);
             // A connection that ends early is the client's choice or an ordered fault.
             http.serve_connection(TokioIo::new(stream), service)
+                .with_upgrades()
                 .await
                 .ok();
         });
@@ -70,11 +72,12 @@ pub(crate) async fn serve(listener: TcpListener, tls: TlsAcceptor, world: Arc<Wo
 
 async fn answer(
     world: Arc<World>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     last: bool,
 ) -> Result<Response<Body>, io::Error> {
     // The work goes on when the client hangs up.
-    let work = tokio::spawn(Exchange::new(world, &request).run(request.map(Body::new)));
+    let exchange = Exchange::new(world, &mut request);
+    let work = tokio::spawn(exchange.run(request.map(Body::new)));
     let mut response = work.await.map_err(io::Error::other)?;
     if let Some(response) = response.as_mut().filter(|_| last) {
         response
@@ -98,10 +101,11 @@ struct Exchange {
     delay: Duration,
     agent_silent: bool,
     agent_restarts: bool,
+    upgrade: Option<Upgrade>,
 }
 
 impl Exchange {
-    fn new(world: Arc<World>, request: &Request<Incoming>) -> Self {
+    fn new(world: Arc<World>, request: &mut Request<Incoming>) -> Self {
         let path = percent_decode_str(request.uri().path())
             .decode_utf8_lossy()
             .into_owned();
@@ -118,6 +122,7 @@ impl Exchange {
             delay: Duration::ZERO,
             agent_silent: false,
             agent_restarts: false,
+            upgrade: Upgrade::of(request),
         }
     }
 
@@ -132,6 +137,7 @@ impl Exchange {
             tokio::time::sleep(self.world.settings.login_delay).await;
         }
         let (status, reason) = match &outcome {
+            Ok(reply) if reply.switch.is_some() => (101, "Switching Protocols".to_owned()),
             Ok(_) => (200, "OK".to_owned()),
             Err(fail) => (fail.status(), fail.text()),
         };
@@ -151,6 +157,9 @@ impl Exchange {
             .lock()
             .expect("no holder of the journal panics")
             .push(entry);
+        if matches!(outcome, Err(Fail::Unanswered)) {
+            return std::future::pending().await;
+        }
         respond(&outcome, self.world.settings.with_message)
     }
 
@@ -275,6 +284,7 @@ impl Exchange {
             upload: None,
             task_order: self.task_order.take(),
             delay: self.delay,
+            upgrade: self.upgrade.take(),
             agent_silent: self.agent_silent,
             agent_restarts: self.agent_restarts,
         };

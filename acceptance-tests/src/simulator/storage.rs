@@ -2,11 +2,13 @@
 //!
 //! No disk contents are kept beside what was uploaded or downloaded; guests have their own.
 
+pub(crate) mod allocate;
 pub(crate) mod calls;
 pub(crate) mod checksum;
 pub(crate) mod config;
 pub(crate) mod download;
 pub(crate) mod upload;
+mod wget;
 
 use std::collections::BTreeMap;
 
@@ -32,6 +34,10 @@ pub struct Storage {
     pub disabled: bool,
     /// Its size in bytes.
     pub total: u64,
+    /// Whether it is there because nothing was ever configured; the first change of any storage ends that.
+    pub implicit: bool,
+    /// Further options as they are configured, such as `nodes`.
+    pub options: BTreeMap<String, String>,
 }
 
 impl Storage {
@@ -45,6 +51,8 @@ impl Storage {
             shared: false,
             disabled: false,
             total: 256 << 30,
+            implicit: false,
+            options: BTreeMap::new(),
         }
     }
 
@@ -59,6 +67,13 @@ impl Storage {
     /// Whether it holds content of this type.
     pub fn has(&self, content: &str) -> bool {
         self.content.split(',').any(|one| one == content)
+    }
+
+    /// Whether the node may use it.
+    pub(crate) fn is_on(&self, node: &str) -> bool {
+        self.options
+            .get("nodes")
+            .is_none_or(|nodes| nodes.split(',').any(|one| one == node))
     }
 
     pub(crate) fn is_file_based(&self) -> bool {

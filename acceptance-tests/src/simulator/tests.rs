@@ -1,9 +1,11 @@
 //! The simulator as its clients see it: over TLS, with real requests.
 
 mod agent;
+mod containers;
 mod faults;
 mod files;
 mod machines;
+mod network;
 mod protocol;
 mod releases;
 mod time;

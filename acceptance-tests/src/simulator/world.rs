@@ -9,12 +9,16 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::access::{Access, Privileges};
+use super::appliances::Appliance;
 use super::clock::Clock;
+use super::console::Consoles;
 use super::faults::Fault;
 use super::journal::Entry;
 use super::lxc::Ct;
 use super::machine::Hypervisor;
 use super::network::Network;
+use super::node::Texts;
+use super::options::Options;
 use super::qemu::Vm;
 use super::release::Release;
 use super::reply::Fail;
@@ -24,6 +28,8 @@ use super::{backup, ha};
 
 /// What does not change while the simulator runs.
 pub(crate) struct Settings {
+    pub(crate) node_cores: u32,
+    pub(crate) node_memory: u64,
     pub(crate) release: Release,
     pub(crate) task_time: f64,
     pub(crate) resources_lag: Duration,
@@ -45,6 +51,7 @@ pub(crate) struct World {
     pub(crate) violations: Mutex<Vec<String>>,
     pub(crate) begun: Instant,
     state: Mutex<State>,
+    consoles: Mutex<Consoles>,
     guest_locks: Mutex<HashMap<u32, Arc<tokio::sync::Mutex<()>>>>,
     daemons: Mutex<HashMap<(String, bool), Arc<Semaphore>>>,
 }
@@ -65,6 +72,7 @@ impl World {
             violations: Mutex::default(),
             begun: Instant::now(),
             state: Mutex::new(state),
+            consoles: Mutex::default(),
             guest_locks: Mutex::default(),
             daemons: Mutex::default(),
         }
@@ -73,6 +81,12 @@ impl World {
     /// The state, for as long as the guard lives. Never held across an await.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder of the state panics")
+    }
+
+    /// The consoles, for as long as the guard lives. Never held across an await.
+    pub(crate) fn consoles(&self) -> MutexGuard<'_, Consoles> {
+        let consoles = self.consoles.lock();
+        consoles.expect("no holder of the consoles panics")
     }
 
     /// The lock file of a guest's configuration; waits as long as the API does.
@@ -141,6 +155,7 @@ pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) online: bool,
     pub(crate) network: Network,
+    pub(crate) texts: Texts,
 }
 
 /// A resource pool.
@@ -163,7 +178,9 @@ pub(crate) struct State {
     pub(crate) cts: BTreeMap<u32, Ct>,
     pub(crate) ha: ha::Resources,
     pub(crate) jobs: BTreeMap<String, backup::Job>,
+    pub(crate) appliances: Vec<Appliance>,
     pub(crate) pools: BTreeMap<String, Pool>,
+    pub(crate) options: Options,
     pub(crate) tasks: Vec<Task>,
     pub(crate) last_pid: u32,
 }

@@ -46,13 +46,15 @@ async fn other(scene: &Scene, method: &str, path: &str, parameters: Value) -> Va
         .build()
         .expect("a client is made");
     let url = format!("{}/api2/json{path}", simulator.endpoint());
+    let token = format!("PVEAPIToken={}", simulator.token_with(RIGHTS));
     let request = client
         .request(method.parse().expect("a method"), url)
-        .header(
-            "Authorization",
-            format!("PVEAPIToken={}", simulator.token_with(RIGHTS)),
-        )
-        .json(&parameters);
+        .header("Authorization", token);
+    // Only what changes something may have a body.
+    let request = match parameters.is_null() {
+        true => request,
+        false => request.json(&parameters),
+    };
     let response = request.send().await.expect("the simulator answers");
     assert!(response.status().is_success(), "{response:?}");
     response.json().await.expect("an answer is JSON")

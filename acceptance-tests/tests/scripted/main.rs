@@ -1,5 +1,6 @@
 //! Scripted guests, from power-on to discard, as the simulator uses them.
 
+mod console;
 mod debian;
 mod docker;
 mod seed;

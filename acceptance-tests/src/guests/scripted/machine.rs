@@ -28,19 +28,45 @@ pub(super) struct ScriptedMachine {
     next: AtomicU64,
     agent_calls: AtomicU64,
     ended: watch::Receiver<Option<Exit>>,
+    /// The process whose namespaces the guest is in.
+    pid: u32,
 }
 
 impl ScriptedMachine {
+    /// Boots a VM.
     pub(super) async fn start(
         base: &Path,
         spec: Spec,
         scenario: Scenario,
     ) -> Result<Arc<Self>, String> {
-        let dir = tree::guest(base, spec.vmid);
         let files = match &spec.cdrom {
             Some(iso) => seed::files(iso).map_err(|why| format!("cloud-init seed: {why}"))?,
             None => HashMap::new(),
         };
+        let hardware = json!({
+            "disks": spec.disks.iter().map(disk_json).collect::<Vec<_>>(), "seed": files,
+        });
+        Self::boot(base, spec, scenario, hardware).await
+    }
+
+    /// Starts a container with what a seed would tell it.
+    pub(super) async fn start_container(
+        base: &Path,
+        spec: Spec,
+        scenario: Scenario,
+        seed: HashMap<String, String>,
+    ) -> Result<Arc<Self>, String> {
+        let hardware = json!({"container": true, "disks": [], "seed": seed});
+        Self::boot(base, spec, scenario, hardware).await
+    }
+
+    async fn boot(
+        base: &Path,
+        spec: Spec,
+        scenario: Scenario,
+        hardware: Value,
+    ) -> Result<Arc<Self>, String> {
+        let dir = tree::guest(base, spec.vmid);
         tree::create(&dir, &spec).map_err(|error| format!("guest files: {error}"))?;
 
         let shifted = tree::shifted_ids();
@@ -67,16 +93,16 @@ impl ScriptedMachine {
         let mut out = BufReader::new(child.stdout.take().expect("stdout is a pipe")).lines();
 
         expect_line(&mut child, &mut out, "mapping").await?;
+        let pid = child.id().ok_or("unshare has ended")?;
         if shifted {
-            let pid = child.id().ok_or("unshare has ended")?;
             tree::write_id_maps(pid).map_err(|error| format!("cannot map ids: {error}"))?;
         }
         let boot = json!({
             "vmid": spec.vmid, "name": spec.name, "agent": spec.agent,
             "memory_mib": spec.memory_mib, "cores": spec.cores,
             "nics": spec.nics.iter().map(|nic| json!({"slot": nic.slot, "mac": nic.mac})).collect::<Vec<_>>(),
-            "disks": spec.disks.iter().map(disk_json).collect::<Vec<_>>(),
-            "scenario": scenario, "seed": files,
+            "disks": hardware["disks"], "container": hardware["container"],
+            "scenario": scenario, "seed": hardware["seed"],
             "boot_ms": scenario.boot_ms.unwrap_or(u64::try_from(BOOT.as_millis()).unwrap_or(0)),
         });
         let first = format!("mapped\n{boot}\n");
@@ -97,7 +123,21 @@ impl ScriptedMachine {
             next: AtomicU64::new(1),
             agent_calls: AtomicU64::new(0),
             ended,
+            pid,
         }))
+    }
+
+    /// The command that enters the guest's namespaces, to be followed by another.
+    pub(super) fn enter(&self) -> Vec<String> {
+        let pid = self.pid;
+        let mut command = vec!["nsenter".to_owned(), format!("--target={pid}")];
+        command.extend(["--user", "--mount", "--net", "--ipc", "--uts"].map(str::to_owned));
+        command.push(format!("--pid=/proc/{pid}/ns/pid_for_children"));
+        if !tree::shifted_ids() {
+            // There is but one id, and no groups may be set.
+            command.push("--preserve-credentials".to_owned());
+        }
+        command
     }
 
     pub(super) fn vmid(&self) -> u32 {

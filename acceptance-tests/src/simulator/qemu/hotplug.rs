@@ -164,10 +164,7 @@ pub(crate) fn let_go(state: &mut State, vmid: u32, key: &str, value: &str, free:
     if free || is_own_seed {
         state.free_volume(&node, &volume).ok();
     } else {
-        let slot = (0..256)
-            .map(|i| format!("unused{i}"))
-            .find(|slot| !vm.config.contains_key(slot));
-        if let Some(slot) = slot {
+        if let Some(slot) = vm.free_unused() {
             vm.config.insert(slot, volume);
         }
     }

@@ -49,7 +49,12 @@ pub(crate) fn hex(data: &[u8]) -> String {
 
 /// SHA-1 of a text, which configuration digests are.
 pub(crate) fn sha1(text: &str) -> String {
-    hex(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()).as_ref())
+    hex(sha1_bytes(text).as_ref())
+}
+
+/// SHA-1 of a text as bytes, which handshakes of websockets want.
+pub(crate) fn sha1_bytes(text: &str) -> digest::Digest {
+    digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes())
 }
 
 #[cfg(test)]

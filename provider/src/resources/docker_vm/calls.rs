@@ -270,18 +270,10 @@ fn scalars(vm: &DockerVm, tags: Option<&BTreeSet<String>>, tag: Option<&str>) ->
         .with("memory", memory.size)
         .with("balloon", memory.balloon)
         .flag("onboot", vm.start_on_boot)
-        .with("startup", vm.startup.as_ref().and_then(startup))
+        .with("startup", vm.startup.as_ref().and_then(Startup::value))
         .with("description", text(&vm.description));
     match tags.is_empty() {
         true => params,
         false => params.with("tags", Some(tags.into_iter().collect::<Vec<_>>().join(";"))),
     }
-}
-
-fn startup(startup: &Startup) -> Option<PropertyString> {
-    let value = PropertyString::default()
-        .with("order", startup.order)
-        .with("up", startup.up_delay)
-        .with("down", startup.down_delay);
-    (!value.is_empty()).then_some(value)
 }

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
+pub(super) use crate::resources::host::startup::Startup;
+
 use super::{
     checks,
     devices::{self, EfiDisk, HostPci, Usb, Virtiofs},
@@ -249,20 +251,6 @@ pub struct NetworkDevice {
     /// Largest frame in bytes; 1 takes that of the bridge.
     #[attr(open, range(1, 65520))]
     pub mtu: Option<i64>,
-}
-
-/// When a VM starts and stops among the guests of its node.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
-pub struct Startup {
-    /// Place in the order: the lowest starts first and stops last.
-    #[attr(open, range(0, 999_999_999))]
-    pub order: Option<i64>,
-    /// Seconds between its start and that of the next guest.
-    #[attr(open, range(0, 999_999_999))]
-    pub up_delay: Option<i64>,
-    /// Seconds that it may take to shut down.
-    #[attr(open, range(0, 999_999_999))]
-    pub down_delay: Option<i64>,
 }
 
 /// The QEMU guest agent.

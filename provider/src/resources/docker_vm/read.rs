@@ -194,7 +194,7 @@ pub(super) fn from_config(
         tags,
         pool_id: row.pool.clone(),
         start_on_boot: Some(config.onboot.unwrap_or(false)),
-        startup: config.startup.as_deref().and_then(startup),
+        startup: config.startup.as_deref().and_then(Startup::parse),
         template: Some(config.template),
         agent: Some(Agent {
             enabled: Some(agent_enabled(config)),
@@ -206,15 +206,6 @@ pub(super) fn from_config(
         },
         ..devices::read(prior, config, importing)
     }
-}
-
-fn startup(raw: &str) -> Option<Startup> {
-    let value = PropertyString::parse(raw, Some("order")).ok()?;
-    Some(Startup {
-        order: value.number("order"),
-        up_delay: value.number("up"),
-        down_delay: value.number("down"),
-    })
 }
 
 fn agent_enabled(config: &QemuConfig) -> bool {

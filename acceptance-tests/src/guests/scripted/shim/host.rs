@@ -13,6 +13,14 @@ pub(super) fn run(root: &Root, name: &str, args: &[String]) -> Reply {
         "reboot" => power(root, "reboot"),
         "shutdown" => power(root, if has("-r") { "reboot" } else { "poweroff" }),
         "hostnamectl" => hostnamectl(root, args),
+        "systemd-detect-virt" if root.boot()["container"] == true => {
+            let asks_for_vm = has("-v") || has("--vm");
+            Reply {
+                code: u8::from(asks_for_vm),
+                out: if asks_for_vm { "none\n" } else { "lxc\n" }.to_owned(),
+                ..Reply::default()
+            }
+        }
         "systemd-detect-virt" if has("-c") || has("--container") => Reply {
             code: 1,
             out: "none\n".to_owned(),
