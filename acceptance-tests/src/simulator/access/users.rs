@@ -166,7 +166,7 @@ fn set_details(call: &Call, user: &mut User) {
     for name in DETAILS {
         match given(name) {
             Some("") => drop(user.details.remove(name)),
-            Some(value) => drop(user.details.insert(name, value.to_owned())),
+            Some(value) => drop(user.details.insert(name.to_owned(), value.to_owned())),
             None => {}
         }
     }
@@ -181,7 +181,7 @@ fn describe(user: &User, shown: &mut Json) {
         shown["expire"] = json!(user.expire);
     }
     for (name, value) in &user.details {
-        shown[*name] = json!(value);
+        shown[name.as_str()] = json!(value);
     }
 }
 
