@@ -50,7 +50,7 @@ pub(super) async fn read(
             false => gone(pve, &prior, vmid, state).await,
         };
     };
-    let running = running(pve, &row).await?;
+    let running = running(pve, &row, prior.started).await?;
     let mut next = from_config(&prior, &config, &row, cx.client.tag(), cx.importing);
     next.started = Some(running);
     next.status = Some(if running { "running" } else { "stopped" }.to_owned());
@@ -115,9 +115,10 @@ fn mount_of<'a>(directory: &str, facts: &'a Facts) -> Option<(&'a String, &'a Mo
         .max_by_key(|(path, _)| path.len())
 }
 
-/// Whether the VM runs. The shared list lags some seconds, so only its "running" is believed.
-async fn running(pve: &Pve, row: &GuestRow) -> Result<bool> {
-    if row.status.as_deref() == Some("running") {
+/// Whether the VM runs. The shared list lags some seconds, so it is believed where it says that nothing has changed
+/// for a running VM.
+async fn running(pve: &Pve, row: &GuestRow, known: Option<bool>) -> Result<bool> {
+    if row.status.as_deref() == Some("running") && known == Some(true) {
         return Ok(true);
     }
     let status = pve.guest_status_opt("qemu", &row.node, row.vmid).await?;
