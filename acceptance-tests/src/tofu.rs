@@ -236,19 +236,32 @@ impl Workspace {
     /// Whether the core knows write-only arguments, one of which the configuration must have. A core
     /// that does not would store them: then the plan must be refused, else the test fails.
     pub async fn takes_write_only(&self) -> bool {
+        // Variables that are not stored are as new; the core itself refuses those.
+        let refusals = [
+            "Write-only attributes need a newer core",
+            "An argument named \"ephemeral\" is not expected here",
+        ];
+        self.takes((1, 11), &refusals).await
+    }
+
+    /// Whether the core imports by identity, as the configuration must do. One that does not refuses
+    /// the plan, else the test fails.
+    pub async fn takes_identity(&self) -> bool {
+        let refusals = ["An argument named \"identity\" is not expected here"];
+        self.takes((1, 12), &refusals).await
+    }
+
+    async fn takes(&self, since: (u32, u32), refusals: &[&str]) -> bool {
         let told = self.run(&["version", "-json"]).await.ok();
         let told: Value = serde_json::from_str(&told.stdout).expect("`version -json` prints JSON");
         let version = told["terraform_version"].as_str().unwrap_or_default();
         let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
-        let version: (u32, u32) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
-        if version >= (1, 11) {
+        let version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+        if version >= since {
             return true;
         }
         let said = self.run(&["plan", "-no-color"]).await.refused();
-        // Variables that are not stored are as new; the core itself refuses those.
-        let refused = said.contains("Write-only attributes need a newer core")
-            || said.contains("An argument named \"ephemeral\" is not expected here");
-        assert!(refused, "{said}");
+        assert!(refusals.iter().any(|words| said.contains(words)), "{said}");
         false
     }
 

@@ -70,7 +70,7 @@ async fn a_guest_that_never_answers_is_made_anew() {
         },
     );
     let said = scene
-        .apply(&web().with("timeouts", r#"{ create = "5s" }"#))
+        .apply(&web().with("timeouts", r#"{ create = "10s" }"#))
         .await
         .refused();
     assert!(said.contains("guest agent"), "{said}");
@@ -89,7 +89,7 @@ async fn a_mirror_that_is_down_is_thought_of() {
     scene.guests.scenario("web", broken);
     let plain = web().with("image", &format!("{{ id = {PLAIN:?} }}"));
     let said = scene
-        .apply(&plain.clone().with("timeouts", r#"{ create = "8s" }"#))
+        .apply(&plain.clone().with("timeouts", r#"{ create = "12s" }"#))
         .await
         .refused();
     assert!(said.contains("reach its package mirror"), "{said}");
@@ -143,7 +143,7 @@ async fn a_first_boot_that_breaks_later_is_finished_by_the_next_apply() {
     let short = web().with("timeouts", r#"{ update = "5s" }"#);
     scene.apply(&short).await.refused();
     scene.guests.scenario("web", Scenario::default());
-    scene.settle(&short).await;
+    scene.settle(&web()).await;
     assert!(scene.web("/docker_version").await.is_string());
     assert_eq!(scene.stage.simulator.vms().len(), 1);
     assert!(

@@ -24,6 +24,9 @@ async fn our_own_stack_is_taken_over_as_it_is() {
         site.scene
             .ws
             .write("main.tf", &format!("{}{import}", Site::text(&stack)));
+        if import == by_identity && !site.scene.ws.takes_identity().await {
+            return;
+        }
         let plan = site.scene.ws.plan(&[]).await;
         assert_eq!(
             plan.change(STACK)["actions"],
