@@ -1,7 +1,9 @@
 //! Replays recorded exchanges with a real node against a fresh simulator, and tells where they differ.
 //!
 //! A recording is JSON lines, one exchange each, ordered by `seq`. Several recordings are merged: the
-//! records of one fill the gaps of another. Nothing here knows what a particular record holds.
+//! records of one fill the gaps of another. What no recording holds can be guessed: a record that stands for
+//! a stretch of calls is left out where one of these was recorded. Nothing here knows what a particular
+//! record holds.
 
 pub mod accepted;
 pub mod compare;
@@ -53,6 +55,8 @@ pub struct Record {
     pub body: Option<Map<String, Json>>,
     /// Why this answer says little about real nodes; such a record is played, but not compared.
     pub env_caveat: Option<String>,
+    /// The first and the last of the calls that this one, which is only guessed, stands for.
+    pub stands_for: Option<(u32, u32)>,
 }
 
 impl Record {
@@ -96,11 +100,23 @@ pub type Numbered = (usize, Record);
 /// Reads and merges recordings. Where two have the same `seq`, the first file counts.
 pub fn load(files: &[PathBuf]) -> Result<Vec<Numbered>, String> {
     let mut all: BTreeMap<u32, Numbered> = BTreeMap::new();
+    let mut guessed = Vec::new();
     for (number, file) in files.iter().enumerate() {
         for record in load_one(file)? {
-            all.entry(record.seq).or_insert((number, record));
+            match record.stands_for {
+                Some(stretch) => guessed.push((stretch, (number, record))),
+                None => {
+                    all.entry(record.seq).or_insert((number, record));
+                }
+            }
         }
     }
+    guessed.retain(|((first, last), _)| all.range(first..=last).next().is_none());
+    all.extend(
+        guessed
+            .into_iter()
+            .map(|(_, record)| (record.1.seq, record)),
+    );
     Ok(all.into_values().collect())
 }
 
@@ -156,5 +172,24 @@ mod tests {
         assert_eq!(short, [(1, 0, "a"), (2, 1, "b"), (3, 0, "a")]);
         let names: Vec<_> = all[0].1.params.iter().flatten().map(|(k, _)| k).collect();
         assert_eq!(names, ["z", "a"]);
+    }
+
+    #[test]
+    fn a_guess_counts_where_nothing_was_recorded() {
+        let line = |seq: u32, rest: &str| {
+            format!(
+                r#"{{"seq":{seq},"group":"a","method":"GET","path":"/","status":200,"reason":"OK"{rest}}}"#
+            )
+        };
+        let file = tempfile::NamedTempFile::new().expect("there is a temporary directory");
+        let lines = [
+            line(3, r#","stands_for":[2,4]"#),
+            line(4, ""),
+            line(6, r#","stands_for":[5,6]"#),
+        ];
+        std::fs::write(file.path(), lines.join("\n")).expect("it can be written");
+        let all = load(&[file.path().to_owned()]).expect("they are readable");
+        let left: Vec<u32> = all.iter().map(|(_, record)| record.seq).collect();
+        assert_eq!(left, [4, 6]);
     }
 }

@@ -20,7 +20,8 @@ in memory only.
   --pve RELEASE        the release of Proxmox VE: 8.4, 9.0, 9.1 or 9.2 (9.2)
   --nodes NAME,…       the names of the nodes (pve1)
   --storage ID=TYPE:CONTENT,…
-                       a storage, instead of local and local-lvm; TYPE is dir or lvmthin
+                       a storage, instead of local and local-lvm; TYPE is cifs, dir, lvm, lvmthin,
+                       nfs, pbs or zfspool
   --user NAME@pve=PASSWORD:PRIVILEGE,…
                        a user who has these privileges on /
   --task-time FACTOR   how long tasks take, 1 is as on a real node (0.02)
@@ -128,15 +129,9 @@ fn user(text: &str) -> Option<User> {
 fn storage(text: &str) -> Option<Storage> {
     let (id, rest) = text.split_once('=')?;
     let (kind, content) = rest.split_once(':')?;
-    let path = if id == "local" {
-        "/var/lib/vz".to_owned()
-    } else {
-        format!("/mnt/pve/{id}")
-    };
-    match kind {
-        "dir" => Some(Storage::dir(id, &path, content)),
-        "lvmthin" => Some(Storage::lvmthin(id, content)),
-        _ => None,
+    match (id, kind) {
+        ("local", "dir") => Some(Storage::dir(id, "/var/lib/vz", content)),
+        _ => Storage::of_type(id, kind, content),
     }
 }
 

@@ -142,6 +142,8 @@ fn normal(value: &Json) -> Json {
             let of_host = object
                 .get("type")
                 .is_some_and(|kind| kind == "node" || kind == "storage");
+            let of_running_container =
+                object.get("type").is_some_and(|kind| kind == "lxc") && object.contains_key("pid");
             let of_kernel = object.contains_key("sysname");
             // A token shows its secret only beside its full name.
             let of_token = object.contains_key("full-tokenid");
@@ -151,6 +153,7 @@ fn normal(value: &Json) -> Json {
                     || key.starts_with("rx-")
                     || key.starts_with("tx-")
                     || (of_host && matches!(key.as_str(), "disk" | "maxdisk"))
+                    || (of_running_container && key == "disk")
                     || (key == "total" && object.contains_key("used"))
                     || (of_token && key == "value")
                     || (of_kernel && key == "version");

@@ -1,5 +1,6 @@
 //! The guests of the recordings: a small system with an agent that ignores the power button, on every VM
-//! that has a disk. The others have nothing to boot.
+//! that has a disk. The others have nothing to boot. Containers come up as they are configured, and end when
+//! they are asked to.
 //!
 //! Commands of the agent really run, in the private root of a scripted guest.
 
@@ -13,6 +14,7 @@ use serde_json::{Value as Json, json};
 
 use crate::guests::scripted::{Output, ScriptedHypervisor};
 use crate::simulator::MemoryHypervisor;
+use crate::simulator::container::{ContainerSpec, Started};
 use crate::simulator::machine::{AgentError, BoxFuture, Disk, Exit, Hypervisor, Machine, Spec};
 
 /// Powers the guests on.
@@ -50,6 +52,10 @@ impl Hypervisor for Recorded {
             });
             Ok(Arc::new(Guest { inner, system }) as Arc<dyn Machine>)
         })
+    }
+
+    fn start_container(&self, spec: ContainerSpec) -> Started<'_> {
+        self.empty.start_container(spec)
     }
 
     fn discard(&self, vmid: u32) -> BoxFuture<'_, ()> {

@@ -270,6 +270,7 @@ fn routes(release: Release) -> Vec<Parsed> {
         qemu::update::ROUTES,
         storage::allocate::ROUTES,
         storage::calls::ROUTES,
+        storage::prune::ROUTES,
         storage::config::ROUTES,
         storage::download::ROUTES,
         storage::upload::ROUTES,

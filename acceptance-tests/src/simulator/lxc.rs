@@ -8,6 +8,7 @@ pub(crate) mod clone;
 pub(crate) mod config;
 pub(crate) mod create;
 pub(crate) mod destroy;
+pub(crate) mod filesystem;
 pub(crate) mod migrate;
 pub(crate) mod move_volume;
 pub(crate) mod power;

@@ -7,6 +7,9 @@ pub(crate) mod calls;
 pub(crate) mod checksum;
 pub(crate) mod config;
 pub(crate) mod download;
+pub(crate) mod kinds;
+mod names;
+pub(crate) mod prune;
 pub(crate) mod upload;
 mod wget;
 
@@ -19,6 +22,8 @@ use axum::body::Bytes;
 use super::reply::Fail;
 use super::saved;
 use super::world::{Place, State, World};
+use kinds::{Kind, Names};
+use names::without_role;
 
 /// A storage of the cluster.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -44,14 +49,18 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// A directory.
-    pub fn dir(id: &str, path: &str, content: &str) -> Self {
+    /// One of that type, as it is without options.
+    pub(crate) fn new(id: &str, kind: &Kind) -> Self {
+        let path = match kind.names {
+            Names::Files => format!("/mnt/pve/{id}"),
+            _ => String::new(),
+        };
         Self {
             id: id.to_owned(),
-            kind: "dir".to_owned(),
-            content: content.to_owned(),
-            path: path.to_owned(),
-            shared: false,
+            kind: kind.name.to_owned(),
+            content: kind.default.to_owned(),
+            path,
+            shared: kind.shared,
             disabled: false,
             total: 256 << 30,
             implicit: false,
@@ -59,12 +68,44 @@ impl Storage {
         }
     }
 
+    /// One of that type, if storages of it are simulated, with the options that it must have made up.
+    pub fn of_type(id: &str, kind: &str, content: &str) -> Option<Self> {
+        let kind = Kind::find(kind).ok()?;
+        let mut storage = Self::new(id, kind);
+        content.clone_into(&mut storage.content);
+        let made_up = |name: &str| match name {
+            "vgname" => "pve",
+            "thinpool" => "data",
+            "pool" => "rpool/data",
+            "server" => "192.0.2.5",
+            "export" => "/export",
+            "share" => "share",
+            _ => "store",
+        };
+        let fixed = kind.fixed.iter().filter(|name| **name != "path");
+        storage.options = fixed
+            .map(|name| ((*name).to_owned(), made_up(name).to_owned()))
+            .collect();
+        Some(storage)
+    }
+
+    /// A directory.
+    pub fn dir(id: &str, path: &str, content: &str) -> Self {
+        let dir = Self::of_type(id, "dir", content);
+        Self {
+            path: path.to_owned(),
+            ..dir.expect("there are directories")
+        }
+    }
+
     /// A thin pool.
     pub fn lvmthin(id: &str, content: &str) -> Self {
-        Self {
-            kind: "lvmthin".to_owned(),
-            ..Self::dir(id, "", content)
-        }
+        Self::of_type(id, "lvmthin", content).expect("there are thin pools")
+    }
+
+    /// What storages of its type can.
+    pub(crate) fn kind(&self) -> &'static Kind {
+        Kind::find(&self.kind).unwrap_or_else(|_| panic!("only storages of known types are made"))
     }
 
     /// Whether it holds content of this type.
@@ -80,63 +121,22 @@ impl Storage {
     }
 
     pub(crate) fn is_file_based(&self) -> bool {
-        matches!(
-            self.kind.as_str(),
-            "dir" | "nfs" | "cifs" | "cephfs" | "btrfs"
-        )
+        self.kind().names == Names::Files
     }
 
-    /// The file of a volume name.
-    pub(crate) fn file(&self, name: &str) -> String {
-        if !self.is_file_based() {
-            return format!("/dev/pve/{name}");
-        }
-        let below = match name.split_once('/') {
-            Some(("iso", file)) => format!("template/iso/{file}"),
-            Some(("vztmpl", file)) => format!("template/cache/{file}"),
-            Some(("backup", file)) => format!("dump/{file}"),
-            Some(("import" | "snippets", _)) => name.to_owned(),
-            _ => format!("images/{}", image_name(name)),
+    /// Refuses to work on it where it is switched off or not there.
+    pub(crate) fn check_on(&self, node: &str) -> Result<(), Fail> {
+        let why = match () {
+            () if self.disabled => "disabled".to_owned(),
+            () if !self.is_on(node) => format!("not available on node '{node}'"),
+            () => return Ok(()),
         };
-        format!("{}/{below}", self.path)
+        Err(Fail::died(format!("storage '{}' is {why}", self.id)))
     }
 
-    /// The type and owner that a volume name tells, or why it tells nothing.
-    pub(crate) fn parse_name(&self, name: &str) -> Result<(&'static str, Option<u32>), String> {
-        if !self.is_file_based() {
-            let owner = without_role(name);
-            let owner = owner.and_then(|rest| rest.split('-').next()?.parse().ok());
-            return match owner {
-                Some(owner) => Ok(("images", Some(owner))),
-                None => Err(format!("unable to parse lvm volume name '{name}'")),
-            };
-        }
-        let kinds = ["iso", "vztmpl", "import", "backup", "snippets"];
-        if let Some((kind, file)) = name.split_once('/') {
-            if let Some(kind) = kinds.into_iter().find(|known| *known == kind) {
-                return Ok((kind, None));
-            }
-            let image = image_name(name);
-            let owner = image.split('/').next().and_then(|owner| owner.parse().ok());
-            if let Some(owner) = owner.filter(|_| !file.is_empty() && file.contains('.')) {
-                return Ok(("images", Some(owner)));
-            }
-        }
-        Err(format!("unable to parse directory volume name '{name}'"))
-    }
-}
-
-/// `100-disk-0` of `vm-100-disk-0`: images of guests tell what they are for.
-fn without_role(name: &str) -> Option<&str> {
-    let roles = ["vm-", "base-", "subvol-", "basevol-"];
-    roles.iter().find_map(|role| name.strip_prefix(role))
-}
-
-/// `123/vm-123-disk-0.qcow2` of a linked clone's `122/base-122-disk-0.qcow2/123/vm-123-disk-0.qcow2`.
-fn image_name(name: &str) -> &str {
-    match name.match_indices('/').nth(1) {
-        Some((at, _)) => &name[at + 1..],
-        None => name,
+    /// Whether snapshots of a volume of that format can be taken.
+    pub(crate) fn can_snapshot(&self, format: &str) -> bool {
+        self.kind().copies_on_write || (self.is_file_based() && format == "qcow2")
     }
 }
 
@@ -161,6 +161,12 @@ pub(crate) struct Volume {
     pub(crate) sums: BTreeMap<String, String>,
     /// The size as a disk, which differs from that of a compact image file.
     pub(crate) virtual_bytes: u64,
+    /// What is noted of a backup.
+    #[serde(default)]
+    pub(crate) notes: Option<String>,
+    /// Whether a backup may not be removed.
+    #[serde(default)]
+    pub(crate) protected: bool,
 }
 
 impl Volume {
@@ -176,6 +182,8 @@ impl Volume {
             data: Bytes::new(),
             sums: BTreeMap::new(),
             virtual_bytes: bytes,
+            notes: None,
+            protected: false,
         }
     }
 
@@ -364,27 +372,5 @@ mod tests {
         check("512", Some(512));
         check("350KiB", Some(358_400));
         check("big", None);
-    }
-
-    #[test]
-    fn names_tell_type_and_owner() {
-        let dir = Storage::dir("local", "/var/lib/vz", "iso");
-        let check = |name: &str, expected| assert_eq!(dir.parse_name(name), expected);
-        check("iso/x.iso", Ok(("iso", None)));
-        check("100/vm-100-disk-0.raw", Ok(("images", Some(100))));
-        check(
-            "122/base-122-disk-0.qcow2/123/vm-123-disk-0.qcow2",
-            Ok(("images", Some(123))),
-        );
-        check(
-            "abc",
-            Err("unable to parse directory volume name 'abc'".to_owned()),
-        );
-        assert_eq!(
-            dir.file("100/vm-100-disk-0.raw"),
-            "/var/lib/vz/images/100/vm-100-disk-0.raw"
-        );
-        let thin = Storage::lvmthin("local-lvm", "images");
-        assert_eq!(thin.parse_name("vm-100-disk-0"), Ok(("images", Some(100))));
     }
 }

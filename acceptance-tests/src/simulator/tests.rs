@@ -11,6 +11,7 @@ mod machines;
 mod network;
 mod protocol;
 mod releases;
+mod storages;
 mod time;
 
 use std::sync::Arc;

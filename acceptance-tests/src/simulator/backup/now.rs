@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use time::OffsetDateTime;
-use time::macros::format_description;
 
 use super::may_back_up;
 use crate::simulator::call::{Allow, Call, Route, now};
+use crate::simulator::lxc::Ct;
 use crate::simulator::reply::{Fail, Outcome};
 use crate::simulator::rules::formats::split_list;
 use crate::simulator::storage::Volume;
+use crate::simulator::storage::kinds::Names;
+use crate::simulator::storage::prune::{self, Chosen};
 use crate::simulator::tasks::Worker;
 use crate::simulator::world::State;
 
@@ -75,18 +77,28 @@ fn post(call: &Call) -> Outcome {
         _ => String::new(),
     };
     let node = call.node().to_owned();
-    let mode = params.text_opt("mode").unwrap_or("snapshot").to_owned();
-    let compress = params.text_opt("compress").unwrap_or("0").to_owned();
+    let text = |name: &str| params.text_opt(name).map(str::to_owned);
+    let removes = params.text_opt("remove").is_none_or(|is| is == "1");
+    let wishes = Wishes {
+        storage,
+        mode: text("mode").unwrap_or_else(|| "snapshot".to_owned()),
+        compress: text("compress").unwrap_or_else(|| "0".to_owned()),
+        notes: text("notes-template"),
+        protected: params.is_set("protected"),
+        removes,
+        keep: params.text_opt("prune-backups").map(prune::keep),
+    };
     Ok(call.start_task("vzdump", &id, |worker| async move {
         let list: Vec<String> = ids.iter().map(u32::to_string).collect();
         worker.log(format!(
-            "INFO: starting new backup job: vzdump {} --storage {storage} --mode {mode}",
-            list.join(" ")
+            "INFO: starting new backup job: vzdump {} --storage {} --mode {}",
+            list.join(" "),
+            wishes.storage,
+            wishes.mode,
         ));
         let mut failed = 0;
         for vmid in ids {
-            let result = one(&worker, &node, vmid, (&storage, &mode, &compress)).await;
-            if let Err(why) = result {
+            if let Err(why) = one(&worker, &node, vmid, &wishes).await {
                 worker.log(format!("ERROR: Backup of VM {vmid} failed - {why}"));
                 failed += 1;
             }
@@ -97,6 +109,18 @@ fn post(call: &Call) -> Outcome {
             _ => Err("job errors".to_owned()),
         }
     }))
+}
+
+/// How a backup is made, and what becomes of those before it.
+struct Wishes {
+    storage: String,
+    mode: String,
+    compress: String,
+    notes: Option<String>,
+    protected: bool,
+    /// Whether older ones are pruned, by these rules or by those of the storage.
+    removes: bool,
+    keep: Option<prune::Keep>,
 }
 
 /// Sets or removes the lock of a guest.
@@ -121,41 +145,90 @@ fn set_lock(state: &mut State, vmid: u32, lock: Option<&str>) -> Result<&'static
     Ok(kind)
 }
 
-async fn one(
-    worker: &Worker,
-    node: &str,
-    vmid: u32,
-    (storage, mode, compress): (&str, &str, &str),
-) -> Result<(), String> {
+async fn one(worker: &Worker, node: &str, vmid: u32, wishes: &Wishes) -> Result<(), String> {
     let kind = set_lock(&mut worker.world.state(), vmid, Some("backup"))?;
     worker.log(format!("INFO: Starting Backup of VM {vmid} ({kind})"));
-    worker.log(format!("INFO: backup mode: {mode}"));
+    worker.log(format!("INFO: backup mode: {}", wishes.mode));
     let result = worker.takes(Duration::from_secs(5)).await;
-    let mut state = worker.world.state();
-    set_lock(&mut state, vmid, None)?;
-    result?;
-    let stamp = format_description!("[year]_[month]_[day]-[hour]_[minute]_[second]");
-    let stamp = OffsetDateTime::now_utc().format(stamp);
-    let stamp = stamp.map_err(|error| error.to_string())?;
-    let kind_of_file = if kind == "qemu" { "vma" } else { "tar" };
-    let compressed = match compress {
-        "zstd" => ".zst",
-        "gzip" => ".gz",
-        "1" | "lzo" => ".lzo",
-        _ => "",
+    let lines = {
+        let mut state = worker.world.state();
+        set_lock(&mut state, vmid, None)?;
+        result?;
+        archive(&mut state, node, (kind, vmid), wishes)
     };
-    let name = format!("vzdump-{kind}-{vmid}-{stamp}.{kind_of_file}{compressed}");
-    let id = format!("{storage}:backup/{name}");
-    let mut volume = Volume::file("backup", &name, 1 << 20, Bytes::new());
-    volume.owner = Some(vmid);
-    state.put_volume(node, &id, volume);
-    let file = state
-        .storage(storage)
-        .map(|storage| storage.file(&format!("backup/{name}")));
-    drop(state);
-    if let Ok(file) = file {
-        worker.log(format!("INFO: creating archive '{file}'"));
-    }
+    worker.log_all(lines.map_err(|fail| fail.text())?);
     worker.log(format!("INFO: Finished Backup of VM {vmid} (00:00:05)"));
     Ok(())
+}
+
+/// Puts the archive there and prunes the older ones; what the log says of it.
+fn archive(
+    state: &mut State,
+    node: &str,
+    (kind, vmid): (&str, u32),
+    wishes: &Wishes,
+) -> Result<Vec<String>, Fail> {
+    let storage = state.storage(&wishes.storage)?;
+    storage.check_on(node)?;
+    let (name, format) = name(kind, vmid, &wishes.compress, storage.kind().names);
+    let mut log = vec![format!("INFO: creating archive '{}'", storage.file(&name))];
+    let has_rules = storage.options.contains_key("prune-backups");
+    let id = format!("{}:{name}", storage.id);
+    let guest = match state.vms.get(&vmid) {
+        Some(vm) => vm.config.get("name").cloned(),
+        None => state.cts.get(&vmid).map(Ct::name),
+    };
+    let notes = wishes.notes.as_ref().map(|text| {
+        text.replace("{{guestname}}", &guest.unwrap_or_default())
+            .replace("{{node}}", node)
+            .replace("{{vmid}}", &vmid.to_string())
+    });
+    let volume = Volume {
+        format,
+        owner: Some(vmid),
+        notes,
+        protected: wishes.protected,
+        ..Volume::file("backup", &name, 1 << 20, Bytes::new())
+    };
+    state.put_volume(node, &id, volume);
+    if wishes.removes && (wishes.keep.is_some() || has_rules) {
+        let chosen = Chosen {
+            kind: Some(kind.to_owned()),
+            owner: Some(vmid),
+            keep: wishes.keep.clone(),
+        };
+        let gone = state.prune(node, &wishes.storage, &chosen)?;
+        log.extend(
+            gone.iter()
+                .map(|id| format!("INFO: removing backup '{id}'")),
+        );
+    }
+    Ok(log)
+}
+
+/// The name of a new backup, and its format.
+fn name(kind: &str, vmid: u32, compress: &str, names: Names) -> (String, String) {
+    let now = OffsetDateTime::now_utc();
+    let (date, (hour, minute, second)) = (now.date(), now.to_hms());
+    if names == Names::Pbs {
+        let kind = if kind == "qemu" { "vm" } else { "ct" };
+        let stamp = format!("{date}T{hour:02}:{minute:02}:{second:02}Z");
+        return (
+            format!("backup/{kind}/{vmid}/{stamp}"),
+            format!("pbs-{kind}"),
+        );
+    }
+    let date = date.to_string().replace('-', "_");
+    let stamp = format!("{date}-{hour:02}_{minute:02}_{second:02}");
+    let archive = if kind == "qemu" { "vma" } else { "tar" };
+    let format = match compress {
+        "zstd" => format!("{archive}.zst"),
+        "gzip" => format!("{archive}.gz"),
+        "1" | "lzo" => format!("{archive}.lzo"),
+        _ => archive.to_owned(),
+    };
+    (
+        format!("backup/vzdump-{kind}-{vmid}-{stamp}.{format}"),
+        format,
+    )
 }

@@ -10,6 +10,7 @@ use crate::simulator::call::{Allow, Call, Route, later};
 use crate::simulator::qemu::Config;
 use crate::simulator::reply::{Fail, Outcome, Reply};
 use crate::simulator::storage::Volume;
+use crate::simulator::storage::kinds::Names;
 use crate::simulator::tasks::{Task, Worker};
 use crate::simulator::world::State;
 
@@ -38,9 +39,8 @@ pub(crate) fn can_link(state: &State, ct: &Ct) -> Result<(), Fail> {
             continue;
         };
         let (storage, name) = id.split_once(':').unwrap_or_default();
-        let is_file = state.storage(storage)?.is_file_based();
         // Raw images of files have no copy-on-write.
-        if is_file || !name.contains("base") {
+        if !state.storage(storage)?.kind().copies_on_write || !name.contains("base") {
             return Err(Fail::died(format!(
                 "Linked clone feature for '{id}' is not available"
             )));
@@ -247,7 +247,12 @@ impl Job {
             return Ok(id);
         }
         log.push(format!("create linked clone of mountpoint {key} ({from})"));
-        let id = state.free_disk_name(&self.target, own, self.newid, &volume.format);
+        let mut id = state.free_disk_name(&self.target, own, self.newid, &volume.format);
+        let names = state.storage(own).map(|storage| storage.kind().names);
+        if let (Ok(Names::Zfs), Some((_, name))) = (names, id.split_once(':')) {
+            // The clone of a dataset carries its base in its name.
+            id = format!("{from}/{}", name.replacen("vm-", "subvol-", 1));
+        }
         let copy = Volume {
             owner: Some(self.newid),
             parent: Some(from.to_owned()),

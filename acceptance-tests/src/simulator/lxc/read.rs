@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use serde_json::{Value as Json, json};
 
-use super::{Ct, shown, snapshot, texts};
+use super::{Ct, filesystem, shown, snapshot, texts};
 use crate::simulator::call::{Allow, Call, Route, later, now, tell};
 use crate::simulator::container::Interface;
 use crate::simulator::ha;
@@ -130,6 +130,7 @@ fn summary(ct: &Ct, node_cores: u32) -> Json {
     }
     if let Some(running) = &ct.running {
         data["pid"] = json!(running.pid);
+        data["maxdisk"] = json!(filesystem::usable(ct.root_bytes()));
         for kind in ["cpu", "io", "memory"] {
             data[format!("pressure{kind}some")] = json!("0.00");
             data[format!("pressure{kind}full")] = json!("0.00");

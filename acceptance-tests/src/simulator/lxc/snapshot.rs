@@ -77,7 +77,7 @@ pub(crate) fn is_possible(state: &State, ct: &Ct) -> bool {
     sources.all(|source| match &source {
         Source::Volume(_) => {
             let storage = source.storage().and_then(|id| state.storage(id).ok());
-            storage.is_some_and(|storage| !storage.is_file_based() && storage.kind != "lvm")
+            storage.is_some_and(|storage| storage.can_snapshot("raw"))
         }
         _ => true,
     })

@@ -6,6 +6,7 @@ use crate::simulator::qemu::Config;
 use crate::simulator::random::random_uuid;
 use crate::simulator::rules::property::{self, Properties};
 use crate::simulator::rules::set;
+use crate::simulator::storage::kinds::Names;
 use crate::simulator::storage::{Volume, format_size, gib_fraction};
 use crate::simulator::world::State;
 
@@ -145,10 +146,10 @@ impl State {
         bytes: u64,
         log: &mut Vec<String>,
     ) -> Result<String, String> {
-        self.format_on(storage, None)?;
+        self.format_on(node, storage, None)?;
         let (is_dir, is_zfs) = {
             let storage = self.storage(storage).map_err(|fail| fail.text())?;
-            (storage.is_file_based(), storage.kind == "zfspool")
+            (storage.is_file_based(), storage.kind().names == Names::Zfs)
         };
         let as_tree = is_zfs || (is_dir && bytes == 0);
         let format = if as_tree { "subvol" } else { "raw" };

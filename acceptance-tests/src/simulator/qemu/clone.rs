@@ -9,6 +9,7 @@ use crate::simulator::call::{Allow, Call, Route, now};
 use crate::simulator::random::{random_mac, random_uuid};
 use crate::simulator::reply::{Fail, Outcome};
 use crate::simulator::rules::{property, set};
+use crate::simulator::storage::kinds::Names;
 use crate::simulator::storage::{Storage, Volume};
 use crate::simulator::tasks::Worker;
 use crate::simulator::world::State;
@@ -121,7 +122,8 @@ fn clone(call: &Call) -> Outcome {
                 .rsplit(['/', ':'])
                 .next()
                 .is_some_and(|name| name.starts_with("base-"));
-            if !is_base {
+            let storage = state.storage(file.split(':').next().unwrap_or_default())?;
+            if !is_base || !(storage.is_file_based() || storage.kind().copies_on_write) {
                 return Err(Fail::died(format!(
                     "Linked clone feature is not supported for '{file}' ({key})"
                 )));
@@ -268,7 +270,7 @@ impl Job {
         let linked = !self.full && !drives::is_cloudinit(drive);
         let wanted = self.format.as_deref().unwrap_or(&volume.format);
         let is_dir = state.storage(&storage).is_ok_and(Storage::is_file_based);
-        let format = state.format_on(&storage, Some(wanted).filter(|_| is_dir))?;
+        let format = state.format_on(&self.target, &storage, Some(wanted).filter(|_| is_dir))?;
         let id = if drives::is_cloudinit(drive) {
             let stem = format!("vm-{}-cloudinit", self.newid);
             if is_dir {
@@ -291,9 +293,14 @@ impl Job {
         };
         let id = if linked {
             copy.parent = Some(from.clone());
-            // A file-based clone carries its base in its name.
+            // The clone of a file or a dataset carries its base in its name.
             let name = id.split_once(':').map_or("", |(_, name)| name);
-            if is_dir { format!("{from}/{name}") } else { id }
+            let names = state.storage(&storage).map(|storage| storage.kind().names);
+            if matches!(names, Ok(Names::Files | Names::Zfs)) {
+                format!("{from}/{name}")
+            } else {
+                id
+            }
         } else {
             id
         };

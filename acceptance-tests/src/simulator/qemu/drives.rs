@@ -2,8 +2,10 @@
 //!
 //! Whether the sender may use a storage is asked in `allow`.
 
+use crate::simulator::reply::Fail;
 use crate::simulator::rules::property::{self, Properties};
 use crate::simulator::rules::{RuleSet, set};
+use crate::simulator::storage::kinds::Names;
 use crate::simulator::storage::{Storage, Volume, format_size, gib_fraction, parse_size};
 use crate::simulator::world::State;
 
@@ -170,24 +172,22 @@ impl State {
                     ("tpmstate0", _) => 4 << 20,
                     _ => gib_fraction(&size, 1 << 30).ok_or("unable to parse disk size")?,
                 };
-                let format = self.format_on(&storage, drive.get("format").map(String::as_str))?;
+                let format =
+                    self.format_on(node, &storage, drive.get("format").map(String::as_str))?;
                 let id = self.free_disk_name(node, &storage, vmid, &format);
                 (id, Volume::disk(vmid, &format, bytes))
             }
             Source::Import { storage, from } => {
                 let missing = {
                     let (storage, name) = from.split_once(':').unwrap_or_default();
-                    let file = self
-                        .storage(storage)
-                        .map(|s| s.file(name))
-                        .unwrap_or_default();
-                    format!("failed to stat '{file}'")
+                    let file = self.storage(storage).map(|s| s.file(name));
+                    format!("failed to stat '{}'", file.unwrap_or_default())
                 };
                 let image = self.volume(node, &from).ok_or(missing)?;
                 let (bytes, of_image) = (image.virtual_bytes, image.format.clone());
                 let wanted = drive.get("format").cloned().or(Some(of_image));
                 let can = self.storage(&storage).is_ok_and(Storage::is_file_based);
-                let format = self.format_on(&storage, wanted.as_deref().filter(|_| can))?;
+                let format = self.format_on(node, &storage, wanted.as_deref().filter(|_| can))?;
                 let id = self.free_disk_name(node, &storage, vmid, &format);
                 made.log
                     .push(format!("create full clone of drive ({from})"));
@@ -200,8 +200,8 @@ impl State {
                 )
             }
             Source::CloudInit { storage } => {
-                self.usable(&storage)?;
-                let is_dir = self.storage(&storage).is_ok_and(Storage::is_file_based);
+                let usable = self.usable(node, &storage).map_err(|fail| fail.text())?;
+                let is_dir = usable.is_file_based();
                 let (name, format) = if is_dir {
                     (format!("{vmid}/vm-{vmid}-cloudinit.qcow2"), "qcow2")
                 } else {
@@ -260,32 +260,41 @@ impl State {
             return;
         };
         let (file, bytes) = (storage.file(name), volume.bytes);
-        log.push(match volume.format.as_str() {
-            _ if !storage.is_file_based() => format!("  Logical volume \"{name}\" created."),
-            "qcow2" => format!(
+        log.push(match (storage.kind().names, volume.format.as_str()) {
+            (Names::Lvm, _) => format!("  Logical volume \"{name}\" created."),
+            (Names::Zfs | Names::Pbs, _) => return,
+            (Names::Files, "qcow2") => format!(
                 "Formatting '{file}', fmt=qcow2 cluster_size=65536 extended_l2=off \
                  preallocation=metadata compression_type=zlib size={bytes} lazy_refcounts=off \
                  refcount_bits=16"
             ),
-            format => format!("Formatting '{file}', fmt={format} size={bytes} preallocation=off"),
+            (_, format) => {
+                format!("Formatting '{file}', fmt={format} size={bytes} preallocation=off")
+            }
         });
     }
 
-    /// Refuses a storage that is switched off.
-    fn usable(&self, storage: &str) -> Result<(), String> {
-        match self.storage(storage).map_err(|fail| fail.text())? {
-            storage if storage.disabled => Err(format!("storage '{}' is disabled", storage.id)),
-            _ => Ok(()),
-        }
+    /// The storage, if the node can use it.
+    fn usable(&self, node: &str, storage: &str) -> Result<&Storage, Fail> {
+        let storage = self.storage(storage)?;
+        storage.check_on(node).map(|()| storage)
     }
 
     /// The format of a new volume there: `wanted`, if the storage can.
-    pub(crate) fn format_on(&self, storage: &str, wanted: Option<&str>) -> Result<String, String> {
-        self.usable(storage)?;
-        let is_dir = self.storage(storage).is_ok_and(Storage::is_file_based);
-        match wanted.unwrap_or("raw") {
-            format if is_dir || format == "raw" => Ok(format.to_owned()),
-            format => Err(format!("unsupported format '{format}'")),
+    pub(crate) fn format_on(
+        &self,
+        node: &str,
+        storage: &str,
+        wanted: Option<&str>,
+    ) -> Result<String, String> {
+        let storage = self.usable(node, storage).map_err(|fail| fail.text())?;
+        let formats = storage.kind().formats;
+        let default = storage.options.get("format").map(String::as_str);
+        let default = default.or(formats.first().copied());
+        match wanted.or(default) {
+            None => Err(format!("can't allocate space in {} storage", storage.kind)),
+            Some(format) if formats.contains(&format) => Ok(format.to_owned()),
+            Some(format) => Err(format!("unsupported format '{format}'")),
         }
     }
 }
@@ -328,10 +337,8 @@ pub(crate) fn transferred(bytes: u64) -> [String; 2] {
 
 /// The bytes that the text of a drive tells.
 pub(crate) fn bytes(drive: &Properties) -> u64 {
-    drive
-        .get("size")
-        .and_then(|size| parse_size(size))
-        .unwrap_or(0)
+    let size = drive.get("size").and_then(|size| parse_size(size));
+    size.unwrap_or(0)
 }
 
 #[cfg(test)]

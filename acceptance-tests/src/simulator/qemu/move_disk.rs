@@ -154,6 +154,7 @@ impl Move {
         let is_dir = state.storage(new)?.is_file_based();
         let wanted = self.format.as_deref().unwrap_or(&source.format);
         let format = state.format_on(
+            &self.node,
             new,
             Some(wanted).filter(|_| is_dir || self.format.is_some()),
         );

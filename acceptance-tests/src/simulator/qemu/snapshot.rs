@@ -12,7 +12,7 @@ use super::{Config, Vm, drives, hotplug, shown, volume_of};
 use crate::simulator::call::{Allow, Call, Route, now, tell};
 use crate::simulator::random::random_uuid;
 use crate::simulator::reply::{Fail, Outcome, Reply};
-use crate::simulator::storage::{Storage, format_size};
+use crate::simulator::storage::format_size;
 use crate::simulator::tasks::{Task, Worker};
 use crate::simulator::world::{LOCK_PATIENCE, State, World};
 
@@ -106,11 +106,11 @@ impl State {
     /// Whether snapshots of a volume can be taken.
     pub(crate) fn can_snapshot(&self, node: &str, volume: &str) -> bool {
         let storage = volume.split(':').next().unwrap_or_default();
-        let is_file = self.storage(storage).is_ok_and(Storage::is_file_based);
-        !is_file
-            || self
-                .volume(node, volume)
-                .is_some_and(|volume| volume.format == "qcow2")
+        let storage = self.storage(storage).ok();
+        let format = self.volume(node, volume).map(|volume| &volume.format);
+        storage
+            .zip(format)
+            .is_some_and(|(storage, format)| storage.can_snapshot(format))
     }
 }
 

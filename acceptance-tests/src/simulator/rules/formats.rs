@@ -2,6 +2,8 @@
 //!
 //! Only the look of a value is judged: whether a node, a storage or a VM exists is not asked here.
 
+mod storages;
+
 use super::pattern::Pattern;
 use crate::simulator::access::is_privilege;
 use crate::simulator::release::Release;
@@ -27,6 +29,7 @@ pub(crate) fn check(name: &str, value: &str, release: Release) -> Result<(), Str
         .or_else(|| people(name, value, release))
         .or_else(|| containers(name, value))
         .or_else(|| jobs(name, value))
+        .or_else(|| storages::judge(name, value))
         .unwrap_or_else(|| panic!("no format is called {name}"));
     if good { Ok(()) } else { Err(text) }
 }
@@ -44,10 +47,6 @@ fn names(name: &str, value: &str) -> Judgement {
     match name {
         "pve-vmid" => judged(fits("[1-9][0-9]{2,8}", value), like("VM ID")),
         "pve-node" => judged(fits(LABEL, value), like("node name")),
-        "pve-storage-id" => judged(
-            fits(r"[a-zA-Z][a-zA-Z0-9\-_.]*[a-zA-Z0-9]", value),
-            format!("storage ID '{value}' contains illegal characters"),
-        ),
         "pve-iface" => judged(
             fits(r"[a-zA-Z][a-zA-Z0-9_]{1,20}([:.]\d+)?", value),
             format!("invalid network interface name '{value}'"),
@@ -171,21 +170,6 @@ fn devices(name: &str, value: &str) -> Judgement {
             value.starts_with('/') || is_volume_id(value),
             format!("unable to parse volume ID '{value}'"),
         ),
-        "pve-dir-override" => judged(
-            fits("[a-z]+=.+", value),
-            format!("unable to parse override '{value}'"),
-        ),
-        "storage-pair" => judged(
-            fits(r"[a-zA-Z0-9\-_.]+(:[a-zA-Z0-9\-_.]+)?", value),
-            format!("unable to parse storage pair '{value}'"),
-        ),
-        "pve-storage-content" => judged(
-            matches!(
-                value,
-                "images" | "rootdir" | "vztmpl" | "iso" | "backup" | "snippets" | "import" | "none"
-            ),
-            format!("invalid content type '{value}'"),
-        ),
         _ => None,
     }
 }
@@ -220,10 +204,6 @@ fn containers(name: &str, value: &str) -> Judgement {
         "pve-ct-timezone" => judged(
             value == "host" || fits(r"[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+){,2}", value),
             format!("invalid time zone '{value}'"),
-        ),
-        "storage-pair" => judged(
-            fits(r"[a-zA-Z0-9\-_.]+(:[a-zA-Z0-9\-_.]+)?", value),
-            format!("invalid storage pair '{value}'"),
         ),
         _ => None,
     }

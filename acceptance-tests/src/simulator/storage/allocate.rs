@@ -1,12 +1,12 @@
 //! Single volumes: their allocation, and the attributes that they may have.
 //!
-//! Only images are allocated; backups, which alone have notes and a protection, do not exist here.
+//! Only images are allocated, and only backups have notes and a protection.
 
 use serde_json::json;
 
 use super::{Storage, Volume};
 use crate::simulator::call::{Allow, Call, Route, now};
-use crate::simulator::reply::{Fail, Outcome};
+use crate::simulator::reply::{Fail, Outcome, Reply};
 
 pub(crate) const ROUTES: &[Route] = &[
     Route {
@@ -57,7 +57,10 @@ fn allocate(call: &Call) -> Outcome {
     }
     let mut state = call.world.state();
     let storage = state.storage(params.text("storage"))?.clone();
-    let format = state.format_on(&storage.id, wanted).map_err(Fail::died)?;
+    storage.check_on(call.node())?;
+    let format = state
+        .format_on(call.node(), &storage.id, wanted)
+        .map_err(Fail::died)?;
     let id = format!("{}:{}", storage.id, named(&storage, vmid, name)?);
     if state.volume(call.node(), &id).is_some() {
         let file = id.split_once(':').map(|(_, name)| storage.file(name));
@@ -93,25 +96,36 @@ fn change(call: &Call) -> Outcome {
     let (id, storage) = super::calls::volume_id(call)?;
     let path = format!("/storage/{storage}");
     call.need_any(&path, &["Datastore.Audit", "Datastore.AllocateSpace"])?;
-    {
+    let (kind, owner) = {
         let state = call.world.state();
         let name = id.split_once(':').map_or("", |(_, name)| name);
-        state
-            .storage(&storage)?
-            .parse_name(name)
-            .map_err(Fail::died)?;
+        let parsed = state.storage(&storage)?.parse_name(name);
+        parsed.map_err(Fail::died)?
+    };
+    let given = |name: &str| call.params.text_opt(name);
+    if let (Some(owner), "backup") = (owner, kind) {
+        call.need(&format!("/vms/{owner}"), &["VM.Backup"])?;
+        let mut state = call.world.state();
+        state.existing(call.node(), &id)?;
+        let place = state.place(call.node(), &id);
+        if let Some(volume) = state.volumes.get_mut(&place) {
+            if let Some(notes) = given("notes") {
+                volume.notes = Some(notes.to_owned()).filter(|notes| !notes.is_empty());
+            }
+            if given("protected").is_some() {
+                volume.protected = call.params.is_set("protected");
+            }
+        }
+        return Ok(Reply::null());
     }
     call.need(&path, &["Datastore.Allocate"])?;
     let texts = [
         ("notes", "only backups can have notes"),
         ("protected", "only backups can be protected"),
     ];
-    match texts
-        .iter()
-        .find(|(name, _)| call.params.text_opt(name).is_some())
-    {
+    match texts.iter().find(|(name, _)| given(name).is_some()) {
         Some((_, text)) => Err(Fail::died(*text)),
-        None => Ok(crate::simulator::reply::Reply::null()),
+        None => Ok(Reply::null()),
     }
 }
 

@@ -80,9 +80,6 @@ pub(crate) fn configured_entry(state: &State, storage: &Storage) -> Json {
     });
     if storage.is_file_based() {
         entry["path"] = json!(storage.path);
-    } else {
-        entry["vgname"] = json!("pve");
-        entry["thinpool"] = json!("data");
     }
     if storage.implicit {
         entry["priority"] = json!(0);
@@ -117,14 +114,15 @@ fn facts(storage: &Storage, volumes: &BTreeMap<(String, String), Volume>, node: 
     let own = |((place, id), _): &(&(String, String), &Volume)| {
         (place.is_empty() || place == node) && id.split(':').next() == Some(&storage.id)
     };
-    let on = u8::from(!storage.disabled);
+    let is_on = storage.check_on(node).is_ok();
+    let on = u8::from(is_on);
     // Thin volumes take what is written to them; files their size.
     let used: u64 = volumes
         .iter()
         .filter(own)
         .map(|(_, v)| v.bytes.min(1 << 30))
         .sum();
-    let total = if storage.disabled { 0 } else { storage.total };
+    let total = if is_on { storage.total } else { 0 };
     let used = used.min(total);
     json!({
         "type": storage.kind, "content": storage.content, "enabled": on, "active": on,
@@ -141,10 +139,10 @@ fn list(call: &Call) -> Json {
         .unwrap_or_default();
     let found = state.storages.iter().filter(|storage| {
         sees(call, &state, &storage.id)
-            && storage.is_on(call.node())
             && params.text_opt("storage").is_none_or(|id| id == storage.id)
             && (wanted.is_empty() || wanted.iter().any(|one| storage.has(one)))
-            && (!storage.disabled || (!params.is_set("enabled") && wanted.is_empty()))
+            && (wanted.is_empty() || storage.check_on(call.node()).is_ok())
+            && !(storage.disabled && params.is_set("enabled"))
     });
     let entry = |storage: &Storage| {
         let mut entry = facts(storage, &state.volumes, call.node());
@@ -168,13 +166,15 @@ fn status(call: &Call) -> Outcome {
 
 fn content(call: &Call) -> Outcome {
     let state = call.world.state();
-    let storage = call.params.text("storage");
-    state.storage(storage)?;
+    let configured = state.storage(call.params.text("storage"))?;
+    configured.check_on(call.node())?;
+    let storage = configured.id.as_str();
     let kind = call.params.text_opt("content");
     let owner = call.params.number_opt("vmid");
     let found = state.volumes.iter().filter(|((place, id), volume)| {
         (place.is_empty() || place == call.node())
             && id.split(':').next() == Some(storage)
+            && configured.has(volume.content)
             && kind.is_none_or(|kind| kind == volume.content)
             && owner.is_none_or(|owner| volume.owner.map(i64::from) == Some(owner))
     });
@@ -185,8 +185,16 @@ fn content(call: &Call) -> Outcome {
         });
         if let Some(owner) = volume.owner {
             entry["vmid"] = json!(owner);
-            entry["parent"] = json!(volume.parent);
-            entry["used"] = json!(volume.bytes.min(4096));
+            if volume.content != "backup" {
+                entry["parent"] = json!(volume.parent);
+                entry["used"] = json!(volume.bytes.min(4096));
+            }
+        }
+        if let Some(notes) = &volume.notes {
+            entry["notes"] = json!(notes);
+        }
+        if volume.protected {
+            entry["protected"] = json!(1);
         }
         entry
     };
@@ -241,10 +249,24 @@ async fn delete(call: Call) -> Outcome {
             .storage(&storage)?
             .parse_name(&name)
             .map_err(Fail::died)?;
-        let holder = kind.1.filter(|owner| state.vms.contains_key(owner));
-        (kind.1, holder)
+        let is_image = kind.0 == "images";
+        let holder = kind
+            .1
+            .filter(|owner| is_image && state.guest(*owner).is_some());
+        (kind, holder)
     };
-    call.need(&format!("/storage/{storage}"), &["Datastore.Allocate"])?;
+    let path = format!("/storage/{storage}");
+    let owner = match owner {
+        ("backup", Some(owner)) => {
+            call.need(&path, &["Datastore.AllocateSpace"])?;
+            call.need(&format!("/vms/{owner}"), &["VM.Backup"])?;
+            Some(owner)
+        }
+        (_, owner) => {
+            call.need(&path, &["Datastore.Allocate"])?;
+            owner
+        }
+    };
     if let Some(owner) = in_use {
         return Err(Fail::died(format!(
             "cannot remove volume '{id}' - guest with VMID '{owner}' exists: Use the guest's \
@@ -264,6 +286,10 @@ async fn delete(call: Call) -> Outcome {
                     .unwrap_or_default();
                 drop(state);
                 worker.log(format!("disk image '{file}' does not exist"));
+            } else if state.volume(&node, &id).is_some_and(|it| it.protected) {
+                return Err(format!(
+                    "cannot remove protected volume '{name}' on '{storage}'"
+                ));
             } else {
                 state.free_volume(&node, &id)?;
             }

@@ -1,6 +1,6 @@
-//! The calls that configure storages: directories and thin pools.
+//! The calls that configure storages.
 //!
-//! Other types are known by name only, and refused.
+//! Nothing is mounted or logged in to: a server, a share and a pool are there if they are said to be.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::Storage;
 use super::checksum::sha1;
+use super::kinds::{Kind, SECRET};
 use crate::simulator::call::{Allow, Call, Route, now};
 use crate::simulator::reply::{Fail, Outcome, Reply};
 use crate::simulator::rules::formats::split_list;
@@ -19,8 +20,7 @@ pub(crate) const ROUTES: &[Route] = &[
     Route {
         call: "POST /storage",
         allow: ADMIN,
-        rules: "+storage-options; storage string pve-storage-id; path? string; thinpool? string; vgname? string
-            type string enum=btrfs|cephfs|cifs|dir|esxi|iscsi|iscsidirect|lvm|lvmthin|nfs|pbs|rbd|zfs|zfspool",
+        rules: "+storage-options; +storage-fixed; storage string pve-storage-id",
         handler: now!(add),
     },
     Route {
@@ -43,50 +43,6 @@ pub(crate) const ROUTES: &[Route] = &[
         handler: now!(remove),
     },
 ];
-
-/// What a type of storage is configured with: what it must have and keeps for good, and what it may have.
-struct Kind {
-    fixed: &'static [&'static str],
-    optional: &'static [&'static str],
-}
-
-const DIRECTORY: Kind = Kind {
-    fixed: &["path"],
-    optional: &[
-        "bwlimit",
-        "content",
-        "content-dirs",
-        "create-base-path",
-        "create-subdirs",
-        "disable",
-        "format",
-        "is_mountpoint",
-        "max-protected-backups",
-        "mkdir",
-        "nodes",
-        "preallocation",
-        "prune-backups",
-        "shared",
-        "snapshot-as-volume-chain",
-    ],
-};
-
-const THIN_POOL: Kind = Kind {
-    fixed: &["thinpool", "vgname"],
-    optional: &["bwlimit", "content", "disable", "nodes"],
-};
-
-impl Kind {
-    fn of(kind: &str) -> Result<&'static Self, Fail> {
-        match kind {
-            "dir" => Ok(&DIRECTORY),
-            "lvmthin" => Ok(&THIN_POOL),
-            other => Err(Fail::died(format!(
-                "the simulator has no storages of type '{other}'"
-            ))),
-        }
-    }
-}
 
 /// The digest of the storage configuration; what is implicit stands in no file.
 pub(crate) fn digest(state: &State) -> String {
@@ -116,6 +72,7 @@ fn set(storage: &mut Storage, options: BTreeMap<String, String>) {
             "content" => storage.content = split_list(&value).join(","),
             "shared" => storage.shared = value == "1",
             "disable" => storage.disabled = value == "1",
+            name if SECRET.contains(&name) => {}
             _ => {
                 storage.options.insert(name, value);
             }
@@ -133,8 +90,9 @@ fn written(state: &mut State) {
 fn add(call: &Call) -> Outcome {
     let (id, kind) = (call.params.text("storage"), call.params.text("type"));
     let mut state = call.world.state();
-    let known = Kind::of(kind)?;
+    let known = Kind::find(kind)?;
     let options = options(call);
+    check_contents(known, &options)?;
     if let Some(name) = known
         .fixed
         .iter()
@@ -155,14 +113,18 @@ fn add(call: &Call) -> Outcome {
             "create storage failed: storage ID '{id}' already defined"
         )));
     }
-    let mut storage = Storage {
-        kind: kind.to_owned(),
-        ..Storage::dir(id, "", "images,rootdir")
-    };
+    let mut storage = Storage::new(id, known);
     set(&mut storage, options);
     written(&mut state);
     state.storages.push(storage);
     Ok(json!({"storage": id, "type": kind}).into())
+}
+
+fn check_contents(kind: &Kind, options: &BTreeMap<String, String>) -> Result<(), Fail> {
+    match options.get("content") {
+        Some(contents) => kind.check_contents(&split_list(contents)),
+        None => Ok(()),
+    }
 }
 
 fn read(call: &Call) -> Outcome {
@@ -191,8 +153,9 @@ fn changed(call: &Call) -> Outcome {
     }
     let id = params.text("storage");
     let kind = state.storage(id)?.kind.clone();
-    let known = Kind::of(&kind)?;
+    let known = Kind::find(&kind)?;
     let options = options(call);
+    check_contents(known, &options)?;
     if let Some(name) = options
         .keys()
         .find(|name| !known.optional.contains(&name.as_str()))
@@ -216,8 +179,8 @@ fn changed(call: &Call) -> Outcome {
         set(storage, options);
         for name in delete {
             match name {
-                "content" => "images,rootdir".clone_into(&mut storage.content),
-                "shared" => storage.shared = false,
+                "content" => known.default.clone_into(&mut storage.content),
+                "shared" => storage.shared = known.shared,
                 "disable" => storage.disabled = false,
                 name => drop(storage.options.remove(name)),
             }
