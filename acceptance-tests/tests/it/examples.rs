@@ -1,5 +1,7 @@
 //! Everything under `examples/` that the documentation shows.
 
+use acceptance_tests::simulator::Appliance;
+
 use crate::scene::{self, Scene};
 
 fn example(resource: &str) -> String {
@@ -35,8 +37,17 @@ async fn the_example_of_an_image_can_be_planned() {
     let mut scene = Scene::new().await;
     scene.ws.write("image.tf", &example("pmoves_image"));
     scene.ws.set("TF_VAR_debian_checksum", "0".repeat(128));
+    scene.stage.simulator.put_appliance(Appliance {
+        template: "debian-13-standard_13.1-2_amd64.tar.zst".to_owned(),
+        data: Vec::new(),
+    });
+    std::fs::write(scene.ws.path().join("golden.qcow2"), scene::qcow2(1)).expect("it is written");
     assert_eq!(
         scene.ws.plan(&[]).await.changes(),
-        ["pmoves_image.debian: create"]
+        [
+            "pmoves_image.container: create",
+            "pmoves_image.debian: create",
+            "pmoves_image.golden: create"
+        ]
     );
 }
