@@ -2,10 +2,12 @@
 
 mod clones;
 mod devices;
+mod disks;
 mod drift;
 mod failure;
 mod import;
 mod input;
+mod mounts;
 mod moves;
 mod real;
 mod update;

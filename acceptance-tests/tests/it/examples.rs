@@ -51,3 +51,34 @@ async fn the_example_of_an_image_can_be_planned() {
         ]
     );
 }
+
+/// What takes a NAS, a graphics card or an afternoon is only planned.
+#[tokio::test]
+async fn the_examples_of_whole_hosts_can_be_planned() {
+    for (name, resources) in [
+        (
+            "clones",
+            &[
+                "pmoves_docker_vm.template: create",
+                "pmoves_docker_vm.worker[0]: create",
+                "pmoves_docker_vm.worker[1]: create",
+                "pmoves_docker_vm.worker[2]: create",
+            ][..],
+        ),
+        ("devices", &["pmoves_docker_vm.home: create"]),
+        (
+            "nas",
+            &[
+                "pmoves_docker_vm.media: create",
+                "pmoves_stack.jellyfin: create",
+            ],
+        ),
+    ] {
+        let scene = Scene::new().await;
+        let head = scene.ws.path().join("head.tf");
+        std::fs::remove_file(head).expect("the example brings its own");
+        let example = scene::example(&format!("{name}/main.tf"));
+        scene.ws.write("main.tf", &example);
+        assert_eq!(scene.ws.plan(&[]).await.changes(), resources, "{name}");
+    }
+}
