@@ -4,6 +4,7 @@ mod clones;
 mod devices;
 mod disks;
 mod drift;
+mod engine;
 mod failure;
 mod import;
 mod input;

@@ -18,7 +18,7 @@ use crate::{
         template,
     },
     pve::Pve,
-    resources::host::inside,
+    resources::{docker, host::inside},
 };
 
 /// The seed for the first boot, as an ISO image.
@@ -63,6 +63,7 @@ pub(super) fn seed(plan: &DockerVm, vmid: u32) -> Vec<u8> {
             .collect(),
         dns_domain: dns.domain,
         nics: nics.collect(),
+        files: plan.docker.iter().filter_map(docker::first_file).collect(),
         scripts: plan
             .clone
             .iter()
