@@ -20,6 +20,7 @@ pub mod docker;
 pub mod facts;
 pub mod iso;
 pub mod look;
+pub mod mounts;
 mod packages;
 pub mod password;
 pub mod project;

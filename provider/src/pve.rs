@@ -23,6 +23,7 @@ mod task;
 mod terminal;
 mod tls;
 mod transport;
+mod upload;
 mod wait;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -40,13 +41,14 @@ pub use self::{
     error::{Cause, Error, Fingerprint, Permission, Result},
     lxc::LxcConfig,
     network::{Edit, Network, NetworkRow, Wish},
-    node::{Bridge, NodeRow, StorageRow, Volume},
+    node::{Bridge, NodeRow, Remote, StorageRow, Volume},
     params::Params,
     property_string::{Malformed, PropertyString, format_size, parse_size},
     qemu::{PendingRow, QemuConfig, VmStatus},
     settings::{Credential, Limits, Settings, Trust},
     task::Upid,
     terminal::Terminal,
+    upload::File,
 };
 use self::{
     auth::Auth,
@@ -55,7 +57,7 @@ use self::{
     reply::Reply,
     scope::Scope,
     slots::{Held, Slots},
-    transport::{File, Transport},
+    transport::Transport,
 };
 pub use crate::secret::Secret;
 
@@ -146,6 +148,21 @@ impl Pve {
         self.upload_with(call, None).await
     }
 
+    /// Sends `call`, which always starts a task, and gives that.
+    pub async fn start(&self, call: &Call) -> Result<Upid> {
+        self.started(call, None).await
+    }
+
+    async fn started(&self, call: &Call, file: Option<&File>) -> Result<Upid> {
+        match self.upload_with(call, file).await? {
+            Answer::Task(upid) => Ok(upid),
+            Answer::Done(data) => Err(Error::unexpected(
+                call.name(),
+                format!("no task but {data}"),
+            )),
+        }
+    }
+
     async fn upload_with(&self, call: &Call, file: Option<&File>) -> Result<Answer> {
         let (data, permit) = self.answered(call, file).await?;
         match data.as_str() {
@@ -157,30 +174,6 @@ impl Pve {
                 Ok(Answer::Task(upid))
             }
             _ => Ok(Answer::Done(data)),
-        }
-    }
-
-    /// Stores a file of content `iso`, `vztmpl` or `import` in `storage`, replacing one of the same name.
-    pub async fn upload(
-        &self,
-        node: &str,
-        storage: &str,
-        content: &str,
-        file_name: &str,
-        bytes: Vec<u8>,
-    ) -> Result<Upid> {
-        let path = format!("/nodes/{node}/storage/{storage}/upload");
-        let call = Call::post(path, Params::new().with("content", Some(content))).task();
-        let file = File {
-            name: file_name.to_owned(),
-            bytes,
-        };
-        match self.upload_with(&call, Some(&file)).await? {
-            Answer::Task(upid) => Ok(upid),
-            Answer::Done(data) => Err(Error::unexpected(
-                call.name(),
-                format!("no task but {data}"),
-            )),
         }
     }
 
@@ -251,7 +244,8 @@ impl Pve {
         file: Option<&File>,
     ) -> Result<Reply> {
         let exchange = self.inner.transport.exchange(call, headers, file);
-        if call.reads() {
+        if call.reads() || file.is_some_and(File::is_streamed) {
+            // PVE throws half a file away, so that a long transfer may end at any moment.
             self.scoped(call, exchange).await
         } else {
             self.scope.check(&call.name())?;

@@ -2,10 +2,13 @@
 
 mod clones;
 mod devices;
+mod disks;
 mod drift;
+mod engine;
 mod failure;
 mod import;
 mod input;
+mod mounts;
 mod moves;
 mod real;
 mod update;

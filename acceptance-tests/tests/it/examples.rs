@@ -1,5 +1,7 @@
 //! Everything under `examples/` that the documentation shows.
 
+use acceptance_tests::simulator::Appliance;
+
 use crate::scene::{self, Scene};
 
 fn example(resource: &str) -> String {
@@ -35,8 +37,48 @@ async fn the_example_of_an_image_can_be_planned() {
     let mut scene = Scene::new().await;
     scene.ws.write("image.tf", &example("pmoves_image"));
     scene.ws.set("TF_VAR_debian_checksum", "0".repeat(128));
+    scene.stage.simulator.put_appliance(Appliance {
+        template: "debian-13-standard_13.1-2_amd64.tar.zst".to_owned(),
+        data: Vec::new(),
+    });
+    std::fs::write(scene.ws.path().join("golden.qcow2"), scene::qcow2(1)).expect("it is written");
     assert_eq!(
         scene.ws.plan(&[]).await.changes(),
-        ["pmoves_image.debian: create"]
+        [
+            "pmoves_image.container: create",
+            "pmoves_image.debian: create",
+            "pmoves_image.golden: create"
+        ]
     );
+}
+
+/// What takes a NAS, a graphics card or an afternoon is only planned.
+#[tokio::test]
+async fn the_examples_of_whole_hosts_can_be_planned() {
+    for (name, resources) in [
+        (
+            "clones",
+            &[
+                "pmoves_docker_vm.template: create",
+                "pmoves_docker_vm.worker[0]: create",
+                "pmoves_docker_vm.worker[1]: create",
+                "pmoves_docker_vm.worker[2]: create",
+            ][..],
+        ),
+        ("devices", &["pmoves_docker_vm.home: create"]),
+        (
+            "nas",
+            &[
+                "pmoves_docker_vm.media: create",
+                "pmoves_stack.jellyfin: create",
+            ],
+        ),
+    ] {
+        let scene = Scene::new().await;
+        let head = scene.ws.path().join("head.tf");
+        std::fs::remove_file(head).expect("the example brings its own");
+        let example = scene::example(&format!("{name}/main.tf"));
+        scene.ws.write("main.tf", &example);
+        assert_eq!(scene.ws.plan(&[]).await.changes(), resources, "{name}");
+    }
 }

@@ -1,5 +1,7 @@
 //! `pmoves_image`.
 
+mod sources;
+
 use acceptance_tests::simulator::{Effect, Fault};
 use serde_json::json;
 
@@ -236,7 +238,7 @@ async fn images_that_cannot_be() {
             ["sha256 has 64 hex digits", "3 characters"],
         ),
         ("file_name", r#""a.txt""#, [".qcow2", "content import"]),
-        ("content_type", r#""vztmpl""#, ["content_type", "import"]),
+        ("content_type", r#""backup""#, ["content_type", "import"]),
         ("node_name", r#""pve9""#, ["No such node", "pve1, pve2"]),
         ("datastore_id", r#""nas""#, ["No such storage", "local"]),
         (

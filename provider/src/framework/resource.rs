@@ -43,6 +43,11 @@ pub trait Resource: Send + Sync + 'static {
     /// Rules between attributes. Pure; an unknown value may turn out to be anything.
     fn validate(_config: &Value, _found: &mut Faults<'_>) {}
 
+    /// Notes in a plan what lies beside configuration, state and cluster: files of this machine. Only reads.
+    fn observe(_plan: &mut Plan<'_>) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
     /// What a change of one attribute makes of others. Pure.
     fn effects(_plan: &mut Plan<'_>) {}
 
@@ -58,6 +63,16 @@ pub trait Resource: Send + Sync + 'static {
 
     /// Checks the plan to destroy. Pure.
     fn check_destroy(_prior: &Self::Model, _found: &mut Faults<'_>) {}
+
+    /// Checks the plan to destroy against the world. Only reads.
+    fn check_delete(
+        &self,
+        _cx: &Context<'_, Self::Client>,
+        _prior: &Self::Model,
+        _found: &mut Faults<'_>,
+    ) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
 
     /// Makes it. Saves a state as soon as something exists.
     fn create(

@@ -164,6 +164,10 @@ fn cloud_config(seed: &Seed) -> Value {
     if user.username == "root" {
         config["disable_root"] = false.into();
     }
+    let file = |(path, text): &(String, String)| json!({ "path": path, "content": text });
+    if !seed.files.is_empty() {
+        config["write_files"] = seed.files.iter().map(file).collect();
+    }
     if seed.upgrade {
         config["package_update"] = true.into();
         config["package_upgrade"] = true.into();

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Error, Result,
-    docker::{AddressPool, DockerWish, Log},
+    docker::{AddressPool, DockerWish, Log, Proxy},
 };
 
 /// Keys that a reload applies (moby `daemon/reload.go`, 26 to 29).
@@ -107,6 +107,18 @@ pub fn keys(wish: &DockerWish, engine: Option<&str>) -> Result<Map<String, Value
         let options = json!({ "bridge": { "com.docker.network.driver.mtu": mtu.to_string() } });
         set("default-network-opts", Some(options));
     }
+    if let Some(proxy) = &wish.proxy {
+        let entries = [
+            ("http-proxy", &proxy.http),
+            ("https-proxy", &proxy.https),
+            ("no-proxy", &proxy.no_proxy),
+        ];
+        let entries = entries.into_iter();
+        let entries =
+            entries.filter_map(|(key, value)| Some((key.to_owned(), value.clone()?.into())));
+        let entries: Map<_, _> = entries.collect();
+        set("proxies", (!entries.is_empty()).then_some(entries.into()));
+    }
     for (key, value) in &wish.daemon_json {
         if keys.insert(key.clone(), value.clone()).is_some() {
             return Err(Error::Refused(format!(
@@ -152,6 +164,14 @@ pub fn observed(keys: &Map<String, Value>, mut wish: DockerWish) -> DockerWish {
     if wish.mtu.is_some() {
         take("default-network-opts");
     }
+    wish.proxy = take("proxies").map(|entries| {
+        let entry = |key: &str| entries.get(key).cloned().and_then(text);
+        Proxy {
+            http: entry("http-proxy"),
+            https: entry("https-proxy"),
+            no_proxy: entry("no-proxy"),
+        }
+    });
     wish.daemon_json = keys;
     wish
 }
@@ -247,10 +267,15 @@ mod tests {
                 size: 24,
             }]),
             mtu: Some(1400),
+            proxy: Some(Proxy {
+                http: Some("http://proxy:3128".into()),
+                no_proxy: Some("lan".into()),
+                ..Proxy::default()
+            }),
             daemon_json: serde_json::from_str(r#"{"debug":true}"#).unwrap(),
             ..DockerWish::default()
         };
-        expect_test::expect![[r#"{"data-root":"/opt/docker/data","debug":true,"default-address-pools":[{"base":"10.64.0.0/16","size":24}],"default-network-opts":{"bridge":{"com.docker.network.driver.mtu":"1400"}},"insecure-registries":["198.51.100.1:5000"],"live-restore":true,"log-driver":"local","log-opts":{"max-file":"3","max-size":"10m"},"mtu":1400,"registry-mirrors":["https://mirror.example"]}"#]]
+        expect_test::expect![[r#"{"data-root":"/opt/docker/data","debug":true,"default-address-pools":[{"base":"10.64.0.0/16","size":24}],"default-network-opts":{"bridge":{"com.docker.network.driver.mtu":"1400"}},"insecure-registries":["198.51.100.1:5000"],"live-restore":true,"log-driver":"local","log-opts":{"max-file":"3","max-size":"10m"},"mtu":1400,"proxies":{"http-proxy":"http://proxy:3128","no-proxy":"lan"},"registry-mirrors":["https://mirror.example"]}"#]]
             .assert_eq(&Value::from(keys(&wish, Some("28.5.2")).unwrap()).to_string());
         let read = observed(&keys(&wish, None).unwrap(), DockerWish::default());
         assert_eq!(read, wish);

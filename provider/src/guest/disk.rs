@@ -1,11 +1,11 @@
-//! The data disk inside a guest: found by serial, formatted once, mounted before Docker, grown with its volume.
+//! A data disk inside a guest: found by serial, formatted once, mounted before Docker, grown with its volume.
 //!
 //! Never formats a disk that holds anything, never unmounts, and mounts only what it made itself or what already is at
 //! its mount point.
 
 use serde::Deserialize;
 
-use super::{Error, Guest, Result, detached, packages, quote};
+use super::{Error, Guest, Result, detached, mounts, packages, quote};
 
 const SCRIPT: &str = include_str!("disk/disk.sh");
 const GROW_ROOT: &str = include_str!("disk/grow_root.sh");
@@ -13,7 +13,7 @@ const WHAT: &str = "setting up the data disk";
 const TOOLS_MISSING: i64 = 69;
 
 /// A data disk as it should be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataDisk {
     /// Serial of the virtual disk, also the label of its filesystem: at most 12 characters of `[A-Za-z0-9_-]`.
     pub serial: String,
@@ -21,6 +21,17 @@ pub struct DataDisk {
     pub mount_path: String,
     /// What a blank disk is formatted with; a disk of ours keeps what it has.
     pub filesystem: Filesystem,
+    /// What it is for.
+    pub purpose: Purpose,
+}
+
+/// What a disk is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Docker's data: its mount is never taken back.
+    Docker,
+    /// Something else: [`mounts::release`](super::mounts::release) knows its mount.
+    Other,
 }
 
 /// Filesystem of a data disk.
@@ -50,19 +61,24 @@ pub struct Disk {
 /// Brings the disk into the state that `disk` describes. Safe to repeat.
 pub async fn prepare(guest: &impl Guest, disk: &DataDisk) -> Result<Disk> {
     let script = script(disk)?;
-    let mut output = guest.run(&script).await?;
+    let answer = with_tools(guest, &script, WHAT).await?;
+    serde_json::from_str(&answer).map_err(|error| Error::Unexpected {
+        what: WHAT.to_owned(),
+        answer: format!("{error}: {answer}"),
+    })
+}
+
+/// Runs a script that ends with status 69 and the name of a package where that is missing.
+pub(super) async fn with_tools(guest: &impl Guest, script: &str, what: &str) -> Result<String> {
+    let mut output = guest.run(script).await?;
     if output.code == TOOLS_MISSING {
         let package = output.stdout.trim().to_owned();
         let install = packages::install(&[&package]);
         let log = detached::run(guest, &format!("pmoves-{package}"), &install).await?;
         log.ok(&format!("installing {package}"))?;
-        output = guest.run(&script).await?;
+        output = guest.run(script).await?;
     }
-    let answer = output.ok(WHAT)?;
-    serde_json::from_str(&answer).map_err(|error| Error::Unexpected {
-        what: WHAT.to_owned(),
-        answer: format!("{error}: {answer}"),
-    })
+    output.ok(what)
 }
 
 /// Grows the partition and the filesystem of `/` to the size of its disk. Safe to repeat; a root that
@@ -97,8 +113,12 @@ fn script(disk: &DataDisk) -> Result<String> {
         Filesystem::Ext4 => "ext4",
         Filesystem::Xfs => "xfs",
     };
+    let mark = match disk.purpose {
+        Purpose::Docker => "",
+        Purpose::Other => mounts::MARK,
+    };
     Ok(format!(
-        "serial={} mount={} kind={kind}\n{SCRIPT}",
+        "serial={} mount={} kind={kind} mark={mark}\n{SCRIPT}",
         quote(&disk.serial),
         quote(path)
     ))
@@ -113,6 +133,7 @@ mod tests {
             serial: serial.into(),
             mount_path: mount_path.into(),
             filesystem: Filesystem::Ext4,
+            purpose: Purpose::Docker,
         }
     }
 
@@ -145,7 +166,7 @@ mod tests {
         let script = script(&disk("pmoves-data", "/opt/docker/")).unwrap();
         assert_eq!(
             script.lines().next(),
-            Some("serial=pmoves-data mount=/opt/docker kind=ext4")
+            Some("serial=pmoves-data mount=/opt/docker kind=ext4 mark=")
         );
         crate::guest::sh::check(&script);
     }

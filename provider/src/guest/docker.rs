@@ -2,7 +2,7 @@
 //!
 //! Does not move data between roots, never purges a package.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use ipnet::IpNet;
@@ -11,7 +11,7 @@ use super::{
     Error, Guest, Result, containerd, daemon, detached,
     facts::{self, Facts},
     packages::{self, Repository},
-    quote,
+    quote, sha256,
 };
 
 mod key;
@@ -48,6 +48,10 @@ pub struct DockerWish {
     pub address_pools: Option<Vec<AddressPool>>,
     /// Largest frame of container networks.
     pub mtu: Option<u16>,
+    /// Authorities of registries by `host` or `host:port`, as PEM.
+    pub registry_ca: BTreeMap<String, String>,
+    /// The way to the outside.
+    pub proxy: Option<Proxy>,
     /// Settings of the practitioner, merged last.
     pub daemon_json: serde_json::Map<String, serde_json::Value>,
     /// Weekly tidying.
@@ -77,6 +81,17 @@ pub struct Log {
     pub max_size: Option<String>,
     /// Number of files.
     pub max_file: Option<u32>,
+}
+
+/// How images and packages are reached from a network without a way out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxy {
+    /// For `http://` URLs.
+    pub http: Option<String>,
+    /// For `https://` URLs.
+    pub https: Option<String>,
+    /// What is reached without it, separated by commas.
+    pub no_proxy: Option<String>,
 }
 
 /// A range that networks of one size are cut from.
@@ -148,6 +163,27 @@ pub fn observed(facts: &Facts) -> DockerWish {
     )
 }
 
+/// The installed Engine where it is not the `wanted` version, nor begins with it.
+pub fn strays(facts: &Facts, wanted: &str) -> Option<String> {
+    let mut engine = ["docker-ce", "docker.io"].into_iter();
+    let installed = engine.find_map(|name| facts.packages.get(name))?;
+    (!packages::is_version(installed, wanted)).then(|| installed.clone())
+}
+
+/// Where Docker looks for the authority of a registry.
+fn ca_path(registry: &str) -> String {
+    format!("/etc/docker/certs.d/{registry}/ca.crt")
+}
+
+fn ca_text(pem: &str) -> String {
+    format!("{}\n", pem.trim_end())
+}
+
+/// Whether the guest trusts this authority for a registry.
+pub fn trusts(facts: &Facts, registry: &str, pem: &str) -> bool {
+    facts.files.get(&ca_path(registry)) == Some(&sha256(&ca_text(pem)))
+}
+
 async fn repository(guest: &impl Guest, wish: &DockerWish, facts: &Facts) -> Result<Repository> {
     let refused = || {
         Error::Refused(
@@ -165,7 +201,11 @@ async fn repository(guest: &impl Guest, wish: &DockerWish, facts: &Facts) -> Res
     let url = url.trim_end_matches('/').to_owned();
     let what = format!("fetching {url}/gpg");
     let answer = guest
-        .run(&format!("url={}\n{FETCH}", quote(&url)))
+        .run(&format!(
+            "{}url={}\n{FETCH}",
+            environment(wish.proxy.as_ref()),
+            quote(&url)
+        ))
         .await?
         .ok(&what)?;
     let file = BASE64_STANDARD
@@ -178,9 +218,31 @@ async fn repository(guest: &impl Guest, wish: &DockerWish, facts: &Facts) -> Res
     Ok(Repository { url, suite, key })
 }
 
+/// The file that tells apt of the proxy: also the first boot installs packages.
+pub fn apt_proxy(proxy: &Proxy) -> Option<(String, String)> {
+    let path = "/etc/apt/apt.conf.d/90pmoves-proxy".to_owned();
+    Some((path, units::apt_proxy(proxy)?))
+}
+
+/// What a downloader reads in its environment.
+fn environment(proxy: Option<&Proxy>) -> String {
+    let Some(proxy) = proxy else {
+        return String::new();
+    };
+    let pairs = [
+        ("http_proxy", &proxy.http),
+        ("https_proxy", &proxy.https),
+        ("no_proxy", &proxy.no_proxy),
+    ];
+    let set = |(name, value): (&str, &Option<String>)| {
+        Some(format!("export {name}={}\n", quote(value.as_deref()?)))
+    };
+    pairs.into_iter().filter_map(set).collect()
+}
+
 /// apt's own downloader is there wherever apt is.
 const FETCH: &str = r#"file=$(mktemp /run/pmoves-key.XXXXXX) || exit 1
-/usr/lib/apt/apt-helper download-file "$url/gpg" "$file" >&2 && base64 -w0 < "$file"
+PATH=$PATH:/usr/lib/apt apt-helper download-file "$url/gpg" "$file" >&2 && base64 -w0 < "$file"
 status=$?
 rm -f "$file"
 exit $status

@@ -26,6 +26,8 @@ pub struct Seed {
     pub dns_domain: Option<String>,
     /// NICs, `net0` first.
     pub nics: Vec<SeedNic>,
+    /// Files that are there before the first package is installed, by path.
+    pub files: Vec<(String, String)>,
     /// Shell scripts that run as root at the end of the first boot, before the practitioner's `user_data`.
     pub scripts: Vec<String>,
     /// The practitioner's own part: begins with `#cloud-config` or `#!`.

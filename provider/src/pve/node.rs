@@ -84,6 +84,19 @@ pub struct Volume {
     pub vmid: Option<u32>,
 }
 
+/// What a node learns about a file by its URL.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Remote {
+    /// Bytes, if the server says.
+    #[serde(default, deserialize_with = "lenient::opt")]
+    pub size: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct ApplianceRow {
+    template: String,
+}
+
 #[derive(Deserialize)]
 struct PackageRow {
     #[serde(rename = "Package")]
@@ -149,6 +162,28 @@ impl Pve {
         let path = format!("/nodes/{node}/storage/{storage}/content");
         let volumes: Vec<Volume> = self.get(&Call::get(path, Params::new())).await?;
         Ok(volumes.into_iter().find(|volume| volume.volid == volid))
+    }
+
+    /// The container templates that `node` knows where to download, by the names of their files.
+    pub async fn appliances(&self, node: &str) -> Result<Vec<String>> {
+        let call = Call::get(format!("/nodes/{node}/aplinfo"), Params::new());
+        let rows: Vec<ApplianceRow> = self.get(&call).await?;
+        Ok(rows.into_iter().map(|row| row.template).collect())
+    }
+
+    /// What `node` sees at a URL. Takes what downloading from there takes.
+    ///
+    /// # Errors
+    /// [`super::Error::Rejected`] with the status that the server gave, such as `404 Not Found`, in its message.
+    pub async fn remote(&self, node: &str, url: &str, verify: bool) -> Result<Remote> {
+        let params = Params::new()
+            .with("url", Some(url))
+            .flag("verify-certificates", Some(verify));
+        self.get(&Call::get(
+            format!("/nodes/{node}/query-url-metadata"),
+            params,
+        ))
+        .await
     }
 
     /// The installed version of one of PVE's own packages. Takes `Sys.Audit` on the node.

@@ -79,6 +79,14 @@ impl Scope {
 }
 
 impl Pve {
+    /// The same client for what must be done although the operation ends: it has a minute, and is not cancelled.
+    pub fn lasting(&self) -> Self {
+        self.within(
+            Instant::now() + Duration::from_mins(1),
+            CancellationToken::new(),
+        )
+    }
+
     /// Runs `future` until it ends, the deadline passes or the operation is cancelled. `what` is what it is for.
     pub async fn bound<T>(&self, what: &str, future: impl Future<Output = T>) -> Result<T> {
         self.scope.race(what, future).await

@@ -9,11 +9,7 @@ use std::{
 
 use hyper::ext::ReasonPhrase;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{
-    StatusCode, Upgraded, Url,
-    header::HeaderMap,
-    multipart::{Form, Part},
-};
+use reqwest::{StatusCode, Upgraded, Url, header::HeaderMap};
 use tokio::time::Instant;
 
 use super::{
@@ -21,6 +17,7 @@ use super::{
     error::Cause,
     reply::Reply,
     tls::{self, Complaint},
+    upload::File,
 };
 
 /// All that PVE's form parser would take for itself, `;` and `=` above all.
@@ -30,13 +27,6 @@ const VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'~');
 const PATH: &AsciiSet = &VALUE.remove(b'/').remove(b':');
-
-/// A file that travels with a call as multipart form.
-#[derive(Debug)]
-pub(super) struct File {
-    pub(super) name: String,
-    pub(super) bytes: Vec<u8>,
-}
 
 #[derive(Debug)]
 pub(super) struct Transport {
@@ -112,7 +102,15 @@ impl Transport {
             .request(call.method.clone(), url)
             .headers(headers);
         let request = match file {
-            Some(file) => request.multipart(form(call, file)),
+            Some(file) => {
+                let form = file.form(&call.params).await;
+                let form = form.map_err(|error| Error::unexpected(call.name(), error))?;
+                match file.is_streamed() {
+                    // However long it is, the operation's own deadline holds.
+                    true => request.multipart(form).timeout(Duration::from_hours(24)),
+                    false => request.multipart(form),
+                }
+            }
             None if !call.in_query() => request.json(&call.params.to_json()),
             None => request,
         };
@@ -260,14 +258,4 @@ impl Transport {
             source: Arc::new(source),
         }
     }
-}
-
-/// PVE reads the parts in order and wants the file last, with a known length.
-fn form(call: &Call, file: &File) -> Form {
-    let fields = call.params.pairs();
-    let form = fields.fold(Form::new(), |form, (name, value)| {
-        form.text(name.to_owned(), value.to_owned())
-    });
-    let part = Part::bytes(file.bytes.clone()).file_name(file.name.clone());
-    form.part("filename", part)
 }

@@ -47,6 +47,17 @@ impl Pve {
         }
     }
 
+    /// Stops a task and waits for its end: once it returns, the task has cleaned up after itself. The work that the
+    /// operation leaves undone is no reason to fail, so it has some seconds of its own, also when that is cancelled.
+    pub async fn stop(&self, upid: &Upid) -> Result<()> {
+        let lasting = self.lasting();
+        let path = format!("/nodes/{}/tasks/{upid}", upid.node);
+        lasting.send(&Call::delete(path, Params::new())).await?;
+        lasting.ended(upid, &upid.what()).await?;
+        upid.held.release();
+        Ok(())
+    }
+
     async fn ended(&self, upid: &Upid, what: &str) -> Result<String> {
         let status = Call::get(
             format!("/nodes/{}/tasks/{upid}/status", upid.node),

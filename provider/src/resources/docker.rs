@@ -2,12 +2,19 @@
 //!
 //! Only the attributes and what a change of them causes in a plan; `guest::docker` does the work.
 
-use std::collections::BTreeSet;
+mod checks;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use checks::{
+    absolute, authorities, daemon_json, fingerprint, https, pools, proxy_url, same_json, urls,
+    version,
+};
+
 use crate::{
-    framework::{Model, Plan, Value},
+    framework::{Model, Plan},
     guest::{
         docker::{self as engine, DockerWish, Source},
         facts::Facts,
@@ -17,9 +24,18 @@ use crate::{
 /// Docker Engine and Compose on the guest.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
 pub struct Docker {
-    /// Where Docker comes from: `distro` installs the packages of the guest's distribution, `preinstalled` only checks what the image brings. It cannot be swapped on a host in use.
-    #[attr(default("distro"), one_of(&["distro", "preinstalled"]))]
+    /// Where Docker comes from: `distro` installs the packages of the guest's distribution, `docker` those of Docker's own repository, which the guest must reach, and `preinstalled` only checks what the image brings. It cannot be swapped on a host in use.
+    #[attr(default("distro"), one_of(&["distro", "docker", "preinstalled"]))]
     pub source: Option<String>,
+    /// Version of the Engine, or the beginning of one such as `28.5`: installed, and held. Left open, the newest on the day of the install, which upgrades of the guest go on from. A change restarts the Engine.
+    #[attr(open, check(version))]
+    pub version: Option<String>,
+    /// A mirror of Docker's repository, such as `https://mirror.lan/linux/debian`, for `source = "docker"`.
+    #[attr(open, check(https))]
+    pub repository_url: Option<String>,
+    /// Fingerprint of the key that signs the repository, if that is not Docker's.
+    #[attr(open, check(fingerprint))]
+    pub repository_key: Option<String>,
     /// Directory of images, containers and volumes. Left open, `data` on the data disk.
     #[attr(keep, check(absolute))]
     pub data_root: Option<String>,
@@ -35,6 +51,12 @@ pub struct Docker {
     /// Registries that may be reached without TLS, as `name:port`.
     #[attr(open)]
     pub insecure_registries: Option<BTreeSet<String>>,
+    /// Certificates of the authorities that have signed for registries, as PEM by `name` or `name:port`. A change needs no restart.
+    #[attr(open, check(authorities))]
+    pub registry_ca: Option<BTreeMap<String, String>>,
+    /// Proxy by which the Engine and apt reach the outside. A change restarts the Engine.
+    #[attr(open)]
+    pub proxy: Option<Proxy>,
     /// Address ranges that networks of Docker are cut from. A change restarts the Engine and reaches new networks only.
     #[attr(open, plain, check(pools))]
     pub address_pools: Option<Vec<AddressPool>>,
@@ -66,6 +88,20 @@ pub struct Log {
     pub max_file: Option<i64>,
 }
 
+/// A proxy to the outside.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
+pub struct Proxy {
+    /// For `http://` URLs, such as `http://proxy.lan:3128`. Without user and password: everybody in the guest could read them.
+    #[attr(open, check(proxy_url))]
+    pub http: Option<String>,
+    /// For `https://` URLs.
+    #[attr(open, check(proxy_url))]
+    pub https: Option<String>,
+    /// What is reached without it, separated by commas, such as `localhost,.lan,192.0.2.0/24`.
+    #[attr(open)]
+    pub no_proxy: Option<String>,
+}
+
 /// An address range for networks of Docker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Model)]
 pub struct AddressPool {
@@ -91,6 +127,30 @@ pub(super) fn effects(plan: &mut Plan<'_>) {
     let swapped = !plan.creating()
         && !plan.prior.at("docker.source").is_null()
         && plan.changed("docker.source");
+    if !plan.creating()
+        && ["source", "version", "repository_url", "proxy"]
+            .iter()
+            .any(|name| plan.changed(&format!("docker.{name}")))
+        && plan.value.get("started").as_bool() != Some(false)
+    {
+        plan.unknown("docker_version");
+        plan.unknown("compose_version");
+    }
+    let source = plan.value.at("docker.source").as_str().map(str::to_owned);
+    for (name, fitting) in [
+        ("version", &["distro", "docker"][..]),
+        ("repository_url", &["docker"]),
+        ("repository_key", &["docker"]),
+    ] {
+        let at = format!("docker.{name}");
+        let fits = source
+            .as_deref()
+            .is_none_or(|source| fitting.contains(&source));
+        if !plan.config.at(&at).is_null() && !fits {
+            let detail = format!("{name} is for source = {:?}.", fitting.join(" or "));
+            plan.error(&at, format!("{name} does not go with the source"), detail);
+        }
+    }
     if swapped {
         plan.error(
             "docker.source",
@@ -110,8 +170,14 @@ pub(super) fn wish(docker: &Docker, mount: Option<String>) -> DockerWish {
     DockerWish {
         source: match docker.source.as_deref() {
             Some("preinstalled") => Source::Preinstalled,
+            Some("docker") => Source::Docker,
             _ => Source::Distro,
         },
+        version: docker.version.clone(),
+        repository_url: docker.repository_url.clone(),
+        repository_key: docker.repository_key.clone(),
+        registry_ca: docker.registry_ca.clone().unwrap_or_default(),
+        proxy: docker.proxy.as_ref().map(Proxy::wish),
         // Both roots go together: containerd holds the images that Docker uses.
         containerd_root: mount
             .as_ref()
@@ -163,8 +229,22 @@ pub(super) fn wish(docker: &Docker, mount: Option<String>) -> DockerWish {
             })
         }),
         users: docker.users.clone().unwrap_or_default(),
-        ..DockerWish::default()
     }
+}
+
+impl Proxy {
+    fn wish(&self) -> engine::Proxy {
+        engine::Proxy {
+            http: self.http.clone(),
+            https: self.https.clone(),
+            no_proxy: self.no_proxy.clone(),
+        }
+    }
+}
+
+/// What a guest must be told before its first package is installed.
+pub(super) fn first_file(docker: &Docker) -> Option<(String, String)> {
+    engine::apt_proxy(&docker.proxy.as_ref()?.wish())
 }
 
 /// The settings that `known` has, as they are on the guest now; the spelling of what is equal stays.
@@ -207,6 +287,19 @@ pub(super) fn observed(known: &Docker, facts: &Facts) -> Docker {
             now.address_pools = Some(pools_of(&seen));
         }
     }
+    if let Some(strays) = known
+        .version
+        .as_deref()
+        .and_then(|version| engine::strays(facts, version))
+    {
+        now.version = Some(strays);
+    }
+    if let Some(authorities) = &mut now.registry_ca {
+        authorities.retain(|registry, pem| engine::trusts(facts, registry, pem));
+    }
+    if known.proxy.is_some() && wanted.proxy != seen.proxy {
+        now.proxy = seen.proxy.clone().map(proxy_of);
+    }
     if known.mtu.is_some() {
         now.mtu = seen.mtu.map(i64::from);
     }
@@ -236,8 +329,14 @@ pub(super) fn adopted(facts: &Facts) -> Option<Docker> {
     Some(Docker {
         source: Some(match seen.source {
             Source::Distro => "distro".to_owned(),
-            _ => "preinstalled".to_owned(),
+            Source::Docker => "docker".to_owned(),
+            Source::Preinstalled => "preinstalled".to_owned(),
         }),
+        version: None,
+        repository_url: None,
+        repository_key: None,
+        registry_ca: None,
+        proxy: seen.proxy.clone().map(proxy_of),
         data_root: seen.data_root.clone(),
         live_restore: seen.live_restore,
         log: seen.log.as_ref().map(log_of),
@@ -271,6 +370,14 @@ fn log_of(log: &engine::Log) -> Log {
     }
 }
 
+fn proxy_of(proxy: engine::Proxy) -> Proxy {
+    Proxy {
+        http: proxy.http,
+        https: proxy.https,
+        no_proxy: proxy.no_proxy,
+    }
+}
+
 fn pools_of(seen: &DockerWish) -> Vec<AddressPool> {
     let pools = seen.address_pools.iter().flatten();
     pools
@@ -279,90 +386,6 @@ fn pools_of(seen: &DockerWish) -> Vec<AddressPool> {
             size: i64::from(pool.size),
         })
         .collect()
-}
-
-fn absolute(value: &Value) -> Result<(), String> {
-    match value
-        .as_str()
-        .is_some_and(|path| path.starts_with('/') && path.len() > 1)
-    {
-        true => Ok(()),
-        false => Err("Must be an absolute path.".to_owned()),
-    }
-}
-
-fn urls(value: &Value) -> Result<(), String> {
-    let texts = value
-        .as_list()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str);
-    for text in texts {
-        if !text.starts_with("https://") && !text.starts_with("http://") {
-            return Err(format!("{text:?} is no URL; it begins with `https://`."));
-        }
-    }
-    Ok(())
-}
-
-fn pools(value: &Value) -> Result<(), String> {
-    for pool in value.as_list().into_iter().flatten() {
-        let (Some(base), Some(size)) = (pool.get("base").as_str(), pool.get("size").as_i64())
-        else {
-            continue;
-        };
-        match base.parse::<ipnet::IpNet>() {
-            Ok(net)
-                if size >= i64::from(net.prefix_len())
-                    && size <= i64::from(net.max_prefix_len()) => {}
-            Ok(net) => {
-                return Err(format!("Networks of /{size} cannot be cut from {net}."));
-            }
-            Err(_) => {
-                return Err(format!(
-                    "{base:?} is no address range such as 10.64.0.0/16."
-                ));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Keys of `daemon.json` that have an attribute of their own.
-const OWNED: &[(&str, &str)] = &[
-    ("data-root", "data_root"),
-    ("live-restore", "live_restore"),
-    ("log-driver", "log.driver"),
-    ("log-opts", "log"),
-    ("registry-mirrors", "registry_mirrors"),
-    ("insecure-registries", "insecure_registries"),
-    ("default-address-pools", "address_pools"),
-    ("mtu", "mtu"),
-    ("default-network-opts", "mtu"),
-];
-
-fn daemon_json(value: &Value) -> Result<(), String> {
-    let text = value.as_str().unwrap_or_default();
-    let parsed: serde_json::Value =
-        serde_json::from_str(text).map_err(|error| format!("Is no JSON: {error}."))?;
-    let Some(entries) = parsed.as_object() else {
-        return Err("Must be a JSON object.".to_owned());
-    };
-    match OWNED.iter().find(|(key, _)| entries.contains_key(*key)) {
-        Some((key, attribute)) => Err(format!(
-            "Holds {key:?}, which has an attribute of its own: docker.{attribute}."
-        )),
-        None => Ok(()),
-    }
-}
-
-fn same_json(a: &Value, b: &Value) -> bool {
-    let parsed = |value: &Value| {
-        value
-            .as_str()
-            .and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok())
-    };
-    parsed(a).is_some() && parsed(a) == parsed(b)
 }
 
 #[cfg(test)]

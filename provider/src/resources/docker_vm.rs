@@ -6,10 +6,12 @@
 mod calls;
 mod clones;
 mod devices;
+mod disks;
 mod effects;
 mod host;
 mod make;
 mod model;
+mod mounts;
 mod preflight;
 mod read;
 mod seed_file;
@@ -90,6 +92,15 @@ impl Resource for DockerVmResource {
                 ),
             );
         }
+        if let Some(disks) = prior.disk.as_ref().filter(|disks| !disks.is_empty()) {
+            let slots: Vec<&str> = disks.keys().map(String::as_str).collect();
+            let detail = format!(
+                "Destroying {} deletes {} too.",
+                prior.name,
+                slots.join(", ")
+            );
+            found.warn("disk", "More disks go with the VM", detail);
+        }
     }
 
     async fn create(
@@ -161,6 +172,14 @@ impl Resource for DockerVmResource {
                 "VM {vmid} is gone; a refresh finds out"
             )));
         };
+        let place = Place::of(Kind::Qemu, &row);
+        let stay = mounts::paths(&plan);
+        let leaves = mounts::paths(&prior)
+            .iter()
+            .any(|path| !stay.contains(path));
+        if leaves && prior.has_agent() && power::runs(&pve, &place).await? {
+            host::release(&pve, &row.node, vmid, &plan).await?;
+        }
         let calls = calls::update(&prior, &plan, &row.node, vmid, &config, cx.client.tag());
         run(&pve, state, calls).await?;
         let mut done = DockerVm {
@@ -185,7 +204,6 @@ impl Resource for DockerVmResource {
         }
         let up = done.started != Some(false);
         let due = plans::restart_due(calls::NEEDS_RESTART, &untyped(&prior), &untyped(&plan));
-        let place = Place::of(Kind::Qemu, &row);
         let booted = power::switch(&pve, &place, up, due, state).await?;
         if !up {
             done = done.with_addresses(&prior);

@@ -79,7 +79,11 @@ async fn a_plain_image_becomes_a_docker_host_and_stays_one() {
     let host = web()
         .with("image", &format!("{{ id = {PLAIN:?} }}"))
         .with("os_disk", r#"{ datastore_id = "local-lvm" }"#)
-        .with("data_disk", r#"{ size_gb = 1, filesystem = "xfs" }"#);
+        .with("data_disk", r#"{ size_gb = 1, filesystem = "xfs" }"#)
+        .with(
+            "disk",
+            r#"{ scsi2 = { size_gb = 0.5, mount_path = "/srv/media", filesystem = "xfs" } }"#,
+        );
     real.settle(&host).await;
     real.holds().await;
     assert_eq!(
@@ -89,20 +93,45 @@ async fn a_plain_image_becomes_a_docker_host_and_stays_one() {
         "installed"
     );
     real.sh("docker volume create kept").await;
+    real.sh("echo film > /srv/media/a").await;
 
     // A stop and a start bring everything back.
     real.settle(&host.clone().with("started", "false")).await;
     real.settle(&host).await;
     real.holds().await;
     assert_eq!(real.sh("docker volume ls -q").await.trim(), "kept");
+    assert_eq!(
+        real.sh("findmnt -no FSTYPE -M /srv/media && cat /srv/media/a")
+            .await
+            .trim(),
+        "xfs\nfilm"
+    );
 
     // The filesystem grows with its disk, while Docker runs on it.
     let size = "df -B1 --output=size /opt/docker | tail -n 1";
     let before: u64 = real.sh(size).await.trim().parse().expect("a number");
-    real.settle(&host.with("data_disk", r#"{ size_gb = 1.5, filesystem = "xfs" }"#))
-        .await;
+    let grown = host
+        .with("data_disk", r#"{ size_gb = 1.5, filesystem = "xfs" }"#)
+        .with(
+            "disk",
+            r#"{ scsi2 = { size_gb = 1, mount_path = "/srv/media", filesystem = "xfs" } }"#,
+        );
+    real.settle(&grown).await;
     let after: u64 = real.sh(size).await.trim().parse().expect("a number");
     assert!(after > before + (300 << 20), "{before} {after}");
+    let media = real.sh("df -BM --output=size /srv/media | tail -n 1").await;
+    let media: u64 = media
+        .trim()
+        .trim_end_matches('M')
+        .parse()
+        .expect("a number");
+    assert!(media > 800, "{media}");
+
+    // A disk that goes is unmounted first, and forgotten by the guest.
+    real.settle(&grown.without("disk")).await;
+    real.sh("! findmnt -M /srv/media && ! ls /etc/systemd/system/srv-media.mount")
+        .await;
+    real.holds().await;
 
     real.ws.destroy().await.ok();
     assert!(real.stage.simulator.vms().is_empty());

@@ -171,8 +171,18 @@ impl<R: Resource> AnyResource<R::Client> for Erased<R> {
         Box::pin(async move {
             let mut found = Faults::new(&self.schema);
             if config.is_null() {
-                if let Ok(prior) = decode::<R::Model>(prior) {
-                    R::check_destroy(&prior, &mut found);
+                if let Ok(before) = decode::<R::Model>(prior) {
+                    R::check_destroy(&before, &mut found);
+                    let checked = async {
+                        let cx = scope.context(2 * MINUTE)?;
+                        self.resource.check_delete(&cx, &before, &mut found).await
+                    }
+                    .await;
+                    if let Err(failure) = checked {
+                        found
+                            .diagnostics
+                            .extend(self.explain("plan", prior, &failure));
+                    }
                 }
                 return Planned {
                     private,
@@ -181,6 +191,7 @@ impl<R: Resource> AnyResource<R::Client> for Erased<R> {
                 };
             }
             let mut plan = plan::plan(&self.schema, config, prior, &private);
+            R::observe(&mut plan).await;
             R::effects(&mut plan);
             plan.settle();
             found

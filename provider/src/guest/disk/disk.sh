@@ -1,4 +1,5 @@
 # Finds the disk with serial $serial, formats it with $kind if it is blank, mounts it at $mount, grows it.
+# $mark is a line for the unit of a mount that may be taken back.
 # Answers with one JSON object; exit status 69 and a package when tools are missing.
 fail() { echo "$*" >&2; exit 1; }
 tools() {
@@ -65,7 +66,8 @@ if ! grep -Eqs "^[^#[:space:]]+[[:space:]]+$mount/?[[:space:]]" /etc/fstab; then
 After=$check"
   fi
   text="[Unit]
-Description=Docker data disk
+Description=Data disk $serial
+$mark
 $check
 
 [Mount]

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{DockerWish, Source, units};
+use super::{DockerWish, Source, apt_proxy, ca_path, ca_text, units};
 use crate::guest::{
     Error, Result, containerd,
     daemon::{self, Action},
@@ -269,6 +269,10 @@ fn files(wish: &DockerWish) -> Result<BTreeMap<String, String>> {
             files.insert(drop_in.to_owned(), units::mount(path));
         }
     }
+    for (registry, pem) in &wish.registry_ca {
+        files.insert(ca_path(registry), ca_text(pem));
+    }
+    files.extend(wish.proxy.as_ref().and_then(apt_proxy));
     if let Some(prune) = &wish.prune {
         let named = |(name, text)| (format!("/etc/systemd/system/{name}"), text);
         files.extend(units::prune(prune)?.map(named));

@@ -1,8 +1,8 @@
-//! Texts of the systemd units and drop-ins that belong to Docker here.
+//! Texts of the systemd units, drop-ins and settings that belong to Docker here.
 //!
 //! Does not install them.
 
-use super::Prune;
+use super::{Proxy, Prune};
 use crate::guest::{Error, Result};
 
 /// Drop-in of docker.service and containerd.service: they never start on a bare mount point.
@@ -10,6 +10,16 @@ use crate::guest::{Error, Result};
 /// The dependency alone is not enough: without a mount unit systemd takes the directory as it is.
 pub(super) fn mount(path: &str) -> String {
     format!("[Unit]\nRequiresMountsFor={path}\nAssertPathIsMountPoint={path}\n")
+}
+
+/// The setting by which apt takes the proxy; none if there is nothing to set.
+pub(super) fn apt_proxy(proxy: &Proxy) -> Option<String> {
+    let line = |(kind, url): (&str, &Option<String>)| {
+        Some(format!("Acquire::{kind}::Proxy \"{}\";\n", url.as_deref()?))
+    };
+    let lines = [("http", &proxy.http), ("https", &proxy.https)];
+    let text: String = lines.into_iter().filter_map(line).collect();
+    (!text.is_empty()).then_some(text)
 }
 
 /// Service and timer that remove unused images and build cache.

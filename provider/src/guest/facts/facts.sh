@@ -37,8 +37,10 @@ file containerd_toml /etc/containerd/config.toml
 file manifest /etc/pmoves/docker.json
 printf ',"files":{'
 sha256sum /etc/systemd/system/docker.service.d/pmoves.conf /etc/systemd/system/containerd.service.d/pmoves.conf \
-  /etc/systemd/system/pmoves-prune.service /etc/systemd/system/pmoves-prune.timer 2>/dev/null |
-  awk '{ printf "%s\"%s\":\"%s\"", comma, $2, $1; comma = "," }'
+  /etc/systemd/system/pmoves-prune.service /etc/systemd/system/pmoves-prune.timer \
+  /etc/docker/certs.d/*/ca.crt /etc/apt/apt.conf.d/90pmoves-proxy \
+  $(grep -lsx X-Pmoves=mount /etc/systemd/system/*.mount) 2>/dev/null |
+  awk '{ sub(/^\\/, "", $1); printf "%s\"%s\":\"%s\"", comma, $2, $1; comma = "," }' # a backslash before odd names
 printf '}'
 
 printf ',"units":{'

@@ -85,7 +85,12 @@ async fn an_upload_is_a_form_with_the_file_last() {
         Server::start(|_| Answer::Data(json!("UPID:pve1:0:0:0:imgcopy::tf@pve!ci:"))).await;
     let upid = server
         .pve()
-        .upload("pve1", "local", "iso", "seed.iso", b"bytes".to_vec())
+        .upload(
+            "pve1",
+            "local",
+            "iso",
+            &File::of("seed.iso", b"bytes".to_vec()),
+        )
         .await
         .unwrap();
     assert_eq!(upid.kind, "imgcopy");
@@ -102,6 +107,31 @@ async fn an_upload_is_a_form_with_the_file_last() {
         "{fields}"
     );
     assert!(file.contains("\r\n\r\nbytes\r\n"), "{file}");
+}
+
+#[tokio::test]
+async fn a_file_of_this_machine_is_sent_with_its_length_and_checksum() {
+    let server =
+        Server::start(|_| Answer::Data(json!("UPID:pve1:0:0:0:imgcopy::tf@pve!ci:"))).await;
+    let path = std::env::temp_dir().join(format!("pmoves-upload-{}", std::process::id()));
+    std::fs::write(&path, b"bytes").unwrap();
+    let file = File::at("a.qcow2", &path, "ab12");
+    let sent = server.pve().upload("pve1", "local", "import", &file).await;
+    std::fs::remove_file(&path).unwrap();
+    sent.unwrap();
+    let request = &server.requests()[0];
+    assert!(
+        request.header("content-length").is_some() && request.header("transfer-encoding").is_none()
+    );
+    // In this order: the API refuses every other one.
+    let places = [
+        "\r\nimport\r\n",
+        "\r\nsha256\r\n",
+        "\r\nab12\r\n",
+        "\r\nbytes\r\n",
+    ]
+    .map(|text| request.body.find(text).unwrap());
+    assert!(places.is_sorted(), "{}", request.body);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ fn the_model_matches_its_schema() {
     check_model::<Log>();
     check_model::<AddressPool>();
     check_model::<Prune>();
+    check_model::<Proxy>();
 }
 
 #[test]

@@ -2,10 +2,11 @@
 //!
 //! Does not talk to the guest itself: disks are mounted and Docker is set up by `guest`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     devices::{self, efi_drive},
+    disks,
     model::{DataDisk, DockerVm, Startup},
     values::{data_drive, drive, network, with_agent, with_backup, with_cpu_type},
 };
@@ -68,7 +69,8 @@ pub(super) fn create(plan: &DockerVm, vmid: u32, seed: &str, tag: Option<&str>) 
     }
     params = params
         .with("efidisk0", plan.efi_disk.as_ref().map(efi_drive))
-        .and(devices::params(plan, None));
+        .and(devices::params(plan, None))
+        .and(disks::params(plan, None));
     Call::post(format!("/nodes/{}/qemu", plan.node_name), params).task()
 }
 
@@ -152,8 +154,10 @@ pub(super) fn update(
     ) {
         after = after.with("efidisk0", Some(efi_drive(disk)));
     }
-    before = before.and(devices::params(prior, Some(config)));
-    after = after.and(devices::params(plan, Some(config)));
+    for (vm, params) in [(prior, &mut before), (plan, &mut after)] {
+        let beside = devices::params(vm, Some(config)).and(disks::params(vm, Some(config)));
+        *params = std::mem::take(params).and(beside);
+    }
     let mut calls: Vec<Call> = pool(prior, plan, vmid).into_iter().collect();
     let patch = before.patch(&after);
     if !patch.is_empty() {
@@ -161,14 +165,10 @@ pub(super) fn update(
         calls.push(Call::post(format!("{base}/config"), patch).task());
     }
     calls.extend(moves(plan, node, vmid, config));
-    let os = |vm: &DockerVm| Some(vm.os_disk.as_ref()?.size_gb.as_ref()?.to_string());
-    let data = |vm: &DockerVm| Some(vm.data_disk.as_ref()?.size_gb.to_string());
-    let grown = [
-        (OS_SLOT, os(prior), os(plan)),
-        (DATA_SLOT, data(prior), data(plan)),
-    ];
-    for (slot, old, new) in grown {
-        if let (Some(old), Some(new)) = (old, new)
+    let sizes = volumes(prior);
+    for (slot, volume) in volumes(plan) {
+        let old = sizes.get(slot).and_then(|volume| volume.size.clone());
+        if let (Some(old), Some(new)) = (old, volume.size)
             && old != new
         {
             calls.push(resize(node, vmid, slot, &new));
@@ -177,20 +177,37 @@ pub(super) fn update(
     calls
 }
 
+/// What is wanted of a disk's volume.
+struct Volume<'a> {
+    storage: Option<&'a str>,
+    size: Option<String>,
+}
+
+/// The disks of a host by slot.
+fn volumes(vm: &DockerVm) -> BTreeMap<&str, Volume<'_>> {
+    let os = vm.os_disk.iter().map(|disk| {
+        let size = disk.size_gb.as_ref().map(ToString::to_string);
+        (OS_SLOT, disk.datastore_id.as_deref(), size)
+    });
+    let data = vm.data_disk.iter().map(|disk| {
+        let size = Some(disk.size_gb.to_string());
+        (DATA_SLOT, disk.datastore_id.as_deref(), size)
+    });
+    let more = vm.disk.iter().flatten().map(|(slot, disk)| {
+        let size = Some(disk.size_gb.to_string());
+        (slot.as_str(), disk.datastore_id.as_deref(), size)
+    });
+    let all = os.chain(data).chain(more);
+    all.map(|(slot, storage, size)| (slot, Volume { storage, size }))
+        .collect()
+}
+
 /// Moves the disks that are on another storage than planned. PVE keeps the old volume if not told otherwise.
 fn moves(plan: &DockerVm, node: &str, vmid: u32, config: &QemuConfig) -> Vec<Call> {
-    let os = plan
-        .os_disk
-        .as_ref()
-        .and_then(|disk| disk.datastore_id.as_deref());
-    let data = plan
-        .data_disk
-        .as_ref()
-        .and_then(|disk| disk.datastore_id.as_deref());
-    [(OS_SLOT, os), (DATA_SLOT, data)]
-        .into_iter()
-        .filter_map(|(slot, wanted)| {
-            let (wanted, now) = (wanted?, storage_of(config.disks.get(slot)?)?);
+    let wanted = volumes(plan).into_iter();
+    wanted
+        .filter_map(|(slot, volume)| {
+            let (wanted, now) = (volume.storage?, storage_of(config.disks.get(slot)?)?);
             (wanted != now).then(|| move_disk(node, vmid, slot, wanted))
         })
         .collect()
@@ -249,6 +266,7 @@ pub(super) const NEEDS_RESTART: &[&str] = &[
     "machine",
     "hostpci",
     "virtiofs",
+    "disk",
 ];
 
 fn scalars(vm: &DockerVm, tags: Option<&BTreeSet<String>>, tag: Option<&str>) -> Params {

@@ -12,7 +12,7 @@ use crate::{
     pve::{Params, PropertyString, QemuConfig},
 };
 
-use super::model::DockerVm;
+use super::{checks, model::DockerVm};
 
 /// A PCI device.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
@@ -46,8 +46,11 @@ pub struct Usb {
 /// A directory of the node.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
 pub struct Virtiofs {
-    /// Directory mapping of the cluster. The guest mounts it under this name: `mount -t virtiofs NAME /mnt`.
+    /// Directory mapping of the cluster. The guest knows it under this name.
     pub mapping: String,
+    /// Where the guest mounts it, before Docker starts. Left open, the guest is not told: `mount -t virtiofs NAME /mnt`.
+    #[attr(open, check(checks::absolute_path))]
+    pub mount_path: Option<String>,
     /// What the guest may keep in memory.
     #[attr(open, one_of(&["auto", "always", "metadata", "never"]))]
     pub cache: Option<String>,
@@ -189,16 +192,35 @@ pub(super) fn read(prior: &DockerVm, config: &QemuConfig, importing: bool) -> Do
             (PCI, "host"),
         ),
         usb: slots(prior.usb.as_ref(), config, importing, "usb", (USB, "host")),
-        virtiofs: slots(
-            prior.virtiofs.as_ref(),
-            config,
-            importing,
-            "virtiofs",
-            (VIRTIOFS, "dirid"),
+        virtiofs: with_mounts(
+            slots(
+                prior.virtiofs.as_ref(),
+                config,
+                importing,
+                "virtiofs",
+                (VIRTIOFS, "dirid"),
+            ),
+            prior,
         ),
         efi_disk: efi_disk(prior, config, importing),
         ..prior.clone()
     }
+}
+
+/// Where they are mounted is the guest's affair.
+fn with_mounts(
+    mut read: Option<BTreeMap<String, Virtiofs>>,
+    prior: &DockerVm,
+) -> Option<BTreeMap<String, Virtiofs>> {
+    for (slot, device) in read.iter_mut().flatten() {
+        let known = prior
+            .virtiofs
+            .iter()
+            .flatten()
+            .find(|(known, _)| *known == slot);
+        device.mount_path = known.and_then(|(_, device)| device.mount_path.clone());
+    }
+    read
 }
 
 fn slots<T: DeserializeOwned>(

@@ -1,6 +1,9 @@
 //! What a plan of `pmoves_docker_vm` means beyond its attributes. Pure.
 
-use super::calls::NEEDS_RESTART;
+use super::{
+    calls::{DATA_SLOT, NEEDS_RESTART, OS_SLOT},
+    disks, mounts,
+};
 use crate::{
     framework::{Plan, Value, resource::Faults},
     resources::{
@@ -83,6 +86,11 @@ pub(super) fn validate(config: &Value, found: &mut Faults<'_>) {
             "Set bios = \"ovmf\", or leave efi_disk out.",
         );
     }
+    for slot in disks::slots(config).filter(|slot| [OS_SLOT, DATA_SLOT].contains(&slot.as_str())) {
+        let detail = format!("{slot} is described by os_disk and data_disk; take scsi2 to scsi29.");
+        found.error(&format!("disk.{slot}"), "The slot is taken", detail);
+    }
+    mounts::validate(config, found);
     let account = config.at("initialization.user_account");
     let (password, version) = (
         account.get("password_wo"),
@@ -104,6 +112,16 @@ pub(super) fn effects(plan: &mut Plan<'_>) {
     if plan.value.at("data_disk.datastore_id").is_unknown() && !cloned {
         let storage = plan.value.at("os_disk.datastore_id").clone();
         plan.set("data_disk.datastore_id", storage);
+    }
+    if !cloned {
+        let storage = plan.value.at("os_disk.datastore_id").clone();
+        let slots: Vec<String> = disks::slots(&plan.value).cloned().collect();
+        for path in slots.iter().map(|slot| format!("disk.{slot}.datastore_id")) {
+            let decided = plan.config.at(&path).is_null() && plan.value.at(&path).is_unknown();
+            if decided {
+                plan.set(&path, storage.clone());
+            }
+        }
     }
     firmware(plan);
     docker::effects(plan);
@@ -230,7 +248,7 @@ fn template(plan: &mut Plan<'_>) {
     plan.set("started", false);
     plan.set("status", "stopped");
     if was {
-        for at in ["docker", "data_disk", "os_disk"] {
+        for at in ["docker", "data_disk", "os_disk", "disk", "mount"] {
             if plan.changed(at) {
                 plan.error(
                     at,
@@ -256,8 +274,12 @@ fn updating(plan: &mut Plan<'_>) {
         "data_disk",
         "the OS disk and the data disk",
     );
-    let sizes = ["os_disk.size_gb", "data_disk.size_gb"];
-    plans::only_grow(plan, &sizes.map(str::to_owned));
+    let mut sizes = ["os_disk.size_gb", "data_disk.size_gb"]
+        .map(str::to_owned)
+        .to_vec();
+    sizes.extend(disks::slots(&plan.value).map(|slot| format!("disk.{slot}.size_gb")));
+    plans::only_grow(plan, &sizes);
+    detaching(plan);
     if plan.changed("node_name") {
         migrating(plan);
     }
@@ -292,14 +314,35 @@ fn updating(plan: &mut Plan<'_>) {
         }
     }
     if plan.value.at("agent.enabled").as_bool() == Some(false) {
-        for at in ["docker", "data_disk"] {
+        for at in ["docker", "data_disk", "mount"] {
             if plan.changed(at) {
                 let detail = "The guest is reached through its agent, and agent.enabled is false.";
                 plan.error(at, "The guest cannot be reached", detail);
             }
         }
     }
-    plans::restart(plan, Kind::Qemu, NEEDS_RESTART, running && runs);
+    let disks = disks::restarting(plan.prior);
+    let still = disks
+        .iter()
+        .map(String::as_str)
+        .filter(|path| !plan.value.at(path).is_null());
+    let others = NEEDS_RESTART.iter().copied().filter(|path| *path != "disk");
+    let needs: Vec<&str> = others.chain(still).collect();
+    plans::restart(plan, Kind::Qemu, &needs, running && runs);
+}
+
+/// Says what becomes of disks that are removed.
+fn detaching(plan: &mut Plan<'_>) {
+    let removed =
+        disks::slots(plan.prior).filter(|slot| plan.value.get("disk").get(slot).is_null());
+    let removed: Vec<&str> = removed.map(String::as_str).collect();
+    if !removed.is_empty() && !plan.value.get("disk").is_unknown() && plan.replace.is_empty() {
+        let names = removed.join(", ");
+        let detail = format!(
+            "{names}: it is unmounted in the guest, and its volume stays with the VM as an unused disk."
+        );
+        plan.warn("disk", "A disk is detached", detail);
+    }
 }
 
 /// Says how the VM moves. One that others have moved there already only takes note.

@@ -2,21 +2,23 @@
 
 use super::{
     calls::DATA_SERIAL,
+    disks,
     model::{DataDisk, DockerVm, IpConfig},
+    mounts,
 };
 use crate::{
     framework::{Failure, Result, State},
     guest::{
         agent::AgentGuest,
-        cloud_init,
-        disk::{self, Filesystem},
+        cloud_init, disk,
         facts::{self, Facts},
+        mounts as guest_mounts,
         password::password_hash,
         seed::{self, Address, Seed, SeedNic, User},
         template,
     },
     pve::Pve,
-    resources::host::inside,
+    resources::{docker, host::inside},
 };
 
 /// The seed for the first boot, as an ISO image.
@@ -61,6 +63,7 @@ pub(super) fn seed(plan: &DockerVm, vmid: u32) -> Vec<u8> {
             .collect(),
         dns_domain: dns.domain,
         nics: nics.collect(),
+        files: plan.docker.iter().filter_map(docker::first_file).collect(),
         scripts: plan
             .clone
             .iter()
@@ -106,8 +109,33 @@ pub(super) fn concerned(prior: &DockerVm, plan: &DockerVm) -> bool {
     prior.docker != plan.docker
         || prior.data_disk != plan.data_disk
         || prior.os_disk != plan.os_disk
+        || disks::mounted(prior) != disks::mounted(plan)
+        || grows(prior, plan)
+        || mounts::shares(prior) != mounts::shares(plan)
         || (prior.docker_version.is_none() && plan.docker.is_some())
         || prior.started != plan.started
+}
+
+/// Whether a mounted disk grows, and its filesystem with it.
+fn grows(prior: &DockerVm, plan: &DockerVm) -> bool {
+    let before = |slot: &String| {
+        prior
+            .disk
+            .iter()
+            .flatten()
+            .find(|(known, _)| *known == slot)
+    };
+    let mut disks = plan.disk.iter().flatten();
+    disks.any(|(slot, disk)| {
+        let grown = before(slot).is_some_and(|(_, before)| before.size_gb != disk.size_gb);
+        disk.mount_path.is_some() && grown
+    })
+}
+
+/// Unmounts what the plan takes away, before its devices go.
+pub(super) async fn release(pve: &Pve, node: &str, vmid: u32, plan: &DockerVm) -> Result<()> {
+    let guest = AgentGuest::new(pve.clone(), node, vmid);
+    Ok(guest_mounts::release(&guest, &mounts::paths(plan)).await?)
 }
 
 /// Prepares the data disk and Docker, and the root filesystem if its disk was `grown`. Safe to
@@ -136,6 +164,7 @@ pub(super) async fn set_up(
             .await
             .map_err(|error| Failure::from(error).at("data_disk"))?;
     }
+    mount(&guest, &plan).await?;
     if let Some(docker) = &plan.docker {
         tracing::info!(vmid, "setting up Docker");
         let mount = plan
@@ -146,6 +175,22 @@ pub(super) async fn set_up(
     }
     note_facts(&mut plan, &seen);
     Ok(plan)
+}
+
+/// Mounts all that the plan has beside Docker's data, and nothing else of ours.
+async fn mount(guest: &AgentGuest, plan: &DockerVm) -> Result<()> {
+    guest_mounts::release(guest, &mounts::paths(plan)).await?;
+    for (slot, wanted) in disks::mounted(plan) {
+        tracing::info!(slot, "preparing a disk");
+        let done = disk::prepare(guest, &wanted).await;
+        done.map_err(|error| Failure::from(error).at(format!("disk.{slot}")))?;
+    }
+    for (at, share) in mounts::shares(plan) {
+        tracing::info!(share.path, "mounting a share");
+        let done = guest_mounts::mount(guest, &share).await;
+        done.map_err(|error| Failure::from(error).at(&at))?;
+    }
+    Ok(())
 }
 
 /// Takes over what the guest says after a change that concerns its network only.
@@ -176,10 +221,8 @@ fn data_disk(disk: &DataDisk) -> disk::DataDisk {
             .mount_path
             .clone()
             .unwrap_or_else(|| "/opt/docker".to_owned()),
-        filesystem: match disk.filesystem.as_deref() {
-            Some("xfs") => Filesystem::Xfs,
-            _ => Filesystem::Ext4,
-        },
+        filesystem: disks::filesystem(disk.filesystem.as_deref()),
+        purpose: disk::Purpose::Docker,
     }
 }
 

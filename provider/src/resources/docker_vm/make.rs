@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{
     calls, clones, host,
     model::{CloneOf, DockerVm},
-    seed_file::{SeedFile, lasting},
+    seed_file::SeedFile,
 };
 use crate::{
     framework::{Failure, Result, State},
@@ -73,7 +73,7 @@ pub(super) async fn make(
         };
         // The connection broke, perhaps after the request had arrived.
         if matches!(error, pve::Error::OutcomeUnknown { .. })
-            && arrived(&lasting(pve), plan, vmid).await?
+            && arrived(&pve.lasting(), plan, vmid).await?
         {
             state.save(plan.clone());
             if source.is_some() {

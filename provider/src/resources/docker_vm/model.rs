@@ -12,6 +12,8 @@ pub(super) use crate::resources::host::startup::Startup;
 use super::{
     checks,
     devices::{self, EfiDisk, HostPci, Usb, Virtiofs},
+    disks::Disk,
+    mounts::Mount,
 };
 use crate::{
     framework::Model,
@@ -56,6 +58,9 @@ pub struct DockerVm {
     /// A second disk for everything that Docker stores. Without it Docker stays on the OS disk.
     #[attr(open)]
     pub data_disk: Option<DataDisk>,
+    /// More disks by slot, `scsi2` to `scsi29`. One that is removed is unmounted and detached, and keeps its data as an unused volume of the VM.
+    #[attr(slots("scsi", 30))]
+    pub disk: Option<BTreeMap<String, Disk>>,
     /// NICs by slot, `net0` to `net31`. `net0` carries the address of the host.
     #[attr(slots("net", 32))]
     pub network_device: Option<BTreeMap<String, NetworkDevice>>,
@@ -77,6 +82,9 @@ pub struct DockerVm {
     /// Directories of the node by slot. A change needs a restart; a VM that has one moves offline only.
     #[attr(slots("virtiofs", 10))]
     pub virtiofs: Option<BTreeMap<String, Virtiofs>>,
+    /// Shares of the network by any name, mounted in the guest before Docker starts: media on a NAS, for example. A share that is removed is unmounted; what is on it stays.
+    #[attr(open)]
+    pub mount: Option<BTreeMap<String, Mount>>,
     /// What the first boot sets up. A later change keeps the guest as it is.
     #[attr(filled)]
     pub initialization: Option<Initialization>,

@@ -2,8 +2,11 @@
 //!
 //! Only reads. What needs no cluster is in `effects`.
 
+mod taken;
+
 use super::{
     calls::{DATA_SLOT, OS_SLOT},
+    disks,
     model::DockerVm,
 };
 use crate::{
@@ -36,7 +39,7 @@ pub(super) async fn create(
     if !cluster.check_node(pve, &node, "node_name", found).await? {
         return Ok(());
     }
-    vm_id(pve, plan, found).await?;
+    taken::vm_id(pve, plan, found).await?;
     let pool = text("pool_id").map(|pool| format!("/pool/{pool}"));
     // What holds for a pool holds for the guests in it.
     let mut wanted = [
@@ -59,12 +62,15 @@ pub(super) async fn create(
     });
     wanted = wanted.agent(&[ALL_VMS, pool.as_deref().unwrap_or(ALL_VMS)], "docker");
     wanted = mappings(startup(bridges(wanted, plan), plan), plan, ALL_VMS);
-    let (os, data) = ("os_disk.datastore_id", "data_disk.datastore_id");
-    for at in [os, data] {
-        // Left open, the data disk goes to the storage of the OS disk.
-        if let Some(storage) = text(at).filter(|name| at == os || Some(name) != text(os).as_ref()) {
+    let os = text("os_disk.datastore_id");
+    for (at, path) in volumes(&plan.value) {
+        let path = format!("{path}.datastore_id");
+        // Left open, a disk goes to the storage of the OS disk.
+        if let Some(storage) =
+            text(&path).filter(|name| at == "os_disk" || Some(name) != os.as_ref())
+        {
             cluster
-                .check_storage(pve, &node, &storage, "images", at, found)
+                .check_storage(pve, &node, &storage, "images", &path, found)
                 .await?;
             wanted = wanted.privilege(format!("/storage/{storage}"), "Datastore.AllocateSpace", at);
         }
@@ -102,6 +108,13 @@ pub(super) async fn create(
         }
     }
     wanted.check(pve, found).await
+}
+
+/// The disks of a plan: the attribute that each belongs to, and its path.
+fn volumes(planned: &Value) -> Vec<(&'static str, String)> {
+    let more = disks::slots(planned).map(|slot| ("disk", format!("disk.{slot}")));
+    let first = ["os_disk", "data_disk"].map(|name| (name, name.to_owned()));
+    first.into_iter().chain(more).collect()
 }
 
 /// Checks what a clone takes from its source, as far as that is there already and may be seen.
@@ -193,6 +206,7 @@ pub(super) async fn update(
         ("memory", "VM.Config.Memory"),
         ("os_disk", "VM.Config.Disk"),
         ("data_disk", "VM.Config.Disk"),
+        ("disk", "VM.Config.Disk"),
         ("network_device", "VM.Config.Network"),
         ("started", "VM.PowerMgmt"),
         ("startup", "VM.Config.Options"),
@@ -207,8 +221,10 @@ pub(super) async fn update(
             wanted = wanted.privilege(path.clone(), privilege, at);
         }
     }
-    if plan.changed("docker") {
-        wanted = wanted.agent(&[&path], "docker");
+    for at in ["docker", "mount"] {
+        if plan.changed(at) {
+            wanted = wanted.agent(&[&path], at);
+        }
     }
     if plan.changed("network_device") {
         wanted = bridges(wanted, plan);
@@ -224,20 +240,17 @@ pub(super) async fn update(
     let node = node
         .filter(|_| moves)
         .or(plan.prior.get("current_node").as_str());
-    for (path, size) in [
-        ("os_disk.datastore_id", "os_disk.size_gb"),
-        ("data_disk.datastore_id", "data_disk.size_gb"),
-    ] {
-        let Some(storage) = plan.value.at(path).as_str() else {
+    for (at, disk) in volumes(&plan.value) {
+        let [path, size] = ["datastore_id", "size_gb"].map(|name| format!("{disk}.{name}"));
+        let Some(storage) = plan.value.at(&path).as_str() else {
             continue;
         };
-        let at = if plan.changed(path) { path } else { size };
-        if plan.changed(path) || plan.changed(size) {
+        if plan.changed(&path) || plan.changed(&size) {
             wanted = wanted.privilege(format!("/storage/{storage}"), "Datastore.AllocateSpace", at);
         }
-        if let (true, Some(node)) = (moves || plan.changed(path), node) {
-            let at = if plan.changed(path) {
-                path
+        if let (true, Some(node)) = (moves || plan.changed(&path), node) {
+            let at = if plan.changed(&path) {
+                &path
             } else {
                 "node_name"
             };
@@ -246,6 +259,7 @@ pub(super) async fn update(
                 .await?;
         }
     }
+    taken::slots(pve, plan, found).await?;
     for pool in [&plan.value, plan.prior] {
         let pool = pool
             .get("pool_id")
@@ -297,32 +311,6 @@ fn bridges(wanted: Wanted, plan: &Plan<'_>) -> Wanted {
             let path = format!("/sdn/zones/localnetwork/{bridge}{tag}");
             wanted.privilege(path, "SDN.Use", "network_device")
         })
-}
-
-/// Whether the VMID that is asked for belongs to another guest.
-async fn vm_id(pve: &Pve, plan: &Plan<'_>, found: &mut Faults<'_>) -> Result<()> {
-    let Some(vmid) = plan.value.get("vm_id").as_i64() else {
-        return Ok(());
-    };
-    let name = plan.value.get("name").as_str();
-    let rows = pve.guests().await?;
-    // A VM of the same name may be the tainted one that this plan replaces.
-    let other = rows.iter().find(|row| {
-        i64::from(row.vmid) == vmid && row.name.is_some() && row.name.as_deref() != name
-    });
-    if let Some(row) = other {
-        found.error(
-            "vm_id",
-            "The VMID is taken",
-            format!(
-                "{} is {} on node {}. Take another number, or leave vm_id open for the next free one.",
-                row.vmid,
-                row.name.as_deref().unwrap_or("a guest"),
-                row.node
-            ),
-        );
-    }
-    Ok(())
 }
 
 /// The storage for the seed: the one that was chosen, or the only one.

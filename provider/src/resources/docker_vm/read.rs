@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{
     calls::{DATA_SERIAL, DATA_SLOT, OS_SLOT},
-    devices, host,
+    devices, disks, host,
     model::{Agent, Cpu, DataDisk, DockerVm, Memory, NetworkDevice, OsDisk, Startup},
+    mounts,
     seed_file::SeedFile,
 };
 use crate::{
@@ -85,6 +86,9 @@ fn note_docker(next: &mut DockerVm, facts: &Facts, importing: bool) {
         Some(known) => next.docker = Some(docker::observed(known, facts)),
         None if importing => next.docker = docker::adopted(facts),
         None => {}
+    }
+    if let Some(known) = &next.mount {
+        next.mount = Some(mounts::observed(known, &facts.files));
     }
     if let Some(disk) = next.data_disk.as_mut().filter(|_| importing) {
         let root = facts.docker.as_ref().map(|docker| docker.root.as_str());
@@ -178,6 +182,7 @@ pub(super) fn from_config(
         memory: Some(memory).filter(|memory| *memory != Memory::default()),
         os_disk: os,
         data_disk: data_disk(prior, config, importing),
+        disk: disks::read(prior.disk.as_ref(), config, importing),
         network_device: nics(prior, config, importing),
         description: config.description.clone().filter(|text| !text.is_empty()),
         tags,
@@ -260,7 +265,10 @@ pub(super) async fn sizes(pve: &Pve, plan: &mut DockerVm, vmid: u32) -> Result<(
     let disk = plan.os_disk.get_or_insert_default();
     let data = plan.data_disk.as_mut().map(|disk| &mut disk.datastore_id);
     let efi = plan.efi_disk.as_mut().map(|disk| &mut disk.datastore_id);
-    let mut beside = [(DATA_SLOT, data), ("efidisk0", efi)];
+    let more = plan.disk.iter_mut().flatten();
+    let more = more.map(|(slot, disk)| (slot.as_str(), Some(&mut disk.datastore_id)));
+    let mut beside = vec![(DATA_SLOT, data), ("efidisk0", efi)];
+    beside.extend(more);
     let known = |(_, storage): &(&str, Option<&mut Option<String>>)| {
         storage.as_ref().is_none_or(|storage| storage.is_some())
     };

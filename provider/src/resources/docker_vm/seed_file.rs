@@ -2,15 +2,10 @@
 //!
 //! What is in it is `host`'s affair.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-
 use super::{calls::SEED_SLOT, host, model::DockerVm};
 use crate::{
     framework::{Result, State},
-    pve::{self, Pve, QemuConfig},
+    pve::{self, File, Pve, QemuConfig},
     resources::host::volumes::{delete_volume, storage_of},
 };
 
@@ -57,7 +52,12 @@ impl SeedFile {
     /// Uploads it.
     pub(super) async fn upload(&self, pve: &Pve, bytes: Vec<u8>) -> pve::Result<()> {
         let task = pve
-            .upload(&self.node, &self.storage, "iso", &self.name(), bytes)
+            .upload(
+                &self.node,
+                &self.storage,
+                "iso",
+                &File::of(self.name(), bytes),
+            )
             .await?;
         pve.wait(&task).await.map(drop)
     }
@@ -83,7 +83,7 @@ impl SeedFile {
     /// Deletes it after something else failed, also when the operation was cancelled or its time is
     /// over.
     pub(super) async fn clean_up(&self, pve: &Pve, state: &mut State<DockerVm>) {
-        if let Err(failure) = self.discard(&lasting(pve), state).await {
+        if let Err(failure) = self.discard(&pve.lasting(), state).await {
             state.warn(
                 "A seed stays on the storage",
                 format!(
@@ -94,12 +94,4 @@ impl SeedFile {
             );
         }
     }
-}
-
-/// The API for what must be done although the operation ends.
-pub(super) fn lasting(pve: &Pve) -> Pve {
-    pve.within(
-        Instant::now() + Duration::from_secs(60),
-        CancellationToken::new(),
-    )
 }

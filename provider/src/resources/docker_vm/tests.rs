@@ -9,10 +9,12 @@ use serde_json::json;
 use super::{
     DockerVm,
     devices::{EfiDisk, HostPci, Usb, Virtiofs},
+    disks::Disk,
     model::{
         Agent, CloneOf, Cpu, DataDisk, Dns, Image, Initialization, IpConfig, Ipv4, Ipv6, Memory,
         NetworkDevice, OsDisk, Startup, UserAccount,
     },
+    mounts::Mount,
 };
 use crate::{
     framework::{
@@ -76,6 +78,8 @@ fn the_models_match_their_schemas() {
     check_model::<Memory>();
     check_model::<OsDisk>();
     check_model::<DataDisk>();
+    check_model::<Disk>();
+    check_model::<Mount>();
     check_model::<NetworkDevice>();
     check_model::<Startup>();
     check_model::<Agent>();

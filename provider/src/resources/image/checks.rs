@@ -16,7 +16,16 @@ pub(super) fn stored_name(url: &str, checksum: Option<&str>, content: &str) -> S
             }
         })
         .collect();
-    let (stem, extension) = base.rsplit_once('.').unwrap_or((&base, ""));
+    // What is compressed in a CD image is unpacked by the node, what is in a template stays.
+    let base = match compression(&base) {
+        Some(packed) if content == "iso" => &base[..base.len() - packed.len() - 1],
+        _ => &base,
+    };
+    let dot = match base.find(".tar.") {
+        Some(dot) if content == "vztmpl" => Some(dot),
+        _ => base.rfind('.'),
+    };
+    let (stem, extension) = dot.map_or((base, ""), |dot| (&base[..dot], &base[dot + 1..]));
     // Proxmox VE takes the format from the name, and `.img` only for CD images.
     let extension = if extension == "img" && content == "import" {
         "qcow2"
@@ -29,9 +38,21 @@ pub(super) fn stored_name(url: &str, checksum: Option<&str>, content: &str) -> S
     format!("{stem}{suffix}.{extension}")
 }
 
+/// How a file is compressed, by its name, in the words of Proxmox VE as far as it has one.
+pub(super) fn compression(name: &str) -> Option<&'static str> {
+    let name = name.split(['?', '#']).next().unwrap_or(name);
+    ["gz", "lzo", "zst", "bz2", "xz"]
+        .into_iter()
+        .find(|ending| {
+            name.strip_suffix(ending)
+                .is_some_and(|rest| rest.ends_with('.'))
+        })
+}
+
 pub(super) fn extensions(content: &str) -> &'static str {
     match content {
         "iso" => ".iso and .img",
+        "vztmpl" => ".tar.zst, .tar.xz, .tar.gz, .tar.bz2 and .tar",
         _ => ".qcow2, .raw, .vmdk and .ova",
     }
 }
@@ -39,6 +60,7 @@ pub(super) fn extensions(content: &str) -> &'static str {
 pub(super) fn fits(name: &str, content: &str) -> bool {
     let endings: &[&str] = match content {
         "iso" => &[".iso", ".img"],
+        "vztmpl" => &[".tar", ".tar.gz", ".tar.xz", ".tar.zst", ".tar.bz2"],
         _ => &[".qcow2", ".raw", ".vmdk", ".ova"],
     };
     endings

@@ -39,7 +39,7 @@ struct FileSystem {
     bytes: u64,
 }
 
-/// A mounted disk.
+/// A mounted disk or share.
 #[derive(Clone, Debug)]
 pub(super) struct Mounted {
     pub(super) device: String,
@@ -148,7 +148,7 @@ fn filesystem(root: &Root, disk: &Disk) -> Option<FileSystem> {
     serde_json::from_str(&root.read(&format!("{}/fs.json", disk.place))?).ok()
 }
 
-/// The disks that are mounted, the root disk first.
+/// The disks and shares that are mounted, the root disk first.
 pub(super) fn mounted(root: &Root) -> Vec<Mounted> {
     let disks = disks(root);
     let entry = |disk: &Disk, target: &str, device: String| {
@@ -175,6 +175,19 @@ pub(super) fn mounted(root: &Root) -> Vec<Mounted> {
         let found = disks
             .iter()
             .find(|disk| source.ends_with(&format!("{}/fs", disk.place)));
+        let share = source.split_once("/.volumes/net-");
+        if let Some((_, rest)) = share.filter(|(_, rest)| rest.ends_with("/fs")) {
+            let place = format!("/.volumes/net-{}", rest.trim_end_matches("/fs"));
+            let about = root.read(&format!("{place}/about")).unwrap_or_default();
+            let (filesystem, device) = about.split_once(' ').unwrap_or_default();
+            list.push(Mounted {
+                device: device.to_owned(),
+                target: target.replace("\\040", " "),
+                filesystem: filesystem.to_owned(),
+                bytes: 0,
+                uuid: String::new(),
+            });
+        }
         if let Some(disk) = found {
             list.push(entry(
                 disk,

@@ -109,6 +109,8 @@ const FILES: &[(&str, &[&str])] = &[
     ("runc", &["usr/sbin/runc"]),
     ("qemu-guest-agent", &["usr/sbin/qemu-ga"]),
     ("xfsprogs", &["usr/sbin/mkfs.xfs", "usr/sbin/xfs_growfs"]),
+    ("nfs-common", &["usr/sbin/mount.nfs"]),
+    ("cifs-utils", &["usr/sbin/mount.cifs"]),
 ];
 
 /// The candidate version of a package, if apt knows it.

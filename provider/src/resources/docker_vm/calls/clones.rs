@@ -3,10 +3,11 @@
 use super::{
     super::{
         devices::{self, efi_drive},
+        disks,
         model::{CloneOf, DockerVm},
         values::{network, with_agent, with_backup},
     },
-    DATA_SLOT, SEED_SLOT, moves, new_data_drive, resize, scalars,
+    DATA_SLOT, OS_SLOT, SEED_SLOT, moves, new_data_drive, resize, scalars, volumes,
 };
 use crate::{
     pve::{Call, Params, QemuConfig},
@@ -79,7 +80,9 @@ pub(in super::super) fn adopt(
     if let (Some(disk), None) = (&plan.efi_disk, config.disks.get("efidisk0")) {
         after = after.with("efidisk0", Some(efi_drive(disk)));
     }
-    after = after.and(devices::params(plan, Some(config)));
+    after = after
+        .and(devices::params(plan, Some(config)))
+        .and(disks::params(plan, Some(config)));
     let gone = inherited
         .into_iter()
         .filter(|(key, set)| *set && after.value(key).is_none())
@@ -93,10 +96,13 @@ pub(in super::super) fn adopt(
     }
     calls.push(change(after.list("delete", delete)));
     calls.extend(moves(plan, node, vmid, config));
-    if let (Some(disk), Some(raw)) = (&plan.data_disk, config.disks.get(DATA_SLOT)) {
-        let wanted = disk.size_gb.to_string();
-        if mebibytes(&wanted).map(|mib| mib << 20) != bytes_of(raw) {
-            calls.push(resize(node, vmid, DATA_SLOT, &wanted));
+    for (slot, volume) in volumes(plan) {
+        // That of the OS disk grows with any create.
+        if let (Some(wanted), Some(raw)) = (volume.size, config.disks.get(slot))
+            && slot != OS_SLOT
+            && mebibytes(&wanted).map(|mib| mib << 20) != bytes_of(raw)
+        {
+            calls.push(resize(node, vmid, slot, &wanted));
         }
     }
     calls

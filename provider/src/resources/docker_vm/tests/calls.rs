@@ -5,6 +5,7 @@ use expect_test::{Expect, expect};
 use super::{
     super::{
         DockerVm, calls,
+        disks::Disk,
         model::{Agent, CloneOf, Memory, NetworkDevice, Startup},
     },
     config, host,
@@ -134,6 +135,68 @@ fn an_update_sends_what_changes_and_nothing_else() {
             PUT /nodes/pve2/qemu/101/resize disk=scsi0 size=8704M
             PUT /nodes/pve2/qemu/101/resize disk=scsi1 size=65536M"]],
     );
+}
+
+/// A disk as a plan has it.
+fn more(size: &str) -> Disk {
+    Disk {
+        datastore_id: Some("local-lvm".into()),
+        size_gb: number(size),
+        mount_path: Some("/srv/media".into()),
+        filesystem: Some("ext4".into()),
+        backup: Some(true),
+        cache: None,
+        discard: Some(true),
+        ssd: Some(true),
+        iothread: Some(true),
+    }
+}
+
+#[test]
+fn disks_are_added_changed_and_detached() {
+    check_update(
+        |vm| vm.disk = Some([("scsi2".into(), more("8"))].into()),
+        &expect![
+            "POST /nodes/pve2/qemu/101/config scsi2=local-lvm:8,discard=on,iothread=1,serial=pmoves-d2,ssd=1,backup=1"
+        ],
+    );
+    let with = |disk: Disk| {
+        let mut vm = host();
+        vm.disk = Some([("scsi2".to_owned(), disk)].into());
+        vm
+    };
+    let mut config = config();
+    config.disks.insert(
+        "scsi2".into(),
+        "local-lvm:vm-101-disk-2,backup=1,discard=on,iothread=1,mbps_rd=50,serial=pmoves-d2,size=8G,ssd=1".into(),
+    );
+    let prior = with(more("8"));
+    let slow = Disk {
+        cache: Some("writeback".into()),
+        discard: Some(false),
+        datastore_id: Some("slow".into()),
+        ..more("9.5")
+    };
+    for (plan, expected) in [
+        (prior.clone(), expect![""]),
+        (
+            with(slow),
+            expect![[r#"
+            POST /nodes/pve2/qemu/101/config scsi2=local-lvm:vm-101-disk-2,backup=1,discard=ignore,iothread=1,mbps_rd=50,serial=pmoves-d2,size=8G,ssd=1,cache=writeback
+            POST /nodes/pve2/qemu/101/move_disk delete=1 disk=scsi2 storage=slow
+            PUT /nodes/pve2/qemu/101/resize disk=scsi2 size=9728M"#]],
+        ),
+        (
+            DockerVm {
+                disk: Some([].into()),
+                ..host()
+            },
+            expect!["POST /nodes/pve2/qemu/101/config delete=scsi2"],
+        ),
+    ] {
+        let calls = calls::update(&prior, &plan, "pve2", 101, &config, Some("pmoves"));
+        expected.assert_eq(&lines(&calls));
+    }
 }
 
 #[test]

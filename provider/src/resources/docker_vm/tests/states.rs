@@ -119,12 +119,12 @@ fn devices_are_read_if_they_are_followed_or_imported() {
         &config,
         true,
         &expect![[r#"
-        bios: "ovmf"
-        machine: "q35"
-        efi_disk: {"datastore_id":"local-lvm","pre_enrolled_keys":true,"type":"4m"}
-        hostpci: {"hostpci0":{"mapping":"gpu","mdev":null,"pcie":true,"rombar":false,"xvga":true}}
-        usb: {"usb0":{"mapping":"zigbee","usb3":true}}
-        virtiofs: {"virtiofs0":{"cache":"never","direct_io":true,"expose_acl":null,"expose_xattr":null,"mapping":"media"}}"#]],
+            bios: "ovmf"
+            machine: "q35"
+            efi_disk: {"datastore_id":"local-lvm","pre_enrolled_keys":true,"type":"4m"}
+            hostpci: {"hostpci0":{"mapping":"gpu","mdev":null,"pcie":true,"rombar":false,"xvga":true}}
+            usb: {"usb0":{"mapping":"zigbee","usb3":true}}
+            virtiofs: {"virtiofs0":{"cache":"never","direct_io":true,"expose_acl":null,"expose_xattr":null,"mapping":"media","mount_path":null}}"#]],
     );
     check_devices(
         &config,

@@ -66,9 +66,10 @@ fn attach(root: &Root, source: &str, target: &str, kind: &str, options: &str) ->
         };
     }
     if kind.starts_with("nfs") || kind == "cifs" || kind == "virtiofs" {
-        let place = format!("/.volumes/net-{}/fs", &sha256(source.as_bytes())[..12]);
-        let _ = std::fs::create_dir_all(root.path(&place));
-        return bind(&place, target);
+        let place = format!("/.volumes/net-{}", &sha256(source.as_bytes())[..12]);
+        let _ = std::fs::create_dir_all(root.path(&format!("{place}/fs")));
+        let _ = root.write(&format!("{place}/about"), format!("{kind} {source}"));
+        return bind(&format!("{place}/fs"), target);
     }
     let Some(disk) = resolve(root, source) else {
         return Reply::fail(
