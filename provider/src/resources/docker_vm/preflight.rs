@@ -13,6 +13,7 @@ use crate::{
         cluster::Cluster,
         host::{
             checks::mebibytes,
+            preflight::{bridges, startup, vm_id},
             volumes::{bytes_of, gibibytes},
         },
         image::is_file_storage,
@@ -21,6 +22,7 @@ use crate::{
 };
 
 const ALL_VMS: &str = "/vms";
+const NICS: &str = "network_device";
 
 /// Checks a VM that shall be made.
 pub(super) async fn create(
@@ -58,7 +60,7 @@ pub(super) async fn create(
         wanted.either(on(ALL_VMS), on(other), at)
     });
     wanted = wanted.agent(&[ALL_VMS, pool.as_deref().unwrap_or(ALL_VMS)], "docker");
-    wanted = mappings(startup(bridges(wanted, plan), plan), plan, ALL_VMS);
+    wanted = mappings(startup(bridges(wanted, plan, NICS), plan), plan, ALL_VMS);
     let (os, data) = ("os_disk.datastore_id", "data_disk.datastore_id");
     for at in [os, data] {
         // Left open, the data disk goes to the storage of the OS disk.
@@ -211,7 +213,7 @@ pub(super) async fn update(
         wanted = wanted.agent(&[&path], "docker");
     }
     if plan.changed("network_device") {
-        wanted = bridges(wanted, plan);
+        wanted = bridges(wanted, plan, NICS);
     }
     let node = plan.value.get("node_name").as_str();
     let moves =
@@ -278,51 +280,6 @@ fn mappings(wanted: Wanted, plan: &Plan<'_>, vms: &str) -> Wanted {
             false => wanted.privilege(vms, privilege, at),
         }
     })
-}
-
-fn startup(wanted: Wanted, plan: &Plan<'_>) -> Wanted {
-    match plan.changed("startup") && !(plan.creating() && plan.value.get("startup").is_null()) {
-        true => wanted.privilege("/", "Sys.Modify", "startup"),
-        false => wanted,
-    }
-}
-
-fn bridges(wanted: Wanted, plan: &Plan<'_>) -> Wanted {
-    let nics = plan.value.get("network_device");
-    let nics = nics.as_map().into_iter().flatten();
-    nics.filter(|(slot, _)| plan.changed(&format!("network_device.{slot}")))
-        .filter_map(|(_, nic)| Some((nic.get("bridge").as_str()?, nic.get("vlan_id").as_i64())))
-        .fold(wanted, |wanted, (bridge, vlan)| {
-            let tag = vlan.map(|tag| format!("/{tag}")).unwrap_or_default();
-            let path = format!("/sdn/zones/localnetwork/{bridge}{tag}");
-            wanted.privilege(path, "SDN.Use", "network_device")
-        })
-}
-
-/// Whether the VMID that is asked for belongs to another guest.
-async fn vm_id(pve: &Pve, plan: &Plan<'_>, found: &mut Faults<'_>) -> Result<()> {
-    let Some(vmid) = plan.value.get("vm_id").as_i64() else {
-        return Ok(());
-    };
-    let name = plan.value.get("name").as_str();
-    let rows = pve.guests().await?;
-    // A VM of the same name may be the tainted one that this plan replaces.
-    let other = rows.iter().find(|row| {
-        i64::from(row.vmid) == vmid && row.name.is_some() && row.name.as_deref() != name
-    });
-    if let Some(row) = other {
-        found.error(
-            "vm_id",
-            "The VMID is taken",
-            format!(
-                "{} is {} on node {}. Take another number, or leave vm_id open for the next free one.",
-                row.vmid,
-                row.name.as_deref().unwrap_or("a guest"),
-                row.node
-            ),
-        );
-    }
-    Ok(())
 }
 
 /// The storage for the seed: the one that was chosen, or the only one.

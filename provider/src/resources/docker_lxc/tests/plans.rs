@@ -64,28 +64,29 @@ fn a_new_container_gets_the_defaults() {
         &with(&json!({ "vm_id": 102 })),
         None,
         &expect![[r#"
-        addresses = ?
-        compose_version = ?
-        connection = "auto"
-        cpu = {"cores":2,"units":null}
-        current_node = ?
-        docker = {"address_pools":null,"daemon_json":null,"data_root":null,"insecure_registries":null,"live_restore":true,"log":{"driver":"local","max_file":3,"max_size":"10m"},"mtu":null,"prune":{"schedule":"weekly","until":"168h"},"registry_mirrors":null,"source":"distro","users":null}
-        docker_version = ?
-        features = {"fuse":null,"keyctl":null,"mknod":null,"mount":null,"nesting":true}
-        id = "lxc/102"
-        interface_name = ?
-        ipv4_address = ?
-        ipv6_address = ?
-        memory = {"size":2048,"swap":0}
-        purge_on_destroy = true
-        restart_policy = "if_needed"
-        restart_required = false
-        start_on_boot = true
-        started = true
-        status = ?
-        stop_on_destroy = false
-        storage_driver = ?
-        unprivileged = true"#]],
+            addresses = ?
+            compose_version = ?
+            connection = "auto"
+            cpu = {"cores":2,"units":null}
+            current_node = ?
+            docker = {"address_pools":null,"daemon_json":null,"data_root":null,"insecure_registries":null,"live_restore":true,"log":{"driver":"local","max_file":3,"max_size":"10m"},"mtu":null,"prune":{"schedule":"weekly","until":"168h"},"registry_mirrors":null,"source":"distro","users":null}
+            docker_version = ?
+            features = {"fuse":null,"keyctl":null,"mknod":null,"mount":null,"nesting":true}
+            id = "lxc/102"
+            interface_name = ?
+            ipv4_address = ?
+            ipv6_address = ?
+            memory = {"size":2048,"swap":0}
+            purge_on_destroy = true
+            restart_policy = "if_needed"
+            restart_required = false
+            start_on_boot = true
+            started = true
+            status = ?
+            stop_on_destroy = false
+            storage_driver = ?
+            template = false
+            unprivileged = true"#]],
     );
 }
 
@@ -116,6 +117,7 @@ fn what_a_new_container_needs_is_asked_for() {
             status = ?
             stop_on_destroy = false
             storage_driver = ?
+            template = false
             unprivileged = true
             vm_id = ?
             error template_file_id: template_file_id is missing
