@@ -6,6 +6,7 @@
 
 mod agent;
 pub mod cd;
+mod container;
 mod disks;
 mod guest;
 mod image;
