@@ -6,6 +6,7 @@
 pub mod accepted;
 pub mod compare;
 mod files;
+mod guest;
 mod hands;
 mod player;
 mod sender;

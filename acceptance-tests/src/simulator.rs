@@ -1,9 +1,10 @@
-//! A Proxmox VE 9.2 API server for tests: one process, loopback only, with TLS.
+//! A Proxmox VE API server for tests: one process, loopback only, with TLS.
 //!
 //! It shares no code with the provider, and it follows rules rather than replaying recordings.
 //! What is not simulated is unknown here, as a wrong path is on a node.
 
 mod access;
+pub mod admin;
 mod appliances;
 mod back_door;
 mod backup;
@@ -16,12 +17,14 @@ pub mod container;
 pub mod contract;
 mod faults;
 mod ha;
+mod indexes;
 mod journal;
 mod lxc;
 pub mod machine;
 mod memory;
 mod network;
 mod node;
+mod options;
 mod params;
 mod pools;
 mod qemu;
@@ -29,6 +32,7 @@ mod random;
 mod release;
 mod reply;
 mod rules;
+mod saved;
 mod server;
 mod storage;
 mod tasks;
@@ -44,7 +48,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use access::{Access, DOCKER_VM_ROLE, Entry as AclEntry, Token, User, privileges};
+use access::{Access, DOCKER_VM_ROLE, Token, User, privileges};
 pub use appliances::Appliance;
 pub(crate) use back_door::Strict;
 pub use back_door::VmSummary;
@@ -65,6 +69,10 @@ use world::{Node, Settings, State, World};
 const TOKEN_ID: &str = "pmoves@pve!tf";
 
 /// How a simulator is set up.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches that have nothing to do with each other"
+)]
 pub struct Options {
     /// The release of Proxmox VE.
     pub release: Release,
@@ -76,6 +84,8 @@ pub struct Options {
     pub cards: Vec<String>,
     /// The bridges of each node; the first has the first card and the node's address.
     pub bridges: Vec<String>,
+    /// The cores and bytes of memory of each node.
+    pub hardware: (u32, u64),
     /// What runs the VMs.
     pub hypervisor: Arc<dyn Hypervisor>,
     /// The password of `root@pam`.
@@ -94,6 +104,12 @@ pub struct Options {
     pub agent_patience: Duration,
     /// Whether there is a ready token, with its user; see [`Simulator::token`].
     pub with_token: bool,
+    /// The port on 127.0.0.1; 0 is a free one.
+    pub port: u16,
+    /// Whether [`admin`] is answered.
+    pub admin: bool,
+    /// What [`Simulator::save`] told, instead of nodes, storages, bridges and the password.
+    pub saved: Option<String>,
     /// Whether error bodies carry the message, as they do since PVE 8.4.
     pub with_message: bool,
 }
@@ -110,6 +126,7 @@ impl Default for Options {
             ],
             cards: vec!["eno1".to_owned(), "eno2".to_owned()],
             bridges: vec!["vmbr0".to_owned()],
+            hardware: (16, 64 << 30),
             hypervisor: Arc::new(MemoryHypervisor::default()),
             root_password: "simulated".to_owned(),
             task_time: 0.02,
@@ -119,6 +136,9 @@ impl Default for Options {
             login_delay: Duration::from_millis(100),
             agent_patience: Duration::from_millis(100),
             with_token: true,
+            port: 0,
+            admin: false,
+            saved: None,
             with_message: true,
         }
     }
@@ -143,36 +163,24 @@ impl Simulator {
     /// Starts one on a free port of loopback. Must be called inside a tokio runtime.
     pub async fn start(options: Options) -> std::io::Result<Self> {
         let identity = certificate::Identity::new(&options.nodes).map_err(std::io::Error::other)?;
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let listener = TcpListener::bind(("127.0.0.1", options.port)).await?;
         let address = listener.local_addr()?;
-        let (cards, bridges) = (&options.cards, &options.bridges);
-        let node = |(i, name): (usize, String)| Node {
-            online: true,
-            network: Network::installed(cards, bridges, i),
-            texts: Texts::installed(&name, i),
-            name,
+        let (mut state, running) = match &options.saved {
+            Some(text) => saved::read(text, options.release).map_err(std::io::Error::other)?,
+            None => (installed(&options), Vec::new()),
         };
-        let mut state = State {
-            nodes: options.nodes.into_iter().enumerate().map(node).collect(),
-            access: Access::new(&options.root_password, options.release),
-            storages: options.storages,
-            volumes: BTreeMap::new(),
-            vms: BTreeMap::new(),
-            cts: BTreeMap::new(),
-            ha: BTreeMap::new(),
-            jobs: BTreeMap::new(),
-            appliances: Vec::new(),
-            pools: BTreeMap::new(),
-            tasks: Vec::new(),
-            last_pid: 1000,
-        };
-        let token = if options.with_token {
-            add_token(&mut state.access, TOKEN_ID, &[("/", DOCKER_VM_ROLE)])
-        } else {
-            String::new()
+        let token = match state.access.token(TOKEN_ID) {
+            Some(token) => format!("{TOKEN_ID}={}", token.secret),
+            None if options.with_token => {
+                add_token(&mut state.access, TOKEN_ID, &[("/", DOCKER_VM_ROLE)])
+            }
+            None => String::new(),
         };
         let settings = Settings {
+            node_cores: options.hardware.0,
+            node_memory: options.hardware.1,
             release: options.release,
+            admin: options.admin,
             task_time: options.task_time,
             resources_lag: options.resources_lag,
             idle: options.idle,
@@ -189,6 +197,7 @@ impl Simulator {
             Arc::clone(&world),
         );
         let server = tokio::spawn(server);
+        saved::start(&world, running);
         Ok(Self {
             world,
             address,
@@ -216,6 +225,17 @@ impl Simulator {
     /// The ready token (empty if there is none), `pmoves@pve!tf=SECRET`, with what hosts of containers need on `/`.
     pub fn token(&self) -> &str {
         &self.token
+    }
+
+    /// A further user with a password, who has these privileges on `/`, separated by commas or spaces.
+    pub fn add_user(&self, name: &str, password: &str, list: &str) {
+        let access = &mut self.world.state().access;
+        let user = User {
+            password: Some(password.to_owned()),
+            ..User::default()
+        };
+        access.users.insert(name.to_owned(), user);
+        access.grant(name, "/", list);
     }
 
     /// All tickets and CSRF tokens that logins were given.
@@ -248,6 +268,31 @@ impl Simulator {
     }
 }
 
+/// A cluster as it is after its installation.
+fn installed(options: &Options) -> State {
+    let node = |(i, name): (usize, &String)| Node {
+        name: name.clone(),
+        online: true,
+        network: Network::installed(&options.cards, &options.bridges, i),
+        texts: Texts::installed(name, i),
+    };
+    State {
+        nodes: options.nodes.iter().enumerate().map(node).collect(),
+        access: Access::new(&options.root_password, options.release),
+        storages: options.storages.clone(),
+        volumes: BTreeMap::new(),
+        vms: BTreeMap::new(),
+        cts: BTreeMap::new(),
+        ha: BTreeMap::new(),
+        jobs: BTreeMap::new(),
+        appliances: Vec::new(),
+        pools: BTreeMap::new(),
+        options: BTreeMap::new(),
+        tasks: Vec::new(),
+        last_pid: 1000,
+    }
+}
+
 /// Adds a user with a token that has all of the user's privileges, and tells `ID=SECRET`.
 fn add_token(access: &mut Access, id: &str, grants: &[(&str, &str)]) -> String {
     let (user, token) = id.split_once('!').expect("a token id has a user");
@@ -264,15 +309,7 @@ fn add_token(access: &mut Access, id: &str, grants: &[(&str, &str)]) -> String {
     };
     access.users.insert(user.to_owned(), owner);
     for (path, list) in grants {
-        let role = format!("Role{}", access.roles.len());
-        let list = privileges(list, access.release);
-        access.roles.insert(role.clone(), list);
-        access.list.push(AclEntry {
-            path: (*path).to_owned(),
-            subject: user.to_owned(),
-            role,
-            propagate: true,
-        });
+        access.grant(user, path, list);
     }
     format!("{id}={secret}")
 }

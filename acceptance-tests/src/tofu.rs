@@ -52,19 +52,40 @@ pub fn core() -> Result<PathBuf, String> {
         .ok_or_else(|| "there is no tofu on PATH: `./x setup` gets it".to_owned())
 }
 
+/// Terraform, where somebody installed it: `PMOVES_TERRAFORM`, else `terraform` of PATH.
+pub fn terraform() -> Option<PathBuf> {
+    std::env::var_os("PMOVES_TERRAFORM")
+        .map(PathBuf::from)
+        .or_else(|| {
+            let paths = std::env::var_os("PATH")?;
+            std::env::split_paths(&paths)
+                .map(|directory| directory.join("terraform"))
+                .find(|path| path.is_file())
+        })
+}
+
 /// The provider's binary: `PMOVES_PROVIDER`, else the one that was built beside this program.
 pub fn provider() -> Result<PathBuf, String> {
-    if let Some(path) = std::env::var_os("PMOVES_PROVIDER") {
-        return Ok(path.into());
+    match std::env::var_os("PMOVES_PROVIDER") {
+        Some(path) => Ok(path.into()),
+        None => built("terraform-provider-pmoves", "cargo build -p provider"),
     }
-    let name = "terraform-provider-pmoves";
+}
+
+/// The binary of the provider of notes, an example of the provider's package.
+pub fn everything() -> Result<PathBuf, String> {
+    built("examples/everything", "cargo build -p provider --examples")
+}
+
+/// What was built beside this program, or the command that builds it.
+fn built(name: &str, how: &str) -> Result<PathBuf, String> {
     let own = std::env::current_exe().map_err(|error| error.to_string())?;
     own.ancestors()
         .skip(1)
         .take(2)
         .map(|directory| directory.join(name))
         .find(|path| path.is_file())
-        .ok_or_else(|| format!("{name} is not built: `cargo build -p provider` builds it"))
+        .ok_or_else(|| format!("{name} is not built: `{how}` builds it"))
 }
 
 impl Workspace {
@@ -75,6 +96,15 @@ impl Workspace {
 
     /// The same for a core of one's choice.
     pub fn with_core(core: &Path, variables: &[(&str, String)]) -> Result<Self, String> {
+        Self::offering(&[(ADDRESS, provider()?)], core, variables)
+    }
+
+    /// The same with a mirror that offers other binaries, each at an address.
+    pub fn offering(
+        providers: &[(&str, PathBuf)],
+        core: &Path,
+        variables: &[(&str, String)],
+    ) -> Result<Self, String> {
         let told = |error: std::io::Error| format!("cannot make a workspace: {error}");
         let directory = tempfile::Builder::new()
             .prefix("pmoves-")
@@ -82,10 +112,14 @@ impl Workspace {
             .map_err(told)?;
         let root = directory.path();
         for host in ["registry.opentofu.org", "registry.terraform.io"] {
-            let place = root.join(format!("mirror/{host}/{ADDRESS}/{VERSION}/{}", platform()));
-            std::fs::create_dir_all(&place).map_err(told)?;
-            let binary = place.join(format!("terraform-provider-pmoves_v{VERSION}"));
-            std::os::unix::fs::symlink(provider()?, binary).map_err(told)?;
+            for (address, binary) in providers {
+                let place = format!("mirror/{host}/{address}/{VERSION}/{}", platform());
+                let place = root.join(place);
+                std::fs::create_dir_all(&place).map_err(told)?;
+                let name = address.rsplit('/').next().unwrap_or_default();
+                let link = place.join(format!("terraform-provider-{name}_v{VERSION}"));
+                std::os::unix::fs::symlink(binary, link).map_err(told)?;
+            }
         }
         let mirror = root.join("mirror");
         let settings = format!(

@@ -8,6 +8,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 pub mod agent;
+pub mod boot;
 pub mod cloud_init;
 pub mod compose;
 pub mod console;
@@ -26,6 +27,7 @@ pub mod reached;
 pub mod seed;
 #[cfg(test)]
 mod sh;
+pub mod template;
 
 /// A machine one can run commands on.
 pub trait Guest: Send + Sync {

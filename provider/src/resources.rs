@@ -5,6 +5,7 @@ pub mod bridges;
 pub mod cluster;
 pub mod datastores;
 pub mod docker;
+pub mod docker_lxc;
 pub mod docker_vm;
 pub mod host;
 pub mod image;

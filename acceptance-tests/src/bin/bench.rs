@@ -34,14 +34,6 @@ variable "tls_fingerprint" {
 provider "pmoves" {
   tls_fingerprint = var.tls_fingerprint
 }
-resource "pmoves_docker_vm" "web" {
-  count          = 1000
-  name           = "web${count.index}"
-  node_name      = "pve1"
-  image          = { id = "local:import/debian-13.qcow2" }
-  os_disk        = { datastore_id = "local-lvm", size_gb = 4 }
-  network_device = { net0 = { bridge = "vmbr0" } }
-}
 "#;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -78,7 +70,11 @@ fn measure(binary: &Path, options: &[String]) -> Result<()> {
         Command::new(&empty).status()?;
         empties.push(began.elapsed());
         let began = Instant::now();
-        drop(Started::new(plugin(binary, &certificate))?);
+        drop(Started::new(plugin(
+            binary,
+            &certificate,
+            directory.path(),
+        ))?);
         starts.push(began.elapsed());
     }
     let (start, empty) = (median(starts), median(empties));
@@ -89,16 +85,17 @@ fn measure(binary: &Path, options: &[String]) -> Result<()> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
-        .block_on(under_core(binary))
+        .block_on(under_core(binary, directory.path()))
 }
 
 /// Lets the real core work on a thousand hosts with a provider that it did not start, and whose time
 /// is therefore told apart.
-async fn under_core(binary: &Path) -> Result<()> {
+async fn under_core(binary: &Path, temporary: &Path) -> Result<()> {
     let simulator = Simulator::start(Options::default()).await?;
     let mut command = Command::new(binary);
     command
         .arg("--debug")
+        .env("TMPDIR", temporary)
         .env("PROXMOX_VE_ENDPOINT", simulator.endpoint())
         .env("PROXMOX_VE_API_TOKEN", simulator.token());
     let provider = Started::new(command)?;
@@ -108,9 +105,11 @@ async fn under_core(binary: &Path) -> Result<()> {
         .map_or(reattach, |(_, value)| value.trim_matches('\''));
     let mut workspace = tofu::Workspace::new(&[])?;
     workspace.write("main.tf", CONFIGURATION);
+    // As blocks: core validates the copies of one block only once.
+    workspace.write("hosts.tf", &(0..1_000).map(host).collect::<String>());
     workspace.set("TF_VAR_tls_fingerprint", simulator.fingerprint());
     workspace.set("TF_REATTACH_PROVIDERS", reattach);
-    workspace.run(&["init"]).await;
+    workspace.run(&["init"]).await.ok();
     for (arguments, goal) in [
         (&["providers", "schema", "-json"] as &[&str], ""),
         (&["validate"], "≤ 60 ms of the provider"),
@@ -129,6 +128,20 @@ async fn under_core(binary: &Path) -> Result<()> {
         tell(&arguments.join(" "), &value, goal);
     }
     Ok(())
+}
+
+fn host(number: usize) -> String {
+    format!(
+        r#"
+resource "pmoves_docker_vm" "web{number}" {{
+  name           = "web{number}"
+  node_name      = "pve1"
+  image          = {{ id = "local:import/debian-13.qcow2" }}
+  os_disk        = {{ datastore_id = "local-lvm", size_gb = 4 }}
+  network_device = {{ net0 = {{ bridge = "vmbr0" }} }}
+}}
+"#
+    )
 }
 
 /// Runs a command of the core, and gives the CPU time it took without the provider's.
@@ -204,11 +217,13 @@ fn certificate() -> Result<String> {
     ))
 }
 
-fn plugin(binary: &Path, certificate: &str) -> Command {
+fn plugin(binary: &Path, certificate: &str, temporary: &Path) -> Command {
     let mut command = Command::new(binary);
     command
         .env_clear()
         .env(COOKIE.0, COOKIE.1)
+        // Killed, it leaves its socket there.
+        .env("TMPDIR", temporary)
         .env("PLUGIN_PROTOCOL_VERSIONS", "6")
         .env("PLUGIN_CLIENT_CERT", certificate);
     command

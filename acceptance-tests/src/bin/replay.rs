@@ -82,10 +82,7 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
         }
     };
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
-    let verdicts = runtime.block_on(play(records))?;
-    for verdict in &verdicts {
-        tell(arguments, verdict);
-    }
+    let verdicts = runtime.block_on(play(records, |verdict| tell(arguments, verdict)))?;
     print("\n");
     summary(&verdicts, |verdict| verdict.record.group.clone());
     let problems = accepted.map_or_else(Vec::new, |list| list.judge(&verdicts));

@@ -1,4 +1,5 @@
-//! A guest as a container: no disks and no agent, but a console. How it is entered is all that it knows of it.
+//! A guest as a container: its volumes are mounted for it, and it has no agent, but a console. How it is entered is all
+//! that it knows of it.
 
 use std::net::IpAddr;
 use std::process::Stdio;
@@ -29,7 +30,10 @@ pub(super) fn spec(container: &ContainerSpec) -> Spec {
         memory_mib: container.memory_mib,
         cores: container.cores.unwrap_or(2),
         nics: container.nics.iter().map(|nic| nic.nic.clone()).collect(),
-        disks: vec![root],
+        disks: [root]
+            .into_iter()
+            .chain(container.mounts.iter().map(|(_, disk)| disk.clone()))
+            .collect(),
         cdrom: None,
         agent: false,
     }
@@ -62,7 +66,7 @@ pub(super) fn network_config(container: &ContainerSpec) -> String {
     json!({"version": 1, "config": cards}).to_string()
 }
 
-/// What makes a fresh root that of this container: keys, and the directories of mount points.
+/// What makes a fresh root that of this container: keys, and mounted volumes.
 pub(super) fn setup(container: &ContainerSpec) -> String {
     let mut script = String::new();
     if let Some(keys) = &container.ssh_keys {
@@ -71,8 +75,14 @@ pub(super) fn setup(container: &ContainerSpec) -> String {
             "mkdir -p -m 700 /root/.ssh\ncat >/root/.ssh/authorized_keys <<'KEYS'\n{keys}\nKEYS\n"
         ));
     }
-    for (path, _) in &container.mounts {
-        script.push_str(&format!("mkdir -p '{path}'\n"));
+    let mut mounts: Vec<_> = container.mounts.iter().collect();
+    mounts.sort_by_key(|(_, disk)| disk.slot.trim_start_matches("mp").parse().unwrap_or(0_u32));
+    // Disks have their letters in the order of slots, and `mp` comes before `rootfs`.
+    for ((path, _), letter) in mounts.into_iter().zip('a'..='z') {
+        script.push_str(&format!(
+            "mkdir -p '{path}'\n\
+             mount /dev/sd{letter} '{path}' 2>/dev/null || {{ mkfs.ext4 /dev/sd{letter} && mount /dev/sd{letter} '{path}'; }}\n"
+        ));
     }
     script
 }

@@ -1,15 +1,15 @@
 //! The differences that are known and stay, each with its reason.
 //!
-//! One a line, `SEQ REASON`; `#` begins a comment. A difference that is not listed is new, a listed one
-//! that is gone is stale: both have to be dealt with.
+//! One a line, `SEQ REASON` or `GROUP REASON`; `#` begins a comment. A difference that is not listed is
+//! new, a listed one that is gone is stale: both have to be dealt with.
 
 use std::collections::BTreeMap;
 
 use super::Verdict;
 
-/// The reasons by `seq`.
+/// The reasons by `seq`, or by the name of a group whose records may all differ.
 #[derive(Debug, Default)]
-pub struct Accepted(BTreeMap<u32, String>);
+pub struct Accepted(BTreeMap<String, String>);
 
 impl Accepted {
     /// Reads the list. Every line needs a reason.
@@ -19,29 +19,35 @@ impl Accepted {
             .map(str::trim)
             .filter(|line| !line.is_empty() && !line.starts_with('#'));
         let one = |line: &str| {
-            let (seq, reason) = line.split_once(' ')?;
-            Some((seq.parse().ok()?, reason.trim().to_owned()))
+            let (what, reason) = line
+                .split_once(' ')
+                .ok_or_else(|| format!("'{line}' has no reason"))?;
+            Ok((what.to_owned(), reason.trim().to_owned()))
         };
-        lines
-            .map(|line| one(line).ok_or_else(|| format!("'{line}' is not SEQ REASON")))
-            .collect::<Result<_, _>>()
-            .map(Self)
+        lines.map(one).collect::<Result<_, _>>().map(Self)
     }
 
     /// What is wrong with the list: new differences and stale lines.
     pub fn judge(&self, verdicts: &[Verdict]) -> Vec<String> {
-        let differs: BTreeMap<u32, &Verdict> = verdicts
+        let differing = verdicts
             .iter()
-            .filter(|verdict| verdict.difference.is_some())
-            .map(|verdict| (verdict.record.seq, verdict))
-            .collect();
-        let new = differs.keys().filter(|seq| !self.0.contains_key(seq));
-        let stale = self.0.iter().filter(|(seq, _)| !differs.contains_key(seq));
-        new.map(|seq| format!("{seq} differs, and no reason is given"))
-            .chain(
-                stale.map(|(seq, reason)| format!("{seq} agrees now, so this is stale: {reason}")),
-            )
-            .collect()
+            .filter(|verdict| verdict.difference.is_some());
+        let mut unused = self.0.clone();
+        let mut wrong = Vec::new();
+        for Verdict { record, .. } in differing {
+            let names = [record.seq.to_string(), record.group.clone()];
+            for name in &names {
+                unused.remove(name);
+            }
+            if !names.iter().any(|name| self.0.contains_key(name)) {
+                wrong.push(format!("{} differs, and no reason is given", record.seq));
+            }
+        }
+        let stale = |(what, reason): (&String, &String)| {
+            format!("{what} agrees now, so this is stale: {reason}")
+        };
+        wrong.extend(unused.iter().map(stale));
+        wrong
     }
 }
 
@@ -67,6 +73,7 @@ mod tests {
     #[test]
     fn new_and_stale_differences_are_told() {
         let accepted = Accepted::parse("# why\n1 known\n2 was known\n").expect("it is a list");
+        let all = Accepted::parse("a for now\n").expect("it is a list");
         let verdicts = [
             verdict(1, Some("x")),
             verdict(2, None),
@@ -79,6 +86,7 @@ mod tests {
                 "2 agrees now, so this is stale: was known"
             ]
         );
+        assert!(all.judge(&verdicts).is_empty());
         assert!(Accepted::parse("4").is_err());
     }
 }

@@ -133,6 +133,7 @@ fn normal(value: &Json) -> Json {
     match value {
         Json::String(given) => Json::String(text(given)),
         Json::Array(items) => {
+            let items = without_progress(items);
             let mut items: Vec<Json> = items.iter().map(normal).collect();
             items.sort_by_cached_key(Json::to_string);
             Json::Array(items)
@@ -141,14 +142,18 @@ fn normal(value: &Json) -> Json {
             let of_host = object
                 .get("type")
                 .is_some_and(|kind| kind == "node" || kind == "storage");
+            let of_kernel = object.contains_key("sysname");
             // A token shows its secret only beside its full name.
             let of_token = object.contains_key("full-tokenid");
             let member = |(key, value): (&String, &Json)| {
                 let measured = MEASURED.contains(&key.as_str())
                     || key.starts_with("pressure")
+                    || key.starts_with("rx-")
+                    || key.starts_with("tx-")
                     || (of_host && matches!(key.as_str(), "disk" | "maxdisk"))
                     || (key == "total" && object.contains_key("used"))
-                    || (of_token && key == "value");
+                    || (of_token && key == "value")
+                    || (of_kernel && key == "version");
                 let value = match value {
                     _ if measured => kind(value),
                     // The list of content types of a storage is unordered too.
@@ -163,8 +168,26 @@ fn normal(value: &Json) -> Json {
             };
             Json::Object(object.iter().map(member).collect())
         }
+        // The time in nanoseconds.
+        Json::Number(number) if number.as_u64().is_some_and(|number| number > 1 << 60) => {
+            kind(value)
+        }
         other => other.clone(),
     }
+}
+
+/// The lines of a task's log without those on how far a copy is: their number depends on its speed.
+fn without_progress(items: &[Json]) -> Vec<Json> {
+    let is_progress = |line: &Json| {
+        let text = line["t"].as_str().unwrap_or_default();
+        text.starts_with("transferred ") && text.ends_with("%)")
+    };
+    if !items.iter().any(is_progress) {
+        return items.to_vec();
+    }
+    let kept = items.iter().filter(|line| !is_progress(line)).enumerate();
+    kept.map(|(i, line)| json!({"n": i + 1, "t": line["t"]}))
+        .collect()
 }
 
 fn short(value: &Json) -> String {
@@ -237,7 +260,14 @@ pub fn difference(record: &Record, answer: &Answer) -> Option<String> {
     }
     let empty = Map::new();
     let recorded = record.body.as_ref().unwrap_or(&empty);
+    let has_progress = recorded.get("data").is_some_and(|data| {
+        let lines = data.as_array().map_or(&[][..], Vec::as_slice);
+        without_progress(lines).len() != lines.len()
+    });
     let part = |name: &str| {
+        if name == "total" && has_progress {
+            return None;
+        }
         let of = |body: &Map<String, Json>| normal(body.get(name).unwrap_or(&Json::Null));
         inside(name, &of(&answer.body), &of(recorded))
     };

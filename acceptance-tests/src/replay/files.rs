@@ -34,11 +34,11 @@ fn contents(name: &str, length: usize) -> Vec<u8> {
 /// The bytes that an upload carries: as many as make the recorded length of the request.
 pub(super) fn uploaded(record: &Record, name: &str) -> Vec<u8> {
     // A part has its boundary, a line that names it, and its value, each with line ends.
-    let part = |name: &str, value: usize| 21 + 39 + name.len() + 4 + value;
+    let part = |name: &str, value: usize| 20 + 39 + name.len() + 4 + value;
     let fields = record.params.iter().flatten();
     let around: usize = fields
         .map(|(key, value)| match value.as_str() {
-            Some(text) if text.starts_with("<multipart") => part(key, 13 + name.len() + 40 + 2),
+            Some(text) if text.starts_with("<multipart") => part(key, 13 + name.len() + 40 + 3),
             Some(text) => part(key, text.len() + 2),
             None => part(key, value.to_string().len() + 2),
         })

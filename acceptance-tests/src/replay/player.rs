@@ -9,32 +9,38 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value as Json;
 
 use super::compare::{self, Answer};
+use super::guest::Recorded;
 use super::sender::Sender;
 use super::{Numbered, Record, Verdict, files, hands};
-use crate::simulator::{MemoryHypervisor, Options, Simulator, Storage};
+use crate::simulator::{Options, Simulator, Storage};
 
 /// How long a task may take that the recorder saw ended.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// How long an answer that depends on time may need to become the recorded one.
 const SETTLES: Duration = Duration::from_secs(2);
 
 /// The node as it was when the recordings began.
-fn node() -> Options {
+fn node() -> Result<Options, String> {
     let content = "iso,rootdir,backup,vztmpl,images,snippets";
-    Options {
-        storages: vec![Storage::dir("local", "/var/lib/vz", content)],
-        hypervisor: Arc::new(MemoryHypervisor::default()),
-        resources_lag: Duration::ZERO,
+    Ok(Options {
+        storages: vec![Storage {
+            implicit: true,
+            ..Storage::dir("local", "/var/lib/vz", content)
+        }],
+        hardware: (2, 25_276_502_016),
+        hypervisor: Arc::new(Recorded::new()?),
+        resources_lag: Duration::from_secs(1),
+        task_time: 0.05,
         login_delay: Duration::ZERO,
         with_token: false,
         ..Options::default()
-    }
+    })
 }
 
-/// Plays all records and judges those that say something about real nodes.
-pub async fn play(records: Vec<Numbered>) -> Result<Vec<Verdict>, String> {
-    let options = node();
+/// Plays all records and judges those that say something about real nodes, telling each at once.
+pub async fn play(records: Vec<Numbered>, tell: impl Fn(&Verdict)) -> Result<Vec<Verdict>, String> {
+    let options = node()?;
     let password = options.root_password.clone();
     let simulator = Simulator::start(options)
         .await
@@ -46,10 +52,11 @@ pub async fn play(records: Vec<Numbered>) -> Result<Vec<Verdict>, String> {
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .tls_certs_only([ca])
-        .timeout(Duration::from_mins(2))
+        .timeout(Duration::from_secs(40))
         .build()
         .map_err(|error| error.to_string())?;
     let mut sender = Sender::new(http, simulator.endpoint(), password, web);
+    begin(&simulator, &mut sender).await;
     let mut verdicts = Vec::new();
     for (at, (file, record)) in records.iter().enumerate() {
         if let Some(upid) = upid_of_path(record).filter(|_| saw_the_end(record)) {
@@ -68,15 +75,32 @@ pub async fn play(records: Vec<Numbered>) -> Result<Vec<Verdict>, String> {
         if record.env_caveat.is_none() {
             let answer = with_recorded_address(answer, web.port());
             let difference = compare::difference(record, &answer);
-            verdicts.push(Verdict {
+            let verdict = Verdict {
                 file: *file,
                 record: record.clone(),
                 answer,
                 difference,
-            });
+            };
+            tell(&verdict);
+            verdicts.push(verdict);
         }
     }
     Ok(verdicts)
+}
+
+/// What the recorder did before it began: it made a VM and removed it.
+async fn begin(simulator: &Simulator, sender: &mut Sender) {
+    let path = "/api2/json/nodes/pve1/qemu";
+    let id = [("vmid".to_owned(), Json::from(100))];
+    for (method, path, params) in [
+        ("POST", path.to_owned(), &id[..]),
+        ("DELETE", format!("{path}/100"), &[]),
+    ] {
+        let answer = sender.call("root-ticket", method, &path, params).await;
+        if let Some(upid) = answer.data().as_str() {
+            simulator.task_end(upid).await;
+        }
+    }
 }
 
 /// Sends it; where the answer shows how far something has come, again until it agrees.
@@ -142,10 +166,10 @@ async fn await_task(simulator: &Simulator, sender: &Sender, recorded: &str) {
         .upid(recorded)
         .filter(|upid| upid.starts_with("UPID:"))
     {
-        // A task that goes on for longer shows in the next answer.
-        tokio::time::timeout(PATIENCE, simulator.task_end(upid))
-            .await
-            .ok();
+        let end = simulator.task_end(upid);
+        if tokio::time::timeout(PATIENCE, end).await.is_err() {
+            eprintln!("{upid} goes on, but {recorded} had ended");
+        }
     }
 }
 

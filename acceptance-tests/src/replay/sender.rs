@@ -78,6 +78,23 @@ impl Sender {
         self.ours.get(recorded).map(String::as_str)
     }
 
+    /// A call that is not recorded.
+    pub(super) async fn call(
+        &mut self,
+        label: &str,
+        method: &str,
+        path: &str,
+        params: &[(String, Json)],
+    ) -> Answer {
+        let url = format!("{}{}", self.endpoint, self.path(path));
+        let verb: reqwest::Method = method.parse().unwrap_or_default();
+        let mut request = self.http.request(verb, url);
+        if matches!(method, "POST" | "PUT") {
+            request = request.body(form(params));
+        }
+        receive(self.authorized(label, method, true, request).await).await
+    }
+
     async fn request(&mut self, record: &Record) -> reqwest::RequestBuilder {
         let method: reqwest::Method = record.method.parse().unwrap_or_default();
         let mut params = Vec::new();
@@ -156,10 +173,8 @@ impl Sender {
 
     /// The digest that a call with the right one would carry.
     async fn present_digest(&mut self, record: &Record) -> Option<String> {
-        let url = format!("{}{}", self.endpoint, self.path(&record.path));
-        let request = self.http.get(url);
         let label = record.auth.clone().unwrap_or_default();
-        let answer = receive(self.authorized(&label, "GET", false, request).await).await;
+        let answer = self.call(&label, "GET", &record.path, &[]).await;
         answer.data()["digest"].as_str().map(str::to_owned)
     }
 

@@ -2,12 +2,15 @@
 //!
 //! Directory servers, groups of a directory and second factors do not exist here.
 
+pub(crate) mod groups;
 pub(crate) mod login;
 pub(crate) mod roles;
 pub(crate) mod tickets;
 pub(crate) mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
 
 use super::release::Release;
 
@@ -22,11 +25,11 @@ const PRIVILEGES: &str = "Datastore.Allocate Datastore.AllocateSpace Datastore.A
      VM.GuestAgent.FileSystemMgmt VM.GuestAgent.FileWrite VM.GuestAgent.Unrestricted VM.Migrate \
      VM.Monitor VM.PowerMgmt VM.Replicate VM.Snapshot VM.Snapshot.Rollback";
 
-/// What the ready token may do: VMs with Docker on them, from the image download to the last delete.
+/// What the ready token may do: guests with Docker on them, from the image download to the last delete.
 pub(crate) const DOCKER_VM_ROLE: &str = "Datastore.Allocate Datastore.AllocateSpace \
      Datastore.AllocateTemplate Datastore.Audit Mapping.Use Pool.Allocate Pool.Audit SDN.Use Sys.AccessNetwork \
      Sys.Modify VM.Allocate VM.Audit VM.Clone VM.Config.CDROM VM.Config.CPU VM.Config.Cloudinit \
-     VM.Config.Disk VM.Config.HWType VM.Config.Memory VM.Config.Network VM.Config.Options \
+     VM.Config.Disk VM.Config.HWType VM.Config.Memory VM.Config.Network VM.Config.Options VM.Console \
      VM.GuestAgent.Audit VM.GuestAgent.FileRead VM.GuestAgent.FileWrite VM.GuestAgent.Unrestricted \
      VM.Migrate VM.Monitor VM.PowerMgmt";
 
@@ -98,17 +101,20 @@ pub(crate) fn privileges(list: &str, release: Release) -> Privileges {
 }
 
 /// A user.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct User {
     pub(crate) password: Option<String>,
     pub(crate) disabled: bool,
     pub(crate) comment: Option<String>,
+    /// When it ends to be valid, in seconds since 1970; 0 is never.
+    pub(crate) expire: i64,
+    pub(crate) details: BTreeMap<String, String>,
     pub(crate) groups: BTreeSet<String>,
     pub(crate) tokens: BTreeMap<String, Token>,
 }
 
 /// An API token.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Token {
     pub(crate) secret: String,
     pub(crate) separated: bool,
@@ -117,7 +123,7 @@ pub(crate) struct Token {
 }
 
 /// One line of the access control list.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Entry {
     pub(crate) path: String,
     /// `user@realm`, `user@realm!token` or `@group`.
@@ -127,8 +133,9 @@ pub(crate) struct Entry {
 }
 
 /// The whole of it.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Access {
+    #[serde(skip)]
     pub(crate) release: Release,
     pub(crate) users: BTreeMap<String, User>,
     pub(crate) groups: BTreeMap<String, Option<String>>,
@@ -217,6 +224,19 @@ impl Access {
             }
         }
         found
+    }
+
+    /// Gives a user privileges on a path and what is below, through a role of their own.
+    pub(crate) fn grant(&mut self, user: &str, path: &str, list: &str) {
+        let role = format!("Role{}", self.roles.len());
+        self.roles
+            .insert(role.clone(), privileges(list, self.release));
+        self.list.push(Entry {
+            path: path.to_owned(),
+            subject: user.to_owned(),
+            role,
+            propagate: true,
+        });
     }
 
     /// Removes the entries of a guest that is gone.

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::call::{Allow, Call, Route, now, tell};
@@ -27,7 +28,7 @@ pub(crate) const ROUTES: &[Route] = &[
 ];
 
 /// A template of the catalogue.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Appliance {
     /// The file, such as `debian-13-standard_13.1-2_amd64.tar.zst`.
     pub template: String,

@@ -10,6 +10,7 @@ use super::faults::Fault;
 use super::journal::Entry;
 use super::machine::Machine;
 use super::qemu::Vm;
+use super::saved;
 use super::storage::Volume;
 use super::world::World;
 
@@ -252,20 +253,26 @@ impl Simulator {
         self.stop_vm(vmid).await;
         {
             let mut state = self.world.state();
-            state.vms.remove(&vmid);
-            state.cts.remove(&vmid);
+            let vm = state.vms.remove(&vmid).is_some();
+            if state.cts.remove(&vmid).is_none() && !vm {
+                // What lies about under a free id is nobody's.
+                return;
+            }
             state.volumes.retain(|_, volume| volume.owner != Some(vmid));
             state.forget_guest(vmid);
         }
         self.world.hypervisor.discard(vmid).await;
     }
 
-    /// Takes a node off the cluster, or brings it back.
+    /// Takes a node off the cluster, or brings it back. Panics if it is unknown.
     pub fn set_online(&self, node: &str, online: bool) {
-        let mut state = self.world.state();
-        if let Some(known) = state.nodes.iter_mut().find(|known| known.name == node) {
-            known.online = online;
-        }
+        let done = self.world.state().set_online(node, online);
+        done.expect("the node is known");
+    }
+
+    /// The state as text, which [`Options::saved`](super::Options::saved) takes.
+    pub fn save(&self) -> String {
+        saved::write(&self.world).expect("the state has a form in JSON")
     }
 
     /// Cuts the power of everything that runs.

@@ -18,8 +18,8 @@ use super::storage::upload::Upload;
 use super::tasks::TaskOrder;
 use super::world::World;
 use super::{
-    access, appliances, backup, cluster, console, ha, lxc, network, node, pools, qemu, storage,
-    tasks,
+    access, appliances, backup, cluster, console, ha, indexes, lxc, network, node, options, pools,
+    qemu, storage, tasks,
 };
 
 /// A call whose sender is known.
@@ -30,10 +30,10 @@ pub(crate) struct Call {
     pub(crate) upload: Option<Upload>,
     /// What the task that this call starts is to do instead.
     pub(crate) task_order: Option<TaskOrder>,
-    /// What the request asks for beside an answer.
-    pub(crate) upgrade: Option<Upgrade>,
     /// How long the work waits before it begins.
     pub(crate) delay: Duration,
+    /// What the request asks for beside an answer.
+    pub(crate) upgrade: Option<Upgrade>,
     /// The agent is not to answer.
     pub(crate) agent_silent: bool,
     /// The agent was started anew before this call.
@@ -207,6 +207,7 @@ const PROTECTED_READS: &[&str] = &[
     "/nodes/*/qemu/*/agent/*",
     "/nodes/*/qemu/*/feature",
     "/nodes/*/qemu/*/migrate",
+    "/nodes/*/qemu/*/rrddata",
     "/nodes/*/qemu/*/snapshot",
     "/nodes/*/*/*/status/current",
     "/nodes/*/disks/list",
@@ -216,7 +217,7 @@ const PROTECTED_READS: &[&str] = &[
     "/nodes/*/services/**",
     "/nodes/*/services",
     "/nodes/*/storage",
-    "/nodes/*/storage/*/**",
+    "/nodes/*/storage/*/*/**",
     "/nodes/*/tasks/*/log",
     "/nodes/*/tasks/*/status",
 ];
@@ -230,6 +231,7 @@ pub(crate) static ROUTES: LazyLock<BTreeMap<Release, Vec<Parsed>>> = LazyLock::n
 
 fn routes(release: Release) -> Vec<Parsed> {
     let families: &[&'static [Route]] = &[
+        access::groups::ROUTES,
         access::roles::ROUTES,
         access::tickets::ROUTES,
         access::users::ROUTES,
@@ -249,18 +251,24 @@ fn routes(release: Release) -> Vec<Parsed> {
         lxc::read::ROUTES,
         lxc::resize::ROUTES,
         lxc::snapshot::ROUTES,
+        indexes::ROUTES,
         network::ROUTES,
+        options::ROUTES,
         node::ROUTES,
         pools::ROUTES,
         qemu::agent::ROUTES,
         qemu::clone::ROUTES,
+        qemu::cloudinit::ROUTES,
         qemu::create::ROUTES,
         qemu::destroy::ROUTES,
-        qemu::moves::ROUTES,
+        qemu::migrate::ROUTES,
+        qemu::move_disk::ROUTES,
         qemu::power::ROUTES,
         qemu::read::ROUTES,
         qemu::resize::ROUTES,
+        qemu::snapshot::ROUTES,
         qemu::update::ROUTES,
+        storage::allocate::ROUTES,
         storage::calls::ROUTES,
         storage::config::ROUTES,
         storage::download::ROUTES,

@@ -2,24 +2,16 @@
 //!
 //! Figures of load are constant; only what belongs to guests and volumes is real.
 
-use std::time::Duration;
-
 use serde_json::{Value as Json, json};
 
 use super::call::{Allow, Call, Route, now, tell};
 use super::release::Release;
 use super::reply::{Fail, Outcome};
-use super::world::{Node, State};
+use super::world::{Node, Settings, State};
 
 const SEES_NODE: Allow = Allow::All("/nodes/{node}", &["Sys.Audit"]);
 
 pub(crate) const ROUTES: &[Route] = &[
-    Route {
-        call: "GET /",
-        allow: Allow::Anyone,
-        rules: "",
-        handler: tell!(index),
-    },
     Route {
         call: "GET /version",
         allow: Allow::Anyone,
@@ -70,18 +62,6 @@ pub(crate) const ROUTES: &[Route] = &[
     },
 ];
 
-const NODE_MEMORY: u64 = 64 << 30;
-pub(crate) const NODE_CORES: u32 = 16;
-
-fn index(_: &Call) -> Json {
-    let names = ["version", "cluster", "nodes", "storage", "access", "pools"];
-    names
-        .map(|name| json!({"subdir": name}))
-        .to_vec()
-        .into_iter()
-        .collect::<Json>()
-}
-
 fn version(call: &Call) -> Json {
     let release = call.world.settings.release;
     json!({"version": release.version(), "release": release.name(), "repoid": "unknown"})
@@ -98,12 +78,14 @@ fn next_id(call: &Call) -> Outcome {
         }
         return Ok(json!(wanted).into());
     }
-    match (100..1_000_000_u32).find(|id| state.guest(*id).is_none()) {
-        Some(free) => Ok(json!(free.to_string()).into()),
-        None => Err(Fail::died(
-            "unable to get any free VMID in range [100, 1000000]",
-        )),
-    }
+    let range = state.free_ids();
+    let text = format!(
+        "unable to get any free VMID in range [{}, {}]",
+        range.start, range.end
+    );
+    let free = range.into_iter().find(|id| state.guest(*id).is_none());
+    let free = free.ok_or_else(|| Fail::died(text))?;
+    Ok(json!(free.to_string()).into())
 }
 
 fn node_entry(call: &Call, state: &State, node: &Node) -> Json {
@@ -112,9 +94,10 @@ fn node_entry(call: &Call, state: &State, node: &Node) -> Json {
         "status": if node.online { "online" } else { "offline" },
     });
     let path = format!("/nodes/{}", node.name);
+    let settings = &call.world.settings;
     if node.online && state.allowed(&call.who.id, &path).contains("Sys.Audit") {
         let load = json!({
-            "cpu": 0.02, "maxcpu": NODE_CORES, "mem": 4_u64 << 30, "maxmem": NODE_MEMORY,
+            "cpu": 0.02, "maxcpu": settings.node_cores, "mem": 4_u64 << 30, "maxmem": settings.node_memory,
             "disk": 8_u64 << 30, "maxdisk": 128_u64 << 30,
             "uptime": call.world.begun.elapsed().as_secs() + 86_400,
         });
@@ -135,21 +118,24 @@ fn nodes(call: &Call) -> Json {
 }
 
 fn node(call: &Call) -> Json {
+    let cores = call.world.settings.node_cores;
+    let memory = call.world.settings.node_memory;
     let mut status = json!({
         "uptime": call.world.begun.elapsed().as_secs() + 86_400,
         "pveversion": format!("pve-manager/{}/unknown", call.world.settings.release.version()),
         "loadavg": ["0.02", "0.03", "0.00"], "cpu": 0.02, "wait": 0, "idle": 0,
         "cpuinfo": {
-            "cpus": NODE_CORES, "cores": NODE_CORES, "sockets": 1, "model": "Simulated CPU",
-            "mhz": "2596.130", "hvm": "1", "user_hz": 100, "flags": "",
+            "cpus": cores, "cores": cores, "sockets": 1, "vendor": "AuthenticAMD", "family": "25",
+            "model": "Simulated CPU", "mhz": "2596.130", "hvm": "", "user_hz": 100, "flags": "",
         },
         "memory": {
-            "total": NODE_MEMORY, "used": 4_u64 << 30, "free": NODE_MEMORY - (4 << 30),
-            "available": NODE_MEMORY - (4 << 30),
+            "total": memory, "used": 4_u64 << 30, "free": memory - (4 << 30),
+            "available": memory - (4 << 30),
         },
         "swap": {"total": 0, "used": 0, "free": 0},
         "rootfs": {"total": 128_u64 << 30, "used": 8_u64 << 30, "free": 120_u64 << 30, "avail": 120_u64 << 30},
-        "boot-info": {"mode": "efi", "secureboot": 0},
+        "boot-info": {"mode": "legacy-bios"},
+        "kversion": "Linux 7.0.2-6-pve #1 SMP PREEMPT_DYNAMIC",
         "current-kernel": {
             "sysname": "Linux", "release": "7.0.2-6-pve", "machine": "x86_64",
             "version": "#1 SMP PREEMPT_DYNAMIC",
@@ -197,18 +183,25 @@ fn resources(call: &Call) -> Json {
     let kind = call.params.text_opt("type");
     let wanted = |name: &str| kind.is_none_or(|kind| kind == name);
     let mut found = Vec::new();
+    if kind.is_none() {
+        let sees = |id: &&String| {
+            let allowed = state.allowed(&call.who.id, &format!("/pool/{id}"));
+            allowed.contains("Pool.Audit")
+        };
+        let entry = |id: &String| json!({"id": format!("/pool/{id}"), "type": "pool", "pool": id});
+        found.extend(state.pools.keys().filter(sees).map(entry));
+    }
     if wanted("vm") {
         let sees = |vmid: &u32| {
             let path = format!("/vms/{vmid}");
             state.allowed(&call.who.id, &path).contains("VM.Audit")
         };
-        let lag = call.world.settings.resources_lag;
         let ids = state
             .vms
             .keys()
             .chain(state.cts.keys())
             .filter(|id| sees(id));
-        found.extend(ids.filter_map(|id| guest(&state, *id, lag)));
+        found.extend(ids.filter_map(|id| guest(&state, *id, &call.world.settings)));
     }
     if wanted("node") {
         let entry = |node: &Node| {
@@ -229,7 +222,7 @@ fn resources(call: &Call) -> Json {
                         "id": format!("storage/{}/{}", node.name, storage.id), "type": "storage",
                         "storage": storage.id, "node": node.name, "plugintype": storage.kind,
                         "content": storage.content, "shared": u8::from(storage.shared),
-                        "status": "available", "disk": 0, "maxdisk": storage.total,
+                        "status": if node.online { "available" } else { "unknown" }, "disk": 0, "maxdisk": storage.total,
                     }));
                 }
             }
@@ -251,7 +244,8 @@ fn resources(call: &Call) -> Json {
 }
 
 /// A guest as the cluster broadcast knows it: what comes from the node's statistics is late.
-pub(crate) fn guest(state: &State, vmid: u32, lag: Duration) -> Option<Json> {
+pub(crate) fn guest(state: &State, vmid: u32, settings: &Settings) -> Option<Json> {
+    let lag = settings.resources_lag;
     let (kind, node) = state.guest(vmid)?;
     let (vm, ct) = (state.vms.get(&vmid), state.cts.get(&vmid));
     let config = vm.map_or_else(|| ct.map(|ct| &ct.config), |vm| Some(&vm.config))?;
@@ -270,7 +264,9 @@ pub(crate) fn guest(state: &State, vmid: u32, lag: Duration) -> Option<Json> {
         }
     }
     let since = vm.map_or_else(|| ct.map(|ct| ct.since), |vm| Some(vm.since))?;
-    if since.elapsed() < lag {
+    let mut nodes = state.nodes.iter();
+    let heard = nodes.any(|known| known.online && known.name == node);
+    if !heard || since.elapsed() < lag {
         return Some(entry);
     }
     let figures = match (vm, ct) {
@@ -281,7 +277,7 @@ pub(crate) fn guest(state: &State, vmid: u32, lag: Duration) -> Option<Json> {
         }),
         (None, Some(ct)) => json!({
             "name": ct.name(), "status": ct.status_at(lag),
-            "maxcpu": ct.number("cores").unwrap_or(NODE_CORES.into()),
+            "maxcpu": ct.number("cores").unwrap_or(settings.node_cores.into()),
             "template": u8::from(ct.is("template")),
             "maxmem": ct.number("memory").unwrap_or(512) << 20, "maxdisk": ct.root_bytes(),
             "uptime": ct.uptime(),

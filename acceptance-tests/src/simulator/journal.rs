@@ -5,10 +5,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use serde::Serialize;
+
 use super::faults::Effect;
 
 /// One call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Entry {
     /// When it came.
     pub at: SystemTime,

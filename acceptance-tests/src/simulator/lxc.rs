@@ -23,6 +23,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use serde_json::{Value as Json, json};
 use tokio::sync::OwnedMutexGuard;
 
@@ -34,6 +36,7 @@ use super::storage::{checksum, parse_size};
 use super::world::{State, World};
 
 /// A container.
+#[derive(Deserialize, Serialize)]
 pub(crate) struct Ct {
     pub(crate) vmid: u32,
     pub(crate) node: String,
@@ -44,22 +47,25 @@ pub(crate) struct Ct {
     pub(crate) parent: Option<String>,
     /// What its root was made of, which no configuration tells.
     pub(crate) origin: Origin,
+    #[serde(skip)]
     pub(crate) running: Option<Running>,
     /// When it came to be.
+    #[serde(skip, default = "Instant::now")]
     pub(crate) since: Instant,
     /// When it last went on or off.
+    #[serde(skip, default = "Instant::now")]
     pub(crate) switched: Instant,
 }
 
 /// What a container's root was made of.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Origin {
     pub(crate) template: Option<String>,
     pub(crate) ssh_keys: Option<String>,
 }
 
 /// A snapshot.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Snapshot {
     pub(crate) config: Config,
     pub(crate) description: Option<String>,

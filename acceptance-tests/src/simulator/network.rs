@@ -7,6 +7,7 @@ mod given;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use similar::TextDiff;
 use time::OffsetDateTime;
@@ -67,9 +68,10 @@ pub(crate) const ROUTES: &[Route] = &[
 ];
 
 /// A file with the time of its last change.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 struct Dated {
     text: String,
+    #[serde(with = "time::serde::rfc3339")]
     changed: OffsetDateTime,
 }
 
@@ -81,7 +83,7 @@ impl Dated {
 }
 
 /// The network of a node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Network {
     cards: Vec<String>,
     live: Dated,

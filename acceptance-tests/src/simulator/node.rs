@@ -6,6 +6,7 @@ mod cpus;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::call::{Allow, Call, Route, now, tell};
@@ -161,7 +162,7 @@ pub(crate) const ROUTES: &[Route] = &[
 ];
 
 /// The texts of a node that can be changed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Texts {
     dns: Vec<(String, String)>,
     hosts: String,

@@ -4,13 +4,16 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use percent_encoding::percent_decode_str;
 use serde_json::Value as Json;
 
 use super::reply::Fail;
+use super::saved::Word;
 
 /// A parameter as it came.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) enum Value {
     /// Text, or a JSON number as it was written.
     Text(String),
@@ -19,7 +22,8 @@ pub(crate) enum Value {
     /// A repeated key, or a JSON array.
     List(Vec<String>),
     /// What no parameter can be, by the name that error messages give it.
-    Other(&'static str),
+    #[serde(skip)]
+    Other(Word),
 }
 
 /// Parameters by name.

@@ -110,9 +110,8 @@ fn with_members(call: &Call, state: &State, id: &str) -> Result<Json, Fail> {
         .pools
         .get(id)
         .ok_or_else(|| Fail::died(format!("pool '{id}' does not exist")))?;
-    let lag = call.world.settings.resources_lag;
     let member = |vmid: &u32| {
-        let mut entry = guest(state, *vmid, lag)?;
+        let mut entry = guest(state, *vmid, &call.world.settings)?;
         let object = entry.as_object_mut()?;
         object.remove("pool");
         object.remove("tags");

@@ -5,14 +5,18 @@
 pub(crate) mod agent;
 pub(crate) mod allow;
 pub(crate) mod clone;
+pub(crate) mod cloudinit;
 pub(crate) mod create;
 pub(crate) mod destroy;
 pub(crate) mod drives;
 pub(crate) mod hotplug;
-pub(crate) mod moves;
+pub(crate) mod migrate;
+pub(crate) mod move_disk;
+pub(crate) mod pids;
 pub(crate) mod power;
 pub(crate) mod read;
 pub(crate) mod resize;
+pub(crate) mod snapshot;
 pub(crate) mod spec;
 pub(crate) mod start;
 pub(crate) mod texts;
@@ -22,18 +26,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use serde_json::{Value as Json, json};
+
+use pids::Pids;
 
 use super::machine::Machine;
 use super::reply::Fail;
 use super::rules::{Kind, property, set};
 use super::storage::{checksum, parse_size};
+use snapshot::Snapshot;
 
 /// The keys of a configuration with their text.
 pub(crate) type Config = BTreeMap<String, String>;
 
 /// A change that waits for the next start.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) enum Pending {
     Set(String),
     /// The key goes; with `true` its volume is freed rather than kept as unused.
@@ -41,15 +50,20 @@ pub(crate) enum Pending {
 }
 
 /// A virtual machine.
+#[derive(Deserialize, Serialize)]
 pub(crate) struct Vm {
     pub(crate) vmid: u32,
     pub(crate) node: String,
     pub(crate) config: Config,
     pub(crate) pending: BTreeMap<String, Pending>,
+    #[serde(skip)]
     pub(crate) running: Option<Running>,
+    pub(crate) snapshots: BTreeMap<String, Snapshot>,
     /// When it came to be.
+    #[serde(skip, default = "Instant::now")]
     pub(crate) since: Instant,
     /// When it last went on or off.
+    #[serde(skip, default = "Instant::now")]
     pub(crate) switched: Instant,
 }
 
@@ -62,7 +76,7 @@ pub(crate) struct Running {
     pub(crate) agent: bool,
     pub(crate) paused: bool,
     pub(crate) on_end: OnEnd,
-    pub(crate) pids: agent::Pids,
+    pub(crate) pids: Pids,
 }
 
 /// What is to happen once a machine has ended.
@@ -84,6 +98,7 @@ impl Vm {
             config,
             pending: BTreeMap::new(),
             running: None,
+            snapshots: BTreeMap::new(),
             since: Instant::now(),
             switched: Instant::now(),
         }
@@ -152,7 +167,8 @@ impl Vm {
 
     /// SHA-1 over all that the configuration file would hold.
     pub(crate) fn digest(&self) -> String {
-        checksum::sha1(&format!("{:?} {:?}", self.config, self.pending))
+        let all = (&self.config, &self.pending, &self.snapshots);
+        checksum::sha1(&format!("{all:?}"))
     }
 
     /// The configuration as it will be after the next start.
@@ -165,6 +181,12 @@ impl Vm {
             };
         }
         config
+    }
+
+    /// The lowest free slot for a volume that is unused.
+    pub(crate) fn free_unused(&self) -> Option<String> {
+        let mut slots = (0..256).map(|i| format!("unused{i}"));
+        slots.find(|slot| !self.config.contains_key(slot))
     }
 
     /// Whether the configuration names the volume.

@@ -13,8 +13,8 @@
 //! ```
 //!
 //! `?` makes it optional, a leading `*` marks the default key of a property string, and `scsi#0-30`
-//! stands for the family `scsi0` … `scsi30`. A
-//! blank in a pattern is written `\x20`.
+//! stands for the family `scsi0` … `scsi30`, in an enumeration too. A blank in a pattern is written
+//! `\x20`.
 
 pub(crate) mod check;
 pub(crate) mod formats;

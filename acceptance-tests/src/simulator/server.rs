@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::access::login::{Who, identify};
+use super::admin;
 use super::call::{Allow, Call, Parsed, find};
 use super::console::Upgrade;
 use super::faults::Effect;
@@ -75,6 +76,9 @@ async fn answer(
     mut request: Request<Incoming>,
     last: bool,
 ) -> Result<Response<Body>, io::Error> {
+    if world.settings.admin && request.uri().path().starts_with("/sim/") {
+        return Ok(admin::answer(&world, request.map(Body::new)).await);
+    }
     // The work goes on when the client hangs up.
     let exchange = Exchange::new(world, &mut request);
     let work = tokio::spawn(exchange.run(request.map(Body::new)));
@@ -100,8 +104,8 @@ struct Exchange {
     task_order: Option<TaskOrder>,
     delay: Duration,
     agent_silent: bool,
-    upgrade: Option<Upgrade>,
     agent_restarts: bool,
+    upgrade: Option<Upgrade>,
 }
 
 impl Exchange {
@@ -121,8 +125,8 @@ impl Exchange {
             task_order: None,
             delay: Duration::ZERO,
             agent_silent: false,
-            upgrade: Upgrade::of(request),
             agent_restarts: false,
+            upgrade: Upgrade::of(request),
         }
     }
 
@@ -283,8 +287,8 @@ impl Exchange {
             ),
             upload: None,
             task_order: self.task_order.take(),
-            upgrade: self.upgrade.take(),
             delay: self.delay,
+            upgrade: self.upgrade.take(),
             agent_silent: self.agent_silent,
             agent_restarts: self.agent_restarts,
         };

@@ -2,21 +2,26 @@
 //!
 //! No disk contents are kept beside what was uploaded or downloaded; guests have their own.
 
+pub(crate) mod allocate;
 pub(crate) mod calls;
 pub(crate) mod checksum;
 pub(crate) mod config;
 pub(crate) mod download;
 pub(crate) mod upload;
+mod wget;
 
 use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use axum::body::Bytes;
 
 use super::reply::Fail;
+use super::saved;
 use super::world::{Place, State, World};
 
 /// A storage of the cluster.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Storage {
     /// Its id, such as `local`.
     pub id: String,
@@ -32,6 +37,10 @@ pub struct Storage {
     pub disabled: bool,
     /// Its size in bytes.
     pub total: u64,
+    /// Whether it is there because nothing was ever configured; the first change of any storage ends that.
+    pub implicit: bool,
+    /// Further options as they are configured, such as `nodes`.
+    pub options: BTreeMap<String, String>,
 }
 
 impl Storage {
@@ -45,6 +54,8 @@ impl Storage {
             shared: false,
             disabled: false,
             total: 256 << 30,
+            implicit: false,
+            options: BTreeMap::new(),
         }
     }
 
@@ -59,6 +70,13 @@ impl Storage {
     /// Whether it holds content of this type.
     pub fn has(&self, content: &str) -> bool {
         self.content.split(',').any(|one| one == content)
+    }
+
+    /// Whether the node may use it.
+    pub(crate) fn is_on(&self, node: &str) -> bool {
+        self.options
+            .get("nodes")
+            .is_none_or(|nodes| nodes.split(',').any(|one| one == node))
     }
 
     pub(crate) fn is_file_based(&self) -> bool {
@@ -123,9 +141,10 @@ fn image_name(name: &str) -> &str {
 }
 
 /// A volume.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Volume {
-    pub(crate) content: &'static str,
+    #[serde(deserialize_with = "saved::word")]
+    pub(crate) content: saved::Word,
     pub(crate) format: String,
     /// The size that a guest sees, or that a file has.
     pub(crate) bytes: u64,
@@ -136,6 +155,7 @@ pub(crate) struct Volume {
     /// The base of a linked clone.
     pub(crate) parent: Option<String>,
     /// The bytes of an uploaded or downloaded file; of a big one only the beginning.
+    #[serde(with = "saved::base64")]
     pub(crate) data: Bytes,
     /// The checksums that are known, by algorithm.
     pub(crate) sums: BTreeMap<String, String>,

@@ -7,13 +7,17 @@ pub(crate) mod calls;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use serde_json::Value as Json;
 
 use super::call::Call;
 use super::reply::Reply;
+use super::saved::{Word, word};
 use super::world::World;
 
 /// A task, running or ended.
+#[derive(Deserialize, Serialize)]
 pub(crate) struct Task {
     pub(crate) upid: String,
     pub(crate) node: String,
@@ -21,13 +25,15 @@ pub(crate) struct Task {
     pub(crate) pstart: u64,
     pub(crate) starttime: i64,
     pub(crate) endtime: Option<i64>,
-    pub(crate) kind: &'static str,
+    #[serde(deserialize_with = "word")]
+    pub(crate) kind: Word,
     pub(crate) id: String,
     pub(crate) user: String,
     /// `OK`, `WARNINGS: n` or the error, once it has ended.
     pub(crate) exit: Option<String>,
     pub(crate) log: Vec<String>,
     pub(crate) warnings: u32,
+    #[serde(skip)]
     pub(crate) abort: Option<tokio::task::AbortHandle>,
 }
 

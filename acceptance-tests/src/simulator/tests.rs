@@ -1,7 +1,10 @@
 //! The simulator as its clients see it: over TLS, with real requests.
 
+mod access;
 mod agent;
+mod alone;
 mod containers;
+mod disks;
 mod faults;
 mod files;
 mod machines;

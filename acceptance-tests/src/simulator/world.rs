@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
+
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::access::{Access, Privileges};
@@ -18,15 +20,20 @@ use super::lxc::Ct;
 use super::machine::Hypervisor;
 use super::network::Network;
 use super::node::Texts;
+use super::options::Options;
 use super::qemu::Vm;
 use super::release::Release;
 use super::reply::Fail;
+use super::saved::pairs;
 use super::storage::{Storage, Volume};
 use super::tasks::Task;
 use super::{backup, ha};
 
 /// What does not change while the simulator runs.
 pub(crate) struct Settings {
+    pub(crate) admin: bool,
+    pub(crate) node_cores: u32,
+    pub(crate) node_memory: u64,
     pub(crate) release: Release,
     pub(crate) task_time: f64,
     pub(crate) resources_lag: Duration,
@@ -147,7 +154,7 @@ const WORKERS: usize = 3;
 pub(crate) const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A node of the cluster.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) online: bool,
@@ -156,7 +163,7 @@ pub(crate) struct Node {
 }
 
 /// A resource pool.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Pool {
     pub(crate) comment: Option<String>,
     pub(crate) guests: Vec<u32>,
@@ -166,10 +173,12 @@ pub(crate) struct Pool {
 pub(crate) type Place = (String, String);
 
 /// The changing part.
+#[derive(Deserialize, Serialize)]
 pub(crate) struct State {
     pub(crate) nodes: Vec<Node>,
     pub(crate) access: Access,
     pub(crate) storages: Vec<Storage>,
+    #[serde(with = "pairs")]
     pub(crate) volumes: BTreeMap<Place, Volume>,
     pub(crate) vms: BTreeMap<u32, Vm>,
     pub(crate) cts: BTreeMap<u32, Ct>,
@@ -177,6 +186,7 @@ pub(crate) struct State {
     pub(crate) jobs: BTreeMap<String, backup::Job>,
     pub(crate) appliances: Vec<Appliance>,
     pub(crate) pools: BTreeMap<String, Pool>,
+    pub(crate) options: Options,
     pub(crate) tasks: Vec<Task>,
     pub(crate) last_pid: u32,
 }
@@ -211,6 +221,14 @@ impl State {
             .get_mut(&vmid)
             .filter(|vm| vm.node == node)
             .ok_or_else(|| Fail::died(missing_config(node, vmid)))
+    }
+
+    /// Takes a node off the cluster, or brings it back.
+    pub(crate) fn set_online(&mut self, name: &str, online: bool) -> Result<(), String> {
+        let node = self.nodes.iter_mut().find(|node| node.name == name);
+        node.ok_or_else(|| format!("there is no node {name}"))?
+            .online = online;
+        Ok(())
     }
 
     /// The pool that a guest belongs to.

@@ -1,6 +1,6 @@
 //! The quickstart on every core that is at hand: `tofu`, and `terraform` where it is installed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use acceptance_tests::{
     simulator::{Options, Release},
@@ -27,21 +27,10 @@ async fn the_quickstart_runs_on_older_releases_of_proxmox_ve() {
 /// Terraform cannot be built from its module, so it is tested where somebody installed it.
 #[tokio::test]
 async fn the_quickstart_runs_on_terraform_where_it_is_installed() {
-    match terraform() {
+    match tofu::terraform() {
         Some(core) => quickstart(&core, Release::V9_2).await,
         None => eprintln!("terraform is not on PATH: only tofu was tested"),
     }
-}
-
-fn terraform() -> Option<PathBuf> {
-    std::env::var_os("PMOVES_TERRAFORM")
-        .map(PathBuf::from)
-        .or_else(|| {
-            let paths = std::env::var_os("PATH")?;
-            std::env::split_paths(&paths)
-                .map(|directory| directory.join("terraform"))
-                .find(|path| path.is_file())
-        })
 }
 
 async fn quickstart(core: &Path, release: Release) {

@@ -1,5 +1,7 @@
 //! `pmoves_docker_vm`: made, left alone and destroyed, and what that costs.
 
+mod clones;
+mod devices;
 mod drift;
 mod failure;
 mod import;

@@ -7,6 +7,7 @@ mod bridges;
 mod cores;
 mod datastores;
 mod debugging;
+mod docker_lxc;
 mod docker_vm;
 mod examples;
 mod image;

@@ -114,11 +114,11 @@ impl Scene {
             .collect()
     }
 
-    /// Those that change something.
+    /// Those that change something, which to open a console does not.
     pub(crate) fn writes(&self) -> Vec<String> {
         self.calls()
             .into_iter()
-            .filter(|call| !call.starts_with("GET "))
+            .filter(|call| !call.starts_with("GET ") && !call.ends_with("/termproxy"))
             .collect()
     }
 

@@ -3,6 +3,7 @@
 //! It shows how the framework is used by somebody who has no Proxmox VE, and it is what the protocol
 //! is tested with under real cores. Every line of its journal is something that core asked for.
 
+mod case;
 mod key;
 mod note;
 mod shelf;
@@ -12,6 +13,7 @@ use std::{process::ExitCode, sync::Arc};
 // The derive names the framework from the root of the crate.
 use provider::framework;
 
+use case::CaseResource;
 use framework::{
     AnyDataSource, AnyEphemeralResource, AnyListResource, AnyResource, Failure, Function, Model,
     Parameter, Provider, Result, Schema, Type, data_source, ephemeral, list, resource,
@@ -48,7 +50,7 @@ impl Provider for Everything {
     type Client = Shelves;
 
     fn resources(&self) -> Vec<Arc<dyn AnyResource<Shelves>>> {
-        vec![resource::erase(NoteResource)]
+        vec![resource::erase(NoteResource), resource::erase(CaseResource)]
     }
 
     fn data_sources(&self) -> Vec<Arc<dyn AnyDataSource<Shelves>>> {

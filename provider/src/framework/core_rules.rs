@@ -76,9 +76,12 @@ fn rows_make_sense(rows: &[pb::schema::Attribute], at: &str, faults: &mut Vec<St
         if fine.contains(&false) {
             faults.push(format!("{at}: {fine:?}"));
         }
-        if row.optional && row.computed && row.r#type.as_ref() == br#""dynamic""# {
-            // An unknown text that turns out to be null has promised a text.
-            faults.push(format!("{at}: what is left open cannot be of any type"));
+        let open = row.optional && row.computed || row.write_only;
+        if open && row.r#type.as_ref() == br#""dynamic""# {
+            // Even null is of a type: an unknown text that turns out to be null has promised a text.
+            faults.push(format!(
+                "{at}: what the provider fills cannot be of any type"
+            ));
         }
         if let Some(object) = &row.nested_type {
             if !row.required && !row.optional {

@@ -130,11 +130,9 @@ pub fn object(json: &Json, schema: &Schema) -> Value {
     let Json::Object(entries) = json else {
         return Value::Null;
     };
-    let value = |name: &str, attribute: &Attribute| {
-        let value = entries.get(name).map(|json| from_json(json, &attribute.ty));
-        value
-            .filter(|value| !attribute.write_only || value.is_null())
-            .unwrap_or_default()
+    let value = |name: &str, attribute: &Attribute| match entries.get(name) {
+        Some(json) if !attribute.write_only => from_json(json, &attribute.ty),
+        _ => Value::Null,
     };
     Value::Map(
         schema

@@ -127,11 +127,7 @@ impl Plan<'_> {
         new: bool,
     ) -> Value {
         if attribute.write_only {
-            // Core compares null with null, whose type may differ.
-            return match config.is_null() {
-                true => config.clone(),
-                false => Value::Null,
-            };
+            return Value::Null;
         }
         if attribute.computed && !attribute.optional {
             return match prior {

@@ -81,7 +81,7 @@ pub struct Attribute {
     pub setting: bool,
     /// What an absent value becomes on create.
     pub default: Option<Value>,
-    /// Why it should no longer be used; core warns with this text.
+    /// Why it should no longer be used, and what to use instead: a warning.
     pub deprecated: Option<&'static str>,
     /// The API's name for it, where it differs.
     pub param: Option<&'static str>,

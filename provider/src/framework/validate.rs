@@ -43,6 +43,10 @@ fn object(
             );
             continue;
         }
+        // Core knows that an attribute is deprecated, and says nothing.
+        if let Some(why) = attribute.deprecated {
+            found.warn(Some(path.clone()), format!("{name} is deprecated"), why);
+        }
         for rule in &attribute.checks {
             if let Err(why) = rule.check(value) {
                 found.error(Some(path.clone()), format!("Invalid {name}"), why);
@@ -194,6 +198,20 @@ mod tests {
         let mut found = Diagnostics::default();
         validate(&schema, &Value::Unknown, true, &mut found);
         assert_eq!(found, Diagnostics::default());
+    }
+
+    #[test]
+    fn a_deprecated_attribute_warns_where_it_is_set() {
+        let row = Attribute::of::<Option<String>>("Old.").deprecated("Use `new`.");
+        let schema = Schema::new("Outer.").attribute("old", row);
+        for (config, warned) in [(json!({ "old": "a" }), true), (json!({}), false)] {
+            let mut found = Diagnostics::default();
+            validate(&schema, &model::object(&config, &schema), true, &mut found);
+            assert_eq!(
+                (paths(&found).len(), found.has_error()),
+                (warned.into(), false)
+            );
+        }
     }
 
     #[test]

@@ -50,9 +50,12 @@ impl ConsoleGuest {
         }
     }
 
-    /// Ends the shell. Otherwise it ends by itself some seconds later, and who comes meanwhile must wait.
+    /// Ends the shell, unless somebody is at work in it. Otherwise it ends by itself some seconds later, and another
+    /// process that comes meanwhile must wait.
     pub async fn close(&self) {
-        if let Some(session) = self.console.0.lock().await.take() {
+        if let Ok(mut console) = self.console.0.try_lock()
+            && let Some(session) = console.take()
+        {
             session.quit().await;
         }
     }

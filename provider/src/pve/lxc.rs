@@ -1,13 +1,14 @@
-//! Reads about one container: its configuration.
+//! Reads about one container: configuration and interfaces.
 //!
 //! Values stay as PVE stores them; what they mean to a resource is the resource's affair.
 
 use std::collections::BTreeMap;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{Call, Params, Pve, Result, keys::Keys};
+use super::{Call, Interface, Params, Pve, Result, keys::Keys, lenient};
 
 /// A container's configuration. `None`: not set, so PVE's default holds.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -109,4 +110,51 @@ impl Pve {
 
 fn ct(node: &str, vmid: u32, params: Params) -> Call {
     Call::get(format!("/nodes/{node}/lxc/{vmid}/config"), params)
+}
+
+#[derive(Deserialize)]
+struct InterfaceRow {
+    name: String,
+    hwaddr: String,
+    /// One of its addresses with prefix; all of them are told since PVE 8.4.
+    #[serde(default)]
+    inet: Option<String>,
+    #[serde(default)]
+    inet6: Option<String>,
+    #[serde(default, rename = "ip-addresses")]
+    all: Vec<AddressRow>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct AddressRow {
+    ip_address: String,
+    #[serde(deserialize_with = "lenient::must")]
+    prefix: u8,
+}
+
+impl Pve {
+    /// The interfaces of a running container, as its node sees them. A stopped one has none.
+    pub async fn lxc_interfaces(&self, node: &str, vmid: u32) -> Result<Vec<Interface>> {
+        let call = Call::get(
+            format!("/nodes/{node}/lxc/{vmid}/interfaces"),
+            Params::new(),
+        );
+        let rows: Option<Vec<InterfaceRow>> = self.get(&call).await?;
+        Ok(rows.into_iter().flatten().map(interface).collect())
+    }
+}
+
+fn interface(row: InterfaceRow) -> Interface {
+    let parse = |row: AddressRow| IpNet::new(row.ip_address.parse().ok()?, row.prefix).ok();
+    let mut addresses: Vec<IpNet> = row.all.into_iter().filter_map(parse).collect();
+    if addresses.is_empty() {
+        let last = row.inet.into_iter().chain(row.inet6);
+        addresses.extend(last.filter_map(|text| text.parse::<IpNet>().ok()));
+    }
+    Interface {
+        name: row.name,
+        mac: Some(row.hwaddr),
+        addresses,
+    }
 }

@@ -84,6 +84,14 @@ pub struct Volume {
     pub vmid: Option<u32>,
 }
 
+#[derive(Deserialize)]
+struct PackageRow {
+    #[serde(rename = "Package")]
+    name: String,
+    #[serde(default, rename = "OldVersion")]
+    installed: Option<String>,
+}
+
 /// A bridge of a node.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Bridge {
@@ -141,6 +149,14 @@ impl Pve {
         let path = format!("/nodes/{node}/storage/{storage}/content");
         let volumes: Vec<Volume> = self.get(&Call::get(path, Params::new())).await?;
         Ok(volumes.into_iter().find(|volume| volume.volid == volid))
+    }
+
+    /// The installed version of one of PVE's own packages. Takes `Sys.Audit` on the node.
+    pub async fn package_version(&self, node: &str, name: &str) -> Result<Option<String>> {
+        let call = Call::get(format!("/nodes/{node}/apt/versions"), Params::new());
+        let rows: Vec<PackageRow> = self.get(&call).await?;
+        let row = rows.into_iter().find(|row| row.name == name);
+        Ok(row.and_then(|row| row.installed))
     }
 
     /// The bridges of `node` that the credential may use, virtual networks among them.

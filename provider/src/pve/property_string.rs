@@ -127,14 +127,17 @@ impl PartialEq for PropertyString {
     }
 }
 
-/// The default key's value first and without its name, the rest in order.
+/// The default key's value first and without its name unless it could be taken for something else,
+/// the rest in order.
 impl fmt::Display for PropertyString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bare = self.default_key.and_then(|key| self.get(key));
+        let plain =
+            |value: &&str| !value.is_empty() && !value.contains('=') && value.trim() == *value;
+        let bare = self.default_key.and_then(|key| self.get(key)).filter(plain);
         f.write_str(bare.unwrap_or_default())?;
         let named = self
             .iter()
-            .filter(|(key, _)| Some(*key) != self.default_key);
+            .filter(|(key, _)| bare.is_none() || Some(*key) != self.default_key);
         named.enumerate().try_for_each(|(index, (key, value))| {
             let comma = if index == 0 && bare.is_none() {
                 ""
@@ -218,6 +221,10 @@ mod tests {
         );
         check("order=scsi0;net0", Some("legacy"), "order=scsi0;net0");
         check(" ", None, "");
+        // Bare, these would be another key, or nothing.
+        check("path=a=b,size=1G", Some("path"), "path=a=b,size=1G");
+        check("size=1G,path=", Some("path"), "size=1G,path=");
+        check("path= a,size=1G", Some("path"), "path= a,size=1G");
     }
 
     #[test]

@@ -81,6 +81,7 @@ pub struct BridgeResource;
 
 impl Resource for BridgeResource {
     const NAME: &'static str = "pmoves_bridge";
+    const IDENTITY: &'static [&'static str] = &["node_name", "name"];
     type Client = Cluster;
     type Model = Bridge;
 

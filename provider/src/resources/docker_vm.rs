@@ -4,6 +4,8 @@
 //! answer becomes a state in `read`, and what happens inside the guest in `host`.
 
 mod calls;
+mod clones;
+mod devices;
 mod effects;
 mod host;
 mod make;
@@ -105,10 +107,16 @@ impl Resource for DockerVmResource {
             let grow = calls::resize(&node, vmid, calls::OS_SLOT, &size.to_string());
             run(&pve, state, [grow]).await.map_err(grow_failure)?;
         }
-        if plan.started != Some(false) {
+        let template = plan.template == Some(true);
+        if plan.started != Some(false) || template {
+            // Until it is one, the state says so.
+            plan.template = Some(false);
             power::start(&pve, &Place::new(Kind::Qemu, &node, vmid), state).await?;
             let seed = SeedFile::new(&node, &storage, vmid);
             plan = first_boot(&pve, &seed, plan, false, state).await?;
+        }
+        if template {
+            plan = clones::convert(&pve, &row(&pve, vmid).await?, plan, state).await?;
         }
         read::sizes(&pve, &mut plan, vmid).await?;
         state.save(plan);
@@ -167,13 +175,19 @@ impl Resource for DockerVmResource {
             status: prior.status.clone(),
             docker: prior.docker.clone(),
             docker_version: prior.docker_version.clone().filter(|_| !inside),
+            template: prior.template,
             ..done.clone().with_addresses(&prior)
         });
-        let up = plan.started != Some(false);
+        let convert = plan.template == Some(true) && prior.template != Some(true);
+        if convert {
+            done.started = Some(true);
+            done.template = Some(false);
+        }
+        let up = done.started != Some(false);
         let due = plans::restart_due(calls::NEEDS_RESTART, &untyped(&prior), &untyped(&plan));
         let place = Place::of(Kind::Qemu, &row);
         let booted = power::switch(&pve, &place, up, due, state).await?;
-        if plan.started == Some(false) {
+        if !up {
             done = done.with_addresses(&prior);
         } else if let Some(seed) = SeedFile::attached(&row.node, vmid, &config) {
             let protected = plan.protection == Some(true) || config.protection == Some(true);
@@ -186,6 +200,9 @@ impl Resource for DockerVmResource {
                 host::look_again(&pve, &row.node, vmid, done.with_addresses(&prior), state).await;
         } else {
             done = done.with_addresses(&prior);
+        }
+        if convert {
+            done = clones::convert(&pve, &row, done, state).await?;
         }
         cx.client.forget(vmid);
         state.save(done);

@@ -4,6 +4,7 @@ pub(super) mod checks;
 pub(super) mod inside;
 pub(super) mod plans;
 pub(super) mod power;
+pub(super) mod startup;
 pub(super) mod volumes;
 
 use std::{collections::BTreeSet, fmt};

@@ -9,7 +9,9 @@ use serde_json::{Value as Json, json};
 
 use checks::{checksum, extensions, file_name, fits, hex_digits, stored_name, url};
 
-use super::{cluster::Cluster, privileges::Wanted, timeouts::Timeouts};
+use super::{
+    cluster::Cluster, host::volumes::delete_volume, privileges::Wanted, timeouts::Timeouts,
+};
 use crate::{
     framework::{Context, Failure, Model, Plan, Resource, Result, State, Value, resource::Faults},
     pve::{self, Answer, Call, Params, Pve, StorageRow, Upid},
@@ -197,7 +199,7 @@ impl Resource for ImageResource {
         let (node, volume) = (plan.node_name.clone(), volume_id(&plan));
         if plan.overwrite_unmanaged == Some(true) && pve.volume_opt(&node, &volume).await?.is_some()
         {
-            pve.run([delete(&node, &volume)]).await?;
+            pve.run([delete_volume(&node, &volume)]).await?;
         }
         let task = start(&pve, &plan).await?;
         let plan = Image {
@@ -246,7 +248,7 @@ impl Resource for ImageResource {
         _state: &mut State<Image>,
     ) -> Result<()> {
         let pve = cx.client.pve(cx)?;
-        pve.run([delete(&prior.node_name, &volume_id(&prior))])
+        pve.run([delete_volume(&prior.node_name, &volume_id(&prior))])
             .await?;
         Ok(())
     }
@@ -307,15 +309,6 @@ fn download(plan: &Image) -> Call {
     Call::post(
         format!("/nodes/{node}/storage/{storage}/download-url"),
         params,
-    )
-    .task()
-}
-
-fn delete(node: &str, volume: &str) -> Call {
-    let storage = volume.split(':').next().unwrap_or_default();
-    Call::delete(
-        format!("/nodes/{node}/storage/{storage}/content/{volume}"),
-        Params::new(),
     )
     .task()
 }

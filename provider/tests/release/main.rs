@@ -6,20 +6,14 @@
 #[expect(dead_code, reason = "the tests of the handshake need more of it")]
 mod peer;
 
-use std::{
-    fs,
-    io::Write as _,
-    path::PathBuf,
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::{fs, io::Write as _, path::PathBuf, process::Stdio, time::Duration};
 
 use peer::{Connection, Identity, Plugin};
 use proto::tfplugin6::{
     DynamicValue, RawState, get_provider_schema, provider_client::ProviderClient,
     upgrade_resource_state, validate_resource_config,
 };
-use tokio::process::Command;
+use tokio::{process::Command, time::Instant};
 
 const MB: usize = 1_000_000;
 
@@ -41,16 +35,22 @@ fn tell(what: &str, value: impl std::fmt::Display) {
 
 /// Bytes of a line of `/proc/PID/status`.
 fn memory(plugin: &Plugin, line: &str) -> usize {
-    let status = fs::read_to_string(format!("/proc/{}/status", plugin.id())).unwrap();
+    let status = fs::read_to_string(format!("/proc/{}/status", plugin.id()));
+    let status = status.expect("the plugin runs");
     let value = status.lines().find_map(|text| text.strip_prefix(line));
-    let kib = value.unwrap().trim_start_matches(':').trim();
-    kib.trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    let kib = value.expect(line).trim_start_matches(':').trim();
+    kib.trim_end_matches(" kB")
+        .parse::<usize>()
+        .expect("a number")
+        * 1024
 }
 
 /// Time that the process has spent on a CPU.
 fn cpu(plugin: &Plugin) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{}/schedstat", plugin.id())).unwrap();
-    Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
+    let stat = fs::read_to_string(format!("/proc/{}/schedstat", plugin.id()));
+    let stat = stat.expect("the plugin runs");
+    let nanos = stat.split(' ').next().and_then(|first| first.parse().ok());
+    Duration::from_nanos(nanos.expect("a number"))
 }
 
 fn megabytes(bytes: usize) -> String {
@@ -58,7 +58,7 @@ fn megabytes(bytes: usize) -> String {
 }
 
 async fn client(plugin: &Plugin, core: &Identity) -> ProviderClient<Connection> {
-    ProviderClient::new(plugin.connect(Some(core)).await.unwrap())
+    ProviderClient::new(plugin.connect(Some(core)).await.expect("it answers"))
         .max_decoding_message_size(usize::MAX)
         .max_encoding_message_size(usize::MAX)
 }
@@ -122,7 +122,11 @@ async fn little_memory_is_touched_until_there_is_work() {
         .unwrap();
     tell(
         "first schema",
-        format!("{:?}, {:?} of CPU", since.elapsed(), cpu(&plugin) - before),
+        format!(
+            "{:?}, {:?} of CPU",
+            since.elapsed(),
+            cpu(&plugin).saturating_sub(before)
+        ),
     );
     let schema = memory(&plugin, "VmHWM");
     tell("memory after the schema", megabytes(schema));
@@ -151,7 +155,7 @@ async fn a_thousand_resources_leave_nothing_behind() {
     }
     tell(
         "CPU of one validation",
-        format!("{:?}", (cpu(&plugin) - before) / 1_000),
+        format!("{:?}", (cpu(&plugin).saturating_sub(before)) / 1_000),
     );
     let peak = memory(&plugin, "VmHWM");
     tell("memory after 1,000 validations", megabytes(peak));

@@ -56,7 +56,8 @@ impl ScriptedMachine {
         scenario: Scenario,
         seed: HashMap<String, String>,
     ) -> Result<Arc<Self>, String> {
-        let hardware = json!({"container": true, "disks": [], "seed": seed});
+        let disks: Vec<_> = spec.disks.iter().map(disk_json).collect();
+        let hardware = json!({"container": true, "disks": disks, "seed": seed});
         Self::boot(base, spec, scenario, hardware).await
     }
 

@@ -69,8 +69,8 @@ pub(crate) fn identify(
     let unknown = || failed(&format!("no such token '{name}' for user '{user}'"));
     let token = access.token(id).ok_or_else(unknown)?;
     let user = access.users.get(user).ok_or_else(unknown)?;
-    let expired = token.expire != 0 && token.expire <= now;
-    if user.disabled || expired {
+    let ended = |expire: i64| expire != 0 && expire <= now;
+    if user.disabled || ended(user.expire) || ended(token.expire) {
         return Err(failed("token access expired"));
     }
     if token.secret != secret {

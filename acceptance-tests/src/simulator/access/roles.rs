@@ -31,6 +31,12 @@ pub(crate) const ROUTES: &[Route] = &[
         handler: now!(add_role),
     },
     Route {
+        call: "PUT /access/roles/{roleid}",
+        allow: ROLES,
+        rules: "append? boolean requires=privs; privs? string pve-priv-list; roleid string pve-roleid",
+        handler: now!(change_role),
+    },
+    Route {
         call: "DELETE /access/roles/{roleid}",
         allow: ROLES,
         rules: "roleid string pve-roleid",
@@ -97,6 +103,28 @@ fn add_role(call: &Call) -> Outcome {
     let privs = call.params.text_opt("privs").unwrap_or_default();
     let list = privileges(privs, call.world.settings.release);
     state.access.roles.insert(id.to_owned(), list);
+    Ok(Reply::null())
+}
+
+fn change_role(call: &Call) -> Outcome {
+    let id = call.params.text("roleid");
+    let failed = |why: String| Fail::died(format!("modify role failed: {why}"));
+    if is_built_in(id) {
+        return Err(failed(format!(
+            "auto-generated role '{id}' cannot be modified"
+        )));
+    }
+    let list = privileges(
+        call.params.text_opt("privs").unwrap_or_default(),
+        call.world.settings.release,
+    );
+    let mut state = call.world.state();
+    let role = state.access.roles.get_mut(id);
+    let role = role.ok_or_else(|| failed(format!("role '{id}' does not exist")))?;
+    if !call.params.is_set("append") {
+        role.clear();
+    }
+    role.extend(list);
     Ok(Reply::null())
 }
 

@@ -29,6 +29,24 @@ pub(crate) const ROUTES: &[Route] = &[
         handler: now!(permissions),
     },
     Route { call: "GET /access/domains", allow: Allow::World, rules: "", handler: tell!(domains) },
+    Route {
+        call: "GET /access/domains/{realm}",
+        allow: Allow::Any("/access/realm", &["Realm.Allocate", "Sys.Audit"]),
+        rules: "realm string pve-realm len=..32",
+        handler: now!(domain),
+    },
+    Route {
+        call: "GET /access/ticket",
+        allow: Allow::World,
+        rules: "",
+        handler: tell!(nothing),
+    },
+    Route {
+        call: "GET /access/tfa",
+        allow: Allow::Anyone,
+        rules: "",
+        handler: tell!(no_second_factors),
+    },
 ];
 
 fn index(_: &Call) -> Json {
@@ -160,4 +178,26 @@ fn domains(_: &Call) -> Json {
         {"realm": "pam", "type": "pam", "comment": "Linux PAM standard authentication"},
         {"realm": "pve", "type": "pve", "comment": "Proxmox VE authentication server"},
     ])
+}
+
+fn domain(call: &Call) -> Outcome {
+    let realm = call.params.text("realm");
+    let all = domains(call);
+    let found = all.as_array().into_iter().flatten();
+    let mut found = found.filter(|domain| domain["realm"] == realm).cloned();
+    let missing = || Fail::died(format!("domain '{realm}' does not exist"));
+    let mut domain = found.next().ok_or_else(missing)?;
+    if let Some(object) = domain.as_object_mut() {
+        object.remove("realm");
+    }
+    domain["digest"] = json!(crate::simulator::storage::checksum::sha1(""));
+    Ok(domain.into())
+}
+
+fn nothing(_: &Call) -> Json {
+    Json::Null
+}
+
+fn no_second_factors(_: &Call) -> Json {
+    json!([])
 }

@@ -1,8 +1,4 @@
-//! The calls on users, their tokens, and groups.
-//!
-//! A user is changed by its password only.
-
-use std::collections::BTreeMap;
+//! The calls on users and their tokens.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -29,6 +25,15 @@ pub(crate) const ROUTES: &[Route] = &[
         handler: now!(add_user),
     },
     Route { call: "GET /access/users/{userid}", allow: Allow::Anyone, rules: USER, handler: now!(user) },
+    Route {
+        call: "PUT /access/users/{userid}",
+        allow: Allow::All("/access/groups", &["User.Modify"]),
+        rules: "userid string pve-userid len=..64; append? boolean requires=groups
+            comment? string len=..2048; email? string email-opt len=..254; enable? boolean
+            expire? integer min=0; firstname? string len=..1024; groups? string pve-groupid-list
+            keys? string pattern=[0-9a-zA-Z!=]{0,4096}; lastname? string len=..1024",
+        handler: now!(change_user),
+    },
     Route {
         call: "DELETE /access/users/{userid}",
         allow: Allow::All("/access/groups", &["User.Modify"]),
@@ -61,13 +66,6 @@ pub(crate) const ROUTES: &[Route] = &[
             userid string pve-userid len=..64",
         handler: now!(change_password),
     },
-    Route { call: "GET /access/groups", allow: Allow::Anyone, rules: "", handler: tell!(groups) },
-    Route {
-        call: "POST /access/groups",
-        allow: Allow::All("/access/groups", &["Group.Allocate"]),
-        rules: "comment? string; groupid string pve-groupid",
-        handler: now!(add_group),
-    },
 ];
 
 fn users(call: &Call) -> Json {
@@ -84,9 +82,7 @@ fn users(call: &Call) -> Json {
         let realm = id.rsplit('@').next().unwrap_or_default();
         let mut entry =
             json!({"userid": id, "enable": u8::from(!user.disabled), "realm-type": realm});
-        if let Some(comment) = &user.comment {
-            entry["comment"] = json!(comment);
-        }
+        describe(user, &mut entry);
         entry
     };
     visible.map(entry).collect::<Json>()
@@ -125,9 +121,7 @@ fn user(call: &Call) -> Outcome {
     };
     let mut data =
         json!({"enable": u8::from(!user.disabled), "groups": user.groups, "tokens": tokens});
-    if let Some(comment) = &user.comment {
-        data["comment"] = json!(comment);
-    }
+    describe(user, &mut data);
     Ok(data.into())
 }
 
@@ -140,17 +134,73 @@ fn add_user(call: &Call) -> Outcome {
             "create user failed: user '{id}' already exists"
         )));
     }
-    let user = User {
+    let mut user = User {
         password: params.text_opt("password").map(str::to_owned),
-        disabled: params.text_opt("enable") == Some("0"),
-        comment: params.text_opt("comment").map(str::to_owned),
         groups: split_list(params.text_opt("groups").unwrap_or_default())
             .into_iter()
             .map(str::to_owned)
             .collect(),
-        tokens: BTreeMap::new(),
+        ..User::default()
     };
+    set_details(call, &mut user);
     state.access.users.insert(id.to_owned(), user);
+    Ok(Reply::null())
+}
+
+/// Facts about a user that mean nothing here.
+const DETAILS: [&str; 4] = ["email", "firstname", "keys", "lastname"];
+
+/// Takes what the parameters say of the user; an empty text removes what was said.
+fn set_details(call: &Call, user: &mut User) {
+    let params = &call.params;
+    let given = |name| params.text_opt(name);
+    if let Some(enable) = given("enable") {
+        user.disabled = enable == "0";
+    }
+    if let Some(expire) = params.number_opt("expire") {
+        user.expire = expire;
+    }
+    if let Some(comment) = given("comment") {
+        user.comment = Some(comment.to_owned()).filter(|text| !text.is_empty());
+    }
+    for name in DETAILS {
+        match given(name) {
+            Some("") => drop(user.details.remove(name)),
+            Some(value) => drop(user.details.insert(name.to_owned(), value.to_owned())),
+            None => {}
+        }
+    }
+}
+
+/// Adds what is known of the user to what is shown of it.
+fn describe(user: &User, shown: &mut Json) {
+    if let Some(comment) = &user.comment {
+        shown["comment"] = json!(comment);
+    }
+    if user.expire != 0 {
+        shown["expire"] = json!(user.expire);
+    }
+    for (name, value) in &user.details {
+        shown[name.as_str()] = json!(value);
+    }
+}
+
+fn change_user(call: &Call) -> Outcome {
+    let id = call.params.text("userid");
+    let mut state = call.world.state();
+    let access = &mut state.access;
+    let missing = || Fail::died(format!("update user failed: no such user ('{id}')"));
+    let user = access.users.get_mut(id).ok_or_else(missing)?;
+    set_details(call, user);
+    if let Some(groups) = call.params.text_opt("groups") {
+        if !call.params.is_set("append") {
+            user.groups.clear();
+        }
+        let known = split_list(groups)
+            .into_iter()
+            .filter(|group| access.groups.contains_key(*group));
+        user.groups.extend(known.map(str::to_owned));
+    }
     Ok(Reply::null())
 }
 
@@ -268,36 +318,5 @@ fn change_password(call: &Call) -> Outcome {
     let mut state = call.world.state();
     let user = state.access.users.get_mut(id).ok_or_else(|| no_user(id))?;
     user.password = Some(call.params.text("password").to_owned());
-    Ok(Reply::null())
-}
-
-fn groups(call: &Call) -> Json {
-    let state = call.world.state();
-    let entry = |(id, comment): (&String, &Option<String>)| {
-        let members = state
-            .access
-            .users
-            .iter()
-            .filter(|(_, user)| user.groups.contains(id));
-        let members: Vec<&str> = members.map(|(name, _)| name.as_str()).collect();
-        let mut entry = json!({"groupid": id, "users": members.join(",")});
-        if let Some(comment) = comment {
-            entry["comment"] = json!(comment);
-        }
-        entry
-    };
-    state.access.groups.iter().map(entry).collect()
-}
-
-fn add_group(call: &Call) -> Outcome {
-    let id = call.params.text("groupid");
-    let mut state = call.world.state();
-    if state.access.groups.contains_key(id) {
-        return Err(Fail::died(format!(
-            "create group failed: group '{id}' already exists"
-        )));
-    }
-    let comment = call.params.text_opt("comment").map(str::to_owned);
-    state.access.groups.insert(id.to_owned(), comment);
     Ok(Reply::null())
 }

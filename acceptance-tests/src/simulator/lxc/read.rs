@@ -9,7 +9,6 @@ use serde_json::{Value as Json, json};
 
 use super::{Ct, shown, snapshot, texts};
 use crate::simulator::call::{Allow, Call, Route, later, now, tell};
-use crate::simulator::cluster::NODE_CORES;
 use crate::simulator::container::Interface;
 use crate::simulator::ha;
 use crate::simulator::qemu::{Config, Pending};
@@ -106,16 +105,17 @@ fn list(call: &Call) -> Json {
         ct.node == call.node() && state.allowed(&call.who.id, &path).contains("VM.Audit")
     };
     let own = state.cts.values().filter(sees);
-    own.map(summary).collect::<Json>()
+    own.map(|ct| summary(ct, call.world.settings.node_cores))
+        .collect::<Json>()
 }
 
 /// What list and status have in common.
-fn summary(ct: &Ct) -> Json {
+fn summary(ct: &Ct, node_cores: u32) -> Json {
     let mib = |key: &str| ct.number(key).unwrap_or(512) << 20;
     let mut data = json!({
         "vmid": ct.vmid, "name": ct.name(), "type": "lxc",
         "status": if ct.running.is_some() { "running" } else { "stopped" },
-        "cpus": ct.number("cores").unwrap_or(NODE_CORES.into()),
+        "cpus": ct.number("cores").unwrap_or(node_cores.into()),
         "maxmem": mib("memory"), "maxswap": mib("swap"), "maxdisk": ct.root_bytes(),
         "uptime": ct.uptime(), "cpu": 0, "mem": 0, "swap": 0, "disk": 0,
         "netin": 0, "netout": 0, "diskread": 0, "diskwrite": 0,
@@ -141,7 +141,7 @@ fn summary(ct: &Ct) -> Json {
 fn current(call: &Call) -> Outcome {
     let state = call.world.state();
     let ct = state.ct(call.node(), call.params.vmid())?;
-    let mut data = summary(ct);
+    let mut data = summary(ct, call.world.settings.node_cores);
     data["ha"] = ha::status_of(&state, &format!("ct:{}", ct.vmid));
     Ok(data.into())
 }

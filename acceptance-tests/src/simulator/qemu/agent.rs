@@ -161,25 +161,6 @@ fn index(_: &Call) -> Json {
         .collect::<Json>()
 }
 
-/// The commands of an agent.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Pids {
-    /// The last one that was started.
-    last: i64,
-    /// The last one that the agent does not know any more, since it was started anew.
-    forgotten: i64,
-}
-
-impl World {
-    fn with_pids<T: Default>(&self, vmid: u32, then: impl FnOnce(&mut Pids) -> T) -> T {
-        let mut state = self.state();
-        let running = state.vms.get_mut(&vmid).and_then(|vm| vm.running.as_mut());
-        running
-            .map(|running| then(&mut running.pids))
-            .unwrap_or_default()
-    }
-}
-
 /// The time that the agent has for a ping.
 const PING: Duration = Duration::from_secs(3);
 

@@ -297,7 +297,27 @@ impl Job {
         } else {
             id
         };
+        let at = log.len();
         state.log_allocation(&id, &copy, log);
+        if linked && is_dir {
+            let base = from.split_once(':').map_or("", |(_, name)| name);
+            let file = id.rsplit('/').next().unwrap_or_default();
+            log.insert(
+                at,
+                format!(
+                    "clone {base}: images, {file}, {} to {file} (base=../{base})",
+                    self.newid
+                ),
+            );
+            if let Some(line) = log.get_mut(at + 1) {
+                // A linked image knows where its base lies.
+                let backing = format!(" backing_file=../{base} backing_fmt={} lazy", copy.format);
+                *line = line.replace(" lazy", &backing).replace(
+                    "cluster_size=65536 extended_l2=off",
+                    "cluster_size=131072 extended_l2=on",
+                );
+            }
+        }
         if !linked {
             log.push(format!("allocated target volume '{id}'"));
             log.extend(drives::transferred(copy.bytes));

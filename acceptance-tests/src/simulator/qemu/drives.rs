@@ -219,6 +219,22 @@ impl State {
             made.log.push(format!("allocated target volume '{id}'"));
             made.log.extend(transferred(volume.bytes));
         }
+        if key == "efidisk0" && volume.image.is_none() {
+            made.log.extend(transferred(volume.bytes));
+            if drive.get("pre-enrolled-keys").is_some_and(|is| is == "1") {
+                let small = drive.get("efitype").is_none_or(|kind| kind == "2m");
+                let name = if small {
+                    "OVMF_VARS.ms.fd"
+                } else {
+                    "OVMF_VARS_4M.ms.fd"
+                };
+                made.log.push(format!(
+                    "INFO: reading raw edk2 varstore from /usr/share/pve-edk2-firmware//{name}"
+                ));
+                made.log
+                    .push("INFO: var store range: 0x64 -> 0x40000".to_owned());
+            }
+        }
         drive.insert("file".to_owned(), id.clone());
         if is_cloudinit(drive) {
             drive.remove("size");

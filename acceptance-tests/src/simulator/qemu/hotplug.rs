@@ -163,13 +163,8 @@ pub(crate) fn let_go(state: &mut State, vmid: u32, key: &str, value: &str, free:
     let node = vm.node.clone();
     if free || is_own_seed {
         state.free_volume(&node, &volume).ok();
-    } else {
-        let slot = (0..256)
-            .map(|i| format!("unused{i}"))
-            .find(|slot| !vm.config.contains_key(slot));
-        if let Some(slot) = slot {
-            vm.config.insert(slot, volume);
-        }
+    } else if let Some(slot) = vm.free_unused() {
+        vm.config.insert(slot, volume);
     }
 }
 

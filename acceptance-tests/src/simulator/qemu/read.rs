@@ -6,11 +6,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value as Json, json};
 
-use super::allow::CLOUD_INIT;
+use super::snapshot::shown_config;
 use super::{Config, Pending, Vm, shown, spec};
 use crate::simulator::call::{Allow, Call, Route, now, tell};
-use crate::simulator::cluster::NODE_CORES;
-use crate::simulator::reply::{Fail, Outcome, Reply};
+use crate::simulator::reply::{Fail, Outcome};
 
 const AUDIT: Allow = Allow::All("/vms/{vmid}", &["VM.Audit"]);
 
@@ -50,18 +49,6 @@ pub(crate) const ROUTES: &[Route] = &[
         allow: AUDIT,
         rules: "+vm",
         handler: now!(current),
-    },
-    Route {
-        call: "GET /nodes/{node}/qemu/{vmid}/cloudinit",
-        allow: AUDIT,
-        rules: "+vm",
-        handler: now!(cloud_init),
-    },
-    Route {
-        call: "PUT /nodes/{node}/qemu/{vmid}/cloudinit",
-        allow: Allow::All("/vms/{vmid}", &["VM.Config.Cloudinit"]),
-        rules: "+vm",
-        handler: now!(regenerate),
     },
 ];
 
@@ -115,15 +102,15 @@ fn list(call: &Call) -> Json {
         .vms
         .values()
         .filter(sees)
-        .map(summary)
+        .map(|vm| summary(vm, call.world.settings.node_cores))
         .collect::<Json>()
 }
 
 /// What list and status have in common.
-fn summary(vm: &Vm) -> Json {
+fn summary(vm: &Vm, node_cores: u32) -> Json {
     let mut data = json!({
         "vmid": vm.vmid, "name": vm.name(), "status": if vm.running.is_some() { "running" } else { "stopped" },
-        "cpus": vm.cores().min(NODE_CORES), "maxmem": vm.memory_mib() << 20, "maxdisk": vm.boot_disk_bytes(),
+        "cpus": vm.cores().min(node_cores), "maxmem": vm.memory_mib() << 20, "maxdisk": vm.boot_disk_bytes(),
         "uptime": vm.uptime(), "cpu": 0, "mem": 0, "memhost": 0, "disk": 0, "netin": 0, "netout": 0,
     });
     for key in ["lock", "tags"] {
@@ -162,7 +149,7 @@ fn summary(vm: &Vm) -> Json {
 fn current(call: &Call) -> Outcome {
     let state = call.world.state();
     let vm = state.vm(call.node(), call.params.vmid())?;
-    let mut data = summary(vm);
+    let mut data = summary(vm, call.world.settings.node_cores);
     data["ha"] = json!({"managed": 0});
     data["qmpstatus"] = match &vm.running {
         Some(running) if running.paused => json!("paused"),
@@ -198,7 +185,14 @@ fn config(call: &Call) -> Outcome {
     let state = call.world.state();
     let vm = state.vm(call.node(), call.params.vmid())?;
     if let Some(snapshot) = call.params.text_opt("snapshot") {
-        return Err(Fail::died(format!("snapshot '{snapshot}' does not exist")));
+        if call.params.is_set("current") {
+            let text = "cannot use 'snapshot' parameter with 'current'";
+            let errors = ["snapshot", "current"].map(|name| (name.to_owned(), text.to_owned()));
+            return Err(Fail::Params(errors.into_iter().collect()));
+        }
+        let mut data = shown_config(vm.snapshot(snapshot)?);
+        data["digest"] = json!(vm.digest());
+        return Ok(data.into());
     }
     let config: Config = if call.params.is_set("current") {
         vm.config.clone()
@@ -237,22 +231,4 @@ fn pending(call: &Call) -> Outcome {
         .chain([digest])
         .collect::<Json>()
         .into())
-}
-
-fn cloud_init(call: &Call) -> Outcome {
-    let state = call.world.state();
-    let vm = state.vm(call.node(), call.params.vmid())?;
-    let own = vm
-        .config
-        .iter()
-        .filter(|(key, _)| CLOUD_INIT.contains(&key.as_str()));
-    Ok(own
-        .map(|(key, value)| json!({"key": key, "value": shown(key, value)}))
-        .collect::<Json>()
-        .into())
-}
-
-fn regenerate(call: &Call) -> Outcome {
-    call.world.state().vm(call.node(), call.params.vmid())?;
-    Ok(Reply::null())
 }

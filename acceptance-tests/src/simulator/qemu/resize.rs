@@ -82,6 +82,7 @@ impl Resize {
         let Some((volume, bytes)) = self.target(world)? else {
             return Ok(());
         };
+        self.refuse_base(&worker, &volume, bytes)?;
         let machine = {
             let mut state = world.state();
             let place = state.place(&self.node, &volume);
@@ -101,6 +102,31 @@ impl Resize {
             None => worker.log("Image resized."),
         }
         Ok(())
+    }
+
+    /// The image of a template cannot be written.
+    fn refuse_base(&self, worker: &Worker, volume: &str, bytes: u64) -> Result<(), Fail> {
+        let (storage, name) = volume.split_once(':').unwrap_or_default();
+        let (file, format) = {
+            let state = worker.world.state();
+            let storage = state.storage(storage)?;
+            let is_base = name
+                .rsplit('/')
+                .next()
+                .is_some_and(|file| file.starts_with("base-"));
+            if !is_base || !storage.is_file_based() {
+                return Ok(());
+            }
+            let format = state.existing(&self.node, volume)?.format.clone();
+            (storage.file(name), format)
+        };
+        let kept = if format == "qcow2" { "metadata" } else { "off" };
+        let open = format!("Could not open '{file}'");
+        worker.log(format!("qemu-img: {open}: {open}: Operation not permitted"));
+        Err(Fail::died(format!(
+            "command '/usr/bin/qemu-img resize '--preallocation={kept}' -f {format} {file} {bytes}' \
+             failed: exit code 1"
+        )))
     }
 
     /// The volume and its new size; `None` if it has that size.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::agent::Pids;
+use super::pids::Pids;
 use super::{OnEnd, Running, hotplug, spec};
 use crate::simulator::machine::{BoxFuture, Exit, Machine};
 use crate::simulator::reply::Fail;

@@ -84,6 +84,11 @@ fn addresses(name: &str, value: &str) -> Judgement {
             fits("[a-fA-F0-9][02468aceACE](:[a-fA-F0-9]{2}){5}", value),
             like("unicast MAC address"),
         ),
+        "mac-prefix" => judged(
+            fits("[a-fA-F0-9][02468aceACE](:[a-fA-F0-9]{2}){0,2}:?", value),
+            "value is not a valid unicast MAC address prefix".to_owned(),
+        ),
+        "CIDR" => judged(is_cidr4(value) || is_cidr6(value), like("CIDR network")),
         "ipv4" => judged(is_ipv4(value), like("IPv4 address")),
         "ipv6" => judged(is_ipv6(value), like("IPv6 address")),
         "ip" => judged(is_ipv4(value) || is_ipv6(value), like("IP address")),
@@ -165,6 +170,14 @@ fn devices(name: &str, value: &str) -> Judgement {
         "pve-volume-id-or-absolute-path" => judged(
             value.starts_with('/') || is_volume_id(value),
             format!("unable to parse volume ID '{value}'"),
+        ),
+        "pve-dir-override" => judged(
+            fits("[a-z]+=.+", value),
+            format!("unable to parse override '{value}'"),
+        ),
+        "storage-pair" => judged(
+            fits(r"[a-zA-Z0-9\-_.]+(:[a-zA-Z0-9\-_.]+)?", value),
+            format!("unable to parse storage pair '{value}'"),
         ),
         "pve-storage-content" => judged(
             matches!(

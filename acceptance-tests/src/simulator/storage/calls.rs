@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 use super::{Storage, Volume};
 use crate::simulator::call::{Allow, Call, Route, later, now, tell};
 use crate::simulator::reply::{Fail, Outcome, Reply};
+use crate::simulator::rules::{Kind, set};
 use crate::simulator::world::State;
 
 const SEES: Allow = Allow::Any(
@@ -60,10 +61,13 @@ pub(crate) const ROUTES: &[Route] = &[
 
 fn configured(call: &Call) -> Json {
     let state = call.world.state();
-    let visible = state
-        .storages
-        .iter()
-        .filter(|storage| sees(call, &state, &storage.id));
+    let visible = state.storages.iter().filter(|storage| {
+        sees(call, &state, &storage.id)
+            && call
+                .params
+                .text_opt("type")
+                .is_none_or(|kind| kind == storage.kind)
+    });
     let entry = |storage| configured_entry(&state, storage);
     Json::Array(visible.map(entry).collect())
 }
@@ -80,8 +84,20 @@ pub(crate) fn configured_entry(state: &State, storage: &Storage) -> Json {
         entry["vgname"] = json!("pve");
         entry["thinpool"] = json!("data");
     }
+    if storage.implicit {
+        entry["priority"] = json!(0);
+    }
     if storage.id == "local" {
         entry["prune-backups"] = json!("keep-all=1");
+    }
+    for (name, value) in &storage.options {
+        let rule = set("storage-options").rule(name);
+        entry[name] = match rule.map(|rule| rule.kind) {
+            Some(Kind::Integer | Kind::Boolean) => value
+                .parse::<i64>()
+                .map_or_else(|_| json!(value), |number| json!(number)),
+            _ => json!(value),
+        };
     }
     for (key, is) in [("shared", storage.shared), ("disable", storage.disabled)] {
         if is {
@@ -125,6 +141,7 @@ fn list(call: &Call) -> Json {
         .unwrap_or_default();
     let found = state.storages.iter().filter(|storage| {
         sees(call, &state, &storage.id)
+            && storage.is_on(call.node())
             && params.text_opt("storage").is_none_or(|id| id == storage.id)
             && (wanted.is_empty() || wanted.iter().any(|one| storage.has(one)))
             && (!storage.disabled || (!params.is_set("enabled") && wanted.is_empty()))
@@ -177,7 +194,7 @@ fn content(call: &Call) -> Outcome {
 }
 
 /// The volume id of the path, which may lack its storage.
-fn volume_id(call: &Call) -> Result<(String, String), Fail> {
+pub(crate) fn volume_id(call: &Call) -> Result<(String, String), Fail> {
     let name = call.params.text("volume");
     let of_path = call.params.text_opt("storage").unwrap_or_default();
     match name.split_once(':') {

@@ -2,12 +2,15 @@
 //!
 //! Other types are known by name only, and refused.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::Storage;
 use super::checksum::sha1;
 use crate::simulator::call::{Allow, Call, Route, now};
 use crate::simulator::reply::{Fail, Outcome, Reply};
+use crate::simulator::rules::formats::split_list;
 use crate::simulator::world::State;
 
 const ADMIN: Allow = Allow::All("/storage", &["Datastore.Allocate"]);
@@ -16,10 +19,8 @@ pub(crate) const ROUTES: &[Route] = &[
     Route {
         call: "POST /storage",
         allow: ADMIN,
-        rules: "storage string pve-storage-id
-            type string enum=btrfs|cephfs|cifs|dir|esxi|iscsi|iscsidirect|lvm|lvmthin|nfs|pbs|rbd|zfs|zfspool
-            content? string pve-storage-content-list; disable? boolean; path? string; shared? boolean
-            thinpool? string; vgname? string",
+        rules: "+storage-options; storage string pve-storage-id; path? string; thinpool? string; vgname? string
+            type string enum=btrfs|cephfs|cifs|dir|esxi|iscsi|iscsidirect|lvm|lvmthin|nfs|pbs|rbd|zfs|zfspool",
         handler: now!(add),
     },
     Route {
@@ -31,8 +32,8 @@ pub(crate) const ROUTES: &[Route] = &[
     Route {
         call: "PUT /storage/{storage}",
         allow: ADMIN,
-        rules: "storage string pve-storage-id; content? string pve-storage-content-list
-            digest? string len=..64; disable? boolean; shared? boolean",
+        rules: "+storage-options; storage string pve-storage-id; digest? string len=..64
+            delete? string pve-configid-list len=..4096",
         handler: now!(change),
     },
     Route {
@@ -43,45 +44,124 @@ pub(crate) const ROUTES: &[Route] = &[
     },
 ];
 
-/// The digest of the storage configuration.
+/// What a type of storage is configured with: what it must have and keeps for good, and what it may have.
+struct Kind {
+    fixed: &'static [&'static str],
+    optional: &'static [&'static str],
+}
+
+const DIRECTORY: Kind = Kind {
+    fixed: &["path"],
+    optional: &[
+        "bwlimit",
+        "content",
+        "content-dirs",
+        "create-base-path",
+        "create-subdirs",
+        "disable",
+        "format",
+        "is_mountpoint",
+        "max-protected-backups",
+        "mkdir",
+        "nodes",
+        "preallocation",
+        "prune-backups",
+        "shared",
+        "snapshot-as-volume-chain",
+    ],
+};
+
+const THIN_POOL: Kind = Kind {
+    fixed: &["thinpool", "vgname"],
+    optional: &["bwlimit", "content", "disable", "nodes"],
+};
+
+impl Kind {
+    fn of(kind: &str) -> Result<&'static Self, Fail> {
+        match kind {
+            "dir" => Ok(&DIRECTORY),
+            "lvmthin" => Ok(&THIN_POOL),
+            other => Err(Fail::died(format!(
+                "the simulator has no storages of type '{other}'"
+            ))),
+        }
+    }
+}
+
+/// The digest of the storage configuration; what is implicit stands in no file.
 pub(crate) fn digest(state: &State) -> String {
-    sha1(&format!("{:?}", state.storages))
+    let written = state.storages.iter().filter(|storage| !storage.implicit);
+    let text: String = written.map(|storage| format!("{storage:?}")).collect();
+    sha1(&text)
+}
+
+/// The options among the parameters.
+fn options(call: &Call) -> BTreeMap<String, String> {
+    let meta = ["storage", "type", "delete", "digest"];
+    let given = call
+        .params
+        .0
+        .keys()
+        .filter(|name| !meta.contains(&name.as_str()));
+    given
+        .filter_map(|name| Some((name.clone(), call.params.text_opt(name)?.to_owned())))
+        .collect()
+}
+
+/// Sets the options of a storage; some have a place of their own.
+fn set(storage: &mut Storage, options: BTreeMap<String, String>) {
+    for (name, value) in options {
+        match name.as_str() {
+            "path" => storage.path = value,
+            "content" => storage.content = split_list(&value).join(","),
+            "shared" => storage.shared = value == "1",
+            "disable" => storage.disabled = value == "1",
+            _ => {
+                storage.options.insert(name, value);
+            }
+        }
+    }
+}
+
+/// Writes the configuration: all storages stand in it from now on.
+fn written(state: &mut State) {
+    for storage in &mut state.storages {
+        storage.implicit = false;
+    }
 }
 
 fn add(call: &Call) -> Outcome {
-    let params = &call.params;
-    let (id, kind) = (params.text("storage"), params.text("type"));
+    let (id, kind) = (call.params.text("storage"), call.params.text("type"));
     let mut state = call.world.state();
+    let known = Kind::of(kind)?;
+    let options = options(call);
+    if let Some(name) = known
+        .fixed
+        .iter()
+        .find(|name| !options.contains_key(**name))
+    {
+        return Err(Fail::died(format!(
+            "missing value for required option '{name}'"
+        )));
+    }
+    let all = |name: &&String| {
+        known.fixed.contains(&name.as_str()) || known.optional.contains(&name.as_str())
+    };
+    if let Some(name) = options.keys().find(|name| !all(name)) {
+        return Err(Fail::died(format!("unexpected property '{name}'")));
+    }
     if state.storages.iter().any(|storage| storage.id == id) {
         return Err(Fail::died(format!(
             "create storage failed: storage ID '{id}' already defined"
         )));
     }
-    let (needed, foreign): (&[&str], &[&str]) = match kind {
-        "dir" => (&["path"], &["vgname", "thinpool"]),
-        "lvmthin" => (&["vgname", "thinpool"], &["path"]),
-        other => {
-            return Err(Fail::died(format!(
-                "the simulator has no storages of type '{other}'"
-            )));
-        }
-    };
-    if let Some(name) = needed.iter().find(|name| params.text_opt(name).is_none()) {
-        return Err(Fail::died(format!(
-            "missing value for required option '{name}'"
-        )));
-    }
-    if let Some(name) = foreign.iter().find(|name| params.text_opt(name).is_some()) {
-        return Err(Fail::died(format!("unexpected property '{name}'")));
-    }
-    let content = params.text_opt("content").unwrap_or("images,rootdir");
-    let path = params.text_opt("path").unwrap_or_default();
-    state.storages.push(Storage {
+    let mut storage = Storage {
         kind: kind.to_owned(),
-        shared: params.is_set("shared"),
-        disabled: params.is_set("disable"),
-        ..Storage::dir(id, path, content)
-    });
+        ..Storage::dir(id, "", "images,rootdir")
+    };
+    set(&mut storage, options);
+    written(&mut state);
+    state.storages.push(storage);
     Ok(json!({"storage": id, "type": kind}).into())
 }
 
@@ -92,6 +172,13 @@ fn read(call: &Call) -> Outcome {
 }
 
 fn change(call: &Call) -> Outcome {
+    changed(call).map_err(|fail| match fail {
+        Fail::Died(why) => Fail::Died(format!("update storage failed: {why}")),
+        other => other,
+    })
+}
+
+fn changed(call: &Call) -> Outcome {
     let params = &call.params;
     let mut state = call.world.state();
     if params
@@ -99,26 +186,44 @@ fn change(call: &Call) -> Outcome {
         .is_some_and(|given| given != digest(&state))
     {
         return Err(Fail::died(
-            "update storage failed: detected modified configuration - file changed by other user? Try again.",
+            "detected modified configuration - file changed by other user? Try again.",
         ));
     }
     let id = params.text("storage");
-    let found = state.storages.iter_mut().find(|storage| storage.id == id);
-    let storage = found.ok_or_else(|| {
-        Fail::died(format!(
-            "update storage failed: storage '{id}' does not exist"
-        ))
-    })?;
-    if let Some(content) = params.text_opt("content") {
-        content.clone_into(&mut storage.content);
+    let kind = state.storage(id)?.kind.clone();
+    let known = Kind::of(&kind)?;
+    let options = options(call);
+    if let Some(name) = options
+        .keys()
+        .find(|name| !known.optional.contains(&name.as_str()))
+    {
+        return Err(Fail::died(format!("unexpected property '{name}'")));
     }
-    if params.text_opt("disable").is_some() {
-        storage.disabled = params.is_set("disable");
+    let delete = split_list(params.text_opt("delete").unwrap_or_default());
+    for name in &delete {
+        if known.fixed.contains(name) {
+            return Err(Fail::died(format!(
+                "unable to delete required option '{name}'"
+            )));
+        }
+        if !known.optional.contains(name) {
+            return Err(Fail::died(format!("no such option '{name}'")));
+        }
     }
-    if params.text_opt("shared").is_some() {
-        storage.shared = params.is_set("shared");
+    written(&mut state);
+    let storage = state.storages.iter_mut().find(|storage| storage.id == id);
+    if let Some(storage) = storage {
+        set(storage, options);
+        for name in delete {
+            match name {
+                "content" => "images,rootdir".clone_into(&mut storage.content),
+                "shared" => storage.shared = false,
+                "disable" => storage.disabled = false,
+                name => drop(storage.options.remove(name)),
+            }
+        }
     }
-    Ok(json!({"storage": id, "type": storage.kind}).into())
+    Ok(json!({"storage": id, "type": kind}).into())
 }
 
 fn remove(call: &Call) -> Outcome {
@@ -127,6 +232,7 @@ fn remove(call: &Call) -> Outcome {
     state
         .storage(id)
         .map_err(|fail| Fail::died(format!("delete storage failed: {}", fail.text())))?;
+    written(&mut state);
     state.storages.retain(|storage| storage.id != id);
     Ok(Reply::null())
 }

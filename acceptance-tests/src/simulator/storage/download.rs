@@ -2,13 +2,14 @@
 //!
 //! It only fetches from loopback over plain HTTP; every other source is refused as unreachable.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use serde_json::json;
 
 use super::checksum::Checksum;
-use super::{Storage, Volume};
+use super::{Storage, Volume, wget};
 use crate::simulator::call::{Allow, Call, Route, later};
 use crate::simulator::reply::{Fail, Outcome};
 use crate::simulator::tasks::Worker;
@@ -174,23 +175,28 @@ impl Job {
             let known = existing
                 .sum(algorithm)
                 .ok_or("the simulator does not compute md5")?;
+            let looking = "calculating checksum of existing file...";
             if known != *wanted {
+                worker.log(looking);
                 return Err(format!(
                     "checksum mismatch: got '{known}' != expect '{wanted}', aborting"
                 ));
             }
-            worker.log("OK, got correct file already, no need to download");
+            worker.log(format!(
+                "{looking}OK, got correct file already, no need to download"
+            ));
             return Ok(());
         }
-        let volume = self.fetch(&worker).await?;
-        let name = self.id.rsplit('/').next().unwrap_or_default();
+        let fetched = self.fetch(&worker).await?;
+        self.verify(&worker, &fetched)?;
         worker.log(format!(
             "download of '{}' to '{}' finished",
             self.url, self.file
         ));
+        let name = self.id.rsplit('/').next().unwrap_or_default();
         let volume = Volume {
-            sums: volume.1,
-            ..Volume::file(self.content, name, volume.2, volume.0)
+            sums: fetched.sums,
+            ..Volume::file(self.content, name, fetched.length, fetched.beginning)
         };
         worker
             .world
@@ -199,24 +205,36 @@ impl Job {
         Ok(())
     }
 
-    /// The beginning of the file, its checksums, and its length.
-    async fn fetch(
-        &self,
-        worker: &Worker,
-    ) -> Result<(Bytes, std::collections::BTreeMap<String, String>, u64), String> {
+    /// Gets the file from its source.
+    async fn fetch(&self, worker: &Worker) -> Result<Fetched, String> {
         let host = self.url.split('/').nth(2).unwrap_or_default();
+        worker.log(format!("--{}--  {}", wget::now(), self.url));
+        // The last line before a failure is told by the error and not by the log.
+        let connecting = format!("Connecting to {host}...");
         if !is_loopback(&self.url) {
             return Err(format!(
-                "download failed: Connecting to {host}... failed: Network is unreachable."
+                "download failed: {connecting} failed: Network is unreachable."
             ));
         }
-        let refused =
-            |_| format!("download failed: Connecting to {host}... failed: Connection refused.");
+        let begun = std::time::Instant::now();
+        let refused = |_| format!("download failed: {connecting} failed: Connection refused.");
         let mut answer = client()?.get(&self.url).send().await.map_err(refused)?;
-        if !answer.status().is_success() {
-            worker.log(format!("ERROR {}.", answer.status()));
+        worker.log(format!("{connecting} connected."));
+        let (status, reason) = (answer.status(), reason(&answer));
+        worker.log(format!(
+            "HTTP request sent, awaiting response... {} {reason}",
+            status.as_u16()
+        ));
+        if !status.is_success() {
+            worker.log(format!(
+                "{} ERROR {}: {reason}.",
+                wget::now(),
+                status.as_u16()
+            ));
             return Err("download failed: exit code 8".to_owned());
         }
+        let kind = answer.headers().get("content-type");
+        let kind = kind.and_then(|kind| kind.to_str().ok()).map(str::to_owned);
         let mut sums: Vec<(&str, Checksum)> = ["sha1", "sha224", "sha256", "sha384", "sha512"]
             .into_iter()
             .filter(|name| {
@@ -237,22 +255,62 @@ impl Job {
                 sum.update(&part);
             }
         }
-        let sums: std::collections::BTreeMap<String, String> = sums
-            .into_iter()
-            .map(|(name, sum)| (name.to_owned(), sum.finish()))
-            .collect();
-        if let Some((algorithm, wanted)) = &self.checksum {
-            let got = sums
-                .get(algorithm)
-                .ok_or("the simulator does not compute md5")?;
-            if got != wanted {
-                return Err(format!(
-                    "checksum mismatch: got '{got}' != expect '{wanted}'"
-                ));
-            }
-        }
-        Ok((kept.into(), sums, length))
+        let pid = worker.upid.split(':').nth(2).unwrap_or_default();
+        let pid = u32::from_str_radix(pid, 16).unwrap_or_default();
+        let temporary = format!("{}.tmp_dwnl.{pid}", self.file);
+        worker.log(wget::length(length, kind.as_deref()));
+        worker.log(format!("Saving to: '{temporary}'"));
+        worker.log_all(wget::progress(length, begun.elapsed()));
+        worker.log(wget::saved(&temporary, length, begun.elapsed()));
+        Ok(Fetched {
+            beginning: kept.into(),
+            sums: sums
+                .into_iter()
+                .map(|(name, sum)| (name.to_owned(), sum.finish()))
+                .collect(),
+            length,
+        })
     }
+
+    fn verify(&self, worker: &Worker, fetched: &Fetched) -> Result<(), String> {
+        let Some((algorithm, wanted)) = &self.checksum else {
+            return Ok(());
+        };
+        let got = fetched
+            .sums
+            .get(algorithm)
+            .ok_or("the simulator does not compute md5")?;
+        if got != wanted {
+            worker.log("calculating checksum...");
+            return Err(format!(
+                "checksum mismatch: got '{got}' != expect '{wanted}'"
+            ));
+        }
+        worker.log("calculating checksum...OK, checksum verified");
+        Ok(())
+    }
+}
+
+/// A file that was fetched.
+struct Fetched {
+    beginning: Bytes,
+    sums: BTreeMap<String, String>,
+    length: u64,
+}
+
+/// The reason phrase of an answer.
+fn reason(answer: &reqwest::Response) -> String {
+    let given = answer.extensions().get::<hyper::ext::ReasonPhrase>();
+    given.map_or_else(
+        || {
+            answer
+                .status()
+                .canonical_reason()
+                .unwrap_or_default()
+                .to_owned()
+        },
+        |given| String::from_utf8_lossy(given.as_bytes()).into_owned(),
+    )
 }
 
 async fn metadata(call: Call) -> Outcome {
@@ -268,13 +326,7 @@ async fn metadata(call: Call) -> Outcome {
         .await
         .map_err(|_| unreachable())?;
     if !answer.status().is_success() {
-        let status = answer.status();
-        let given = answer.extensions().get::<hyper::ext::ReasonPhrase>();
-        let reason = given.map_or_else(
-            || status.canonical_reason().unwrap_or_default().into(),
-            |given| String::from_utf8_lossy(given.as_bytes()),
-        );
-        let text = format!("{} {reason}", status.as_u16());
+        let text = format!("{} {}", answer.status().as_u16(), reason(&answer));
         return Err(Fail::died(format!("invalid server response: '{text}'")));
     }
     let header = |name: &str| {

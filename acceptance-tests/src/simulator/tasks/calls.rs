@@ -171,7 +171,13 @@ fn list(call: &Call) -> Reply {
     let limit = usize::try_from(params.number_opt("limit").unwrap_or(50)).unwrap_or(50);
     let total = found.len();
     let page = found.into_iter().skip(start).take(limit).collect();
-    Reply::from(Json::Array(page)).with("total", total)
+    let reply = Reply::from(Json::Array(page));
+    // A list without any match has no total.
+    if total == 0 {
+        reply
+    } else {
+        reply.with("total", total)
+    }
 }
 
 fn entry(task: &Task) -> Json {
@@ -191,5 +197,18 @@ fn cluster(call: &Call) -> Json {
         .iter()
         .rev()
         .filter(|task| sees_all || task.belongs_to(&call.who.id));
-    Json::Array(visible.take(25).map(entry).collect())
+    let broadcast = |task: &Task| {
+        let mut data = facts(task);
+        if let Some(object) = data.as_object_mut() {
+            object.remove("pid");
+            object.remove("pstart");
+        }
+        if let (Some(end), Some(exit)) = (task.endtime, &task.exit) {
+            data["endtime"] = json!(end);
+            data["status"] = json!(exit);
+            data["saved"] = json!("1");
+        }
+        data
+    };
+    Json::Array(visible.take(25).map(broadcast).collect())
 }

@@ -1,7 +1,7 @@
 //! That the rules refuse what core refuses; a rule that refuses nothing proves nothing.
 
 use super::{random::ignoring_case, *};
-use crate::framework::Attribute;
+use crate::framework::{Attribute, value::Dynamic};
 
 fn row(ty: Type) -> Attribute {
     Attribute {
@@ -72,6 +72,43 @@ fn plans_have_the_objects_and_keys_of_the_configuration() {
     check_plan(&slots, [two.clone(), two, one], false);
 }
 
+#[test]
+fn plans_have_as_many_objects_as_the_configuration() {
+    let inner = || Box::new(Type::Object(Box::new(one(row(Type::String).open()))));
+    let x = |text: &str| map(&[("x", text.into())]);
+    let open = || map(&[("x", Value::Null)]);
+    let unknown = || map(&[("x", Value::Unknown)]);
+    let many = row(Type::List(inner()));
+    check_plan(
+        &many,
+        [Value::Null, list(&[open()]), list(&[unknown()])],
+        true,
+    );
+    check_plan(
+        &many,
+        [list(&[x("a")]), list(&[x("b")]), list(&[x("a")])],
+        true,
+    );
+    check_plan(
+        &many,
+        [Value::Null, list(&[x("b")]), list(&[x("a")])],
+        false,
+    );
+    check_plan(&many, [Value::Null, list(&[x("b")]), list(&[])], false);
+    let some = row(Type::Set(inner()));
+    check_plan(&some, [Value::Null, list(&[open()]), list(&[x("c")])], true);
+    check_plan(
+        &some,
+        [Value::Null, list(&[open(), x("b")]), list(&[x("b")])],
+        false,
+    );
+    check_plan(
+        &some,
+        [Value::Null, list(&[unknown(), x("b")]), list(&[x("b")])],
+        true,
+    );
+}
+
 /// Whether core accepts one value where another was planned.
 #[track_caller]
 fn check_completion(ty: Type, planned: Value, actual: Value, fine: bool) {
@@ -96,6 +133,12 @@ fn what_was_known_comes_back_and_the_rest_may_be_anything() {
     check_completion(Type::Set(text()), open(), list(&[a()]), true);
     check_completion(Type::Set(text()), open(), list(&[b()]), false);
     check_completion(Type::Set(text()), list(&[a()]), list(&[a(), b()]), false);
+    let any = |ty, value| Value::Dynamic(Box::new(Dynamic { ty, value }));
+    check_completion(Type::Dynamic, Value::Unknown, any(Type::String, a()), true);
+    let later = || any(Type::String, Value::Unknown);
+    check_completion(Type::Dynamic, later(), any(Type::String, a()), true);
+    check_completion(Type::Dynamic, later(), any(Type::Bool, true.into()), false);
+    check_completion(Type::Dynamic, later(), Value::Null, false);
     let open = || map(&[("k", Value::Unknown)]);
     check_completion(Type::Map(text()), open(), map(&[("k", a())]), true);
     check_completion(Type::Map(text()), open(), map(&[]), false);
@@ -146,9 +189,17 @@ fn schemas_make_sense_to_core() {
         required: true,
         ..row(Type::Bool)
     };
+    let object = |row| Box::new(Type::Object(Box::new(one(row))));
     for (row, fine) in [
         (row(Type::Bool).open(), true),
         (row(Type::Bool).write_only().open(), true),
+        (row(Type::Dynamic), true),
+        (row(Type::Dynamic).computed(), true),
+        (row(Type::Dynamic).open(), false),
+        (row(Type::Dynamic).write_only(), false),
+        (row(Type::List(object(row(Type::Bool)))), true),
+        (row(Type::List(object(row(Type::Dynamic)))), false),
+        (row(Type::Set(object(row(Type::Bool).write_only()))), false),
         (nothing, false),
         (both, false),
     ] {

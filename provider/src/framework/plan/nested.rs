@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::Plan;
-use crate::framework::{Attribute, Path, Schema, Type, Value, path::Step, schema::Nesting};
+use crate::framework::{Attribute, Path, Schema, Type, Value, path::Step};
 
 static NOTHING: Value = Value::Null;
 
@@ -19,16 +19,11 @@ impl Plan<'_> {
         prior: &Value,
         new: bool,
     ) -> Value {
-        let wanted = Nesting::List.objects(config);
-        let planned = wanted.into_iter().filter_map(|(step, wanted)| {
-            let step = step?;
-            Some(self.element(
-                schema,
-                &at.with(step.clone()),
-                wanted,
-                prior.step(&step),
-                new,
-            ))
+        let wanted = (0..).zip(config.as_list().into_iter().flatten());
+        let planned = wanted.map(|(index, wanted)| {
+            let step = Step::Index(index);
+            let prior = prior.step(&step);
+            self.element(schema, &at.with(step), wanted, prior, new)
         });
         Value::List(planned.collect())
     }

@@ -75,7 +75,7 @@ pub(super) async fn moved<P: Provider>(
     let state = state.unwrap_or_else(|| {
         Err(refusal(
             "Cannot move this resource",
-            format!("A {source} of {address} cannot become a {target}. Import the object instead."),
+            format!("{source} of {address} cannot become {target}. Import the object instead."),
         ))
     })?;
     let mut found = Diagnostics::default();
@@ -161,10 +161,12 @@ fn json(stored: Option<pb::RawState>) -> Answer<Json> {
     codec::decode_json(&stored.unwrap_or_default().json)
 }
 
-/// Whether a provider's address is one of this provider, in any registry.
+/// Whether an address is one of this provider, in any registry. `tofu` 1.10 sends the type
+/// alone.
 fn is_ours<P: Provider>(address: &str) -> bool {
     let name = published_name(address);
-    name == published_name(P::ADDRESS) || P::FORMERLY.contains(&name)
+    let (_, kind) = P::ADDRESS.rsplit_once('/').unwrap_or_default();
+    name == published_name(P::ADDRESS) || name == kind || P::FORMERLY.contains(&name)
 }
 
 /// Namespace and type of a provider's address, which are the same in every registry.

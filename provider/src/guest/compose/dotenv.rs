@@ -2,11 +2,13 @@
 //!
 //! Does not touch files, and knows no other dialect of env files.
 
+mod scanner;
+
 use std::collections::BTreeMap;
 
 use super::Fault;
 use super::interpolate::{self, Names};
-use super::yaml::Place;
+use scanner::{Given, Scanner};
 
 /// Reads the text of an env file.
 ///
@@ -113,7 +115,14 @@ pub fn render_env(
         if matches!(statement.value, Given::Bare) {
             out.push('=');
         }
-        out.push_str(&quote(value));
+        // Only a quote ends a value before the line does, and only a quoted nothing goes before a comment.
+        let line = template[end..].split('\n').next().unwrap_or_default();
+        let between = line.split_once(" #").map_or(line, |(between, _)| between);
+        let ends = between.trim().is_empty() || line.starts_with('#');
+        out.push_str(&match ends && !(value.is_empty() && line.contains('#')) {
+            true => quote(value),
+            false => quoted(value),
+        });
         if template[end..].starts_with('#') {
             // A comment needs a blank before it once a value stands there.
             out.push(' ');
@@ -219,9 +228,14 @@ fn octal(after: &str) -> (String, usize) {
 
 fn quote(value: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,=".contains(c);
-    if value.chars().all(safe) {
-        value.to_owned()
-    } else if !value.contains('\'') && !value.ends_with('\\') {
+    match value.chars().all(safe) {
+        true => value.to_owned(),
+        false => quoted(value),
+    }
+}
+
+fn quoted(value: &str) -> String {
+    if !value.contains('\'') && !value.ends_with('\\') {
         format!("'{value}'")
     } else {
         let escaped = value
@@ -230,169 +244,6 @@ fn quote(value: &str) -> String {
             .replace('$', "$$");
         format!("\"{escaped}\"")
     }
-}
-
-struct Scanner<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-/// One `KEY=value`, `KEY: value` or bare `KEY`; offsets are bytes of the text.
-struct Statement<'a> {
-    key: &'a str,
-    key_at: usize,
-    value: Given<'a>,
-    value_at: usize,
-}
-
-#[derive(Clone, Copy)]
-enum Given<'a> {
-    Bare,
-    /// To the end of the line, comment included.
-    Plain(&'a str),
-    Quoted {
-        quote: char,
-        inner: &'a str,
-    },
-}
-
-struct Unread {
-    at: usize,
-    message: String,
-}
-
-impl Unread {
-    fn at(self, file: &str, text: &str) -> Fault {
-        let before = &text[..self.at];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let place = Place {
-            file: file.into(),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-        };
-        place.fault("", self.message)
-    }
-}
-
-impl Statement<'_> {
-    fn fault(&self, message: &str) -> Unread {
-        Unread {
-            at: self.key_at,
-            message: format!("{}: {message}", self.key),
-        }
-    }
-}
-
-impl<'a> Scanner<'a> {
-    fn new(text: &'a str) -> Self {
-        let at = if text.starts_with('\u{feff}') {
-            '\u{feff}'.len_utf8()
-        } else {
-            0
-        };
-        Self { text, at }
-    }
-
-    fn rest(&self) -> &'a str {
-        &self.text[self.at..]
-    }
-
-    fn next_statement(&mut self) -> Result<Option<Statement<'a>>, Unread> {
-        loop {
-            let rest = self.rest();
-            self.at += rest.len() - rest.trim_start().len();
-            if !self.rest().starts_with('#') {
-                break;
-            }
-            self.at += self.rest().find('\n').unwrap_or(self.rest().len());
-        }
-        if self.rest().is_empty() {
-            return Ok(None);
-        }
-        if let Some(after) = self.rest().strip_prefix("export") {
-            let trimmed = after.trim_start_matches(is_blank);
-            // Compose wants a blank after `export`, else it is the beginning of a name.
-            if trimmed.len() < after.len() {
-                self.at = self.text.len() - trimmed.len();
-            }
-        }
-        let key_at = self.at;
-        let rest = self.rest();
-        let end = rest.find(['=', ':', '\n']).unwrap_or(rest.len());
-        let key = rest[..end].trim_end();
-        let odd = |c: char| !(is_blank(c) || c.is_alphanumeric() || "_.-[]".contains(c));
-        if let Some((at, c)) = rest[..end].char_indices().find(|&(_, c)| odd(c)) {
-            let message = format!("`{c}` may not be in a variable's name");
-            return Err(Unread {
-                at: key_at + at,
-                message,
-            });
-        }
-        if key.is_empty() {
-            let message = "a variable's name is missing".to_owned();
-            return Err(Unread {
-                at: key_at,
-                message,
-            });
-        }
-        if key.contains(' ') {
-            let message = "a variable's name may not hold a blank".to_owned();
-            return Err(Unread {
-                at: key_at,
-                message,
-            });
-        }
-        self.at += end;
-        let bare = matches!(self.rest().bytes().next(), None | Some(b'\n'));
-        let mut value = Given::Bare;
-        let mut value_at = self.at;
-        if !bare {
-            self.at += 1;
-            let rest = self.rest();
-            self.at += rest.len() - rest.trim_start_matches(is_blank).len();
-            value_at = self.at;
-            value = self.value()?;
-        }
-        Ok(Some(Statement {
-            key,
-            key_at,
-            value,
-            value_at,
-        }))
-    }
-
-    fn value(&mut self) -> Result<Given<'a>, Unread> {
-        let rest = self.rest();
-        let Some(quote) = rest.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
-            let line = rest.split('\n').next().unwrap_or(rest);
-            self.at += line.len();
-            return Ok(Given::Plain(line));
-        };
-        let mut escaped = false;
-        for (at, c) in rest.char_indices().skip(1) {
-            if escaped {
-                escaped = false;
-            } else if c == '\\' {
-                escaped = true;
-            } else if c == quote {
-                self.at += at + 1;
-                return Ok(Given::Quoted {
-                    quote,
-                    inner: &rest[1..at],
-                });
-            }
-        }
-        let message = format!("this value has no closing {quote}");
-        Err(Unread {
-            at: self.at,
-            message,
-        })
-    }
-}
-
-/// Blanks inside a line.
-fn is_blank(c: char) -> bool {
-    matches!(c, '\t' | '\x0b' | '\x0c' | '\r' | ' ' | '\u{85}' | '\u{a0}')
 }
 
 #[cfg(test)]

@@ -103,7 +103,10 @@ async fn a_guest_that_is_gone_is_none() {
     .await;
     let pve = server.pve();
     assert_eq!(pve.vm_config_opt("pve1", 100).await.unwrap(), None);
-    assert_eq!(pve.guest_status_opt("qemu", "pve1", 100).await.unwrap(), None);
+    assert_eq!(
+        pve.guest_status_opt("qemu", "pve1", 100).await.unwrap(),
+        None
+    );
 }
 
 #[tokio::test]
@@ -232,7 +235,11 @@ async fn what_waits_for_a_restart_is_told() {
         { "key": "cores", "value": 2 },
     ]);
     let server = Server::start(move |_| Answer::Data(rows.clone())).await;
-    let rows = server.pve().guest_pending("qemu", "pve1", 100).await.unwrap();
+    let rows = server
+        .pve()
+        .guest_pending("qemu", "pve1", 100)
+        .await
+        .unwrap();
     let waiting: Vec<_> = rows
         .iter()
         .filter(|row| row.waits_for_restart())

@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    model::{DockerVm, Startup},
+    devices::{self, efi_drive},
+    model::{DataDisk, DockerVm, Startup},
     values::{data_drive, drive, network, with_agent, with_backup, with_cpu_type},
 };
 use crate::{
@@ -16,6 +17,10 @@ use crate::{
         volumes::storage_of,
     },
 };
+
+mod clones;
+
+pub(super) use clones::{adopt, clone, template};
 
 /// Slot of the OS disk.
 pub(super) const OS_SLOT: &str = "scsi0";
@@ -61,7 +66,18 @@ pub(super) fn create(plan: &DockerVm, vmid: u32, seed: &str, tag: Option<&str>) 
     for (slot, nic) in plan.network_device.iter().flatten() {
         params = params.with(slot.clone(), Some(network(nic, None)));
     }
+    params = params
+        .with("efidisk0", plan.efi_disk.as_ref().map(efi_drive))
+        .and(devices::params(plan, None));
     Call::post(format!("/nodes/{}/qemu", plan.node_name), params).task()
+}
+
+/// A data disk for a VM that has none, beside its OS disk if no storage is chosen.
+fn new_data_drive(disk: &DataDisk, config: &QemuConfig) -> PropertyString {
+    let beside = || storage_of(config.disks.get(OS_SLOT)?);
+    let storage = disk.datastore_id.clone().or_else(beside);
+    let volume = format!("{}:{}", storage.unwrap_or_default(), disk.size_gb);
+    data_drive(&volume, disk)
 }
 
 /// Lets go of the seed, and protects the VM if it shall be. One that is `protected` already would
@@ -125,15 +141,19 @@ pub(super) fn update(
             after = after.with(DATA_SLOT, Some(with_backup(raw, new)));
         }
         (None, Some(new), None) => {
-            let storage = new
-                .datastore_id
-                .clone()
-                .or_else(|| storage_of(config.disks.get(OS_SLOT)?));
-            let volume = format!("{}:{}", storage.unwrap_or_default(), new.size_gb);
-            after = after.with(DATA_SLOT, Some(data_drive(&volume, new)));
+            after = after.with(DATA_SLOT, Some(new_data_drive(new, config)));
         }
         _ => {}
     }
+    if let (None, Some(disk), None) = (
+        &prior.efi_disk,
+        &plan.efi_disk,
+        config.disks.get("efidisk0"),
+    ) {
+        after = after.with("efidisk0", Some(efi_drive(disk)));
+    }
+    before = before.and(devices::params(prior, Some(config)));
+    after = after.and(devices::params(plan, Some(config)));
     let mut calls: Vec<Call> = pool(prior, plan, vmid).into_iter().collect();
     let patch = before.patch(&after);
     if !patch.is_empty() {
@@ -218,16 +238,6 @@ fn pool(prior: &DockerVm, plan: &DockerVm, vmid: u32) -> Option<Call> {
     Some(Call::put("/pools", params))
 }
 
-/// Deletes a volume; a missing one is a success of the task.
-pub(super) fn delete_volume(node: &str, volume: &str) -> Call {
-    let storage = volume.split(':').next().unwrap_or_default();
-    Call::delete(
-        format!("/nodes/{node}/storage/{storage}/content/{volume}"),
-        Params::new(),
-    )
-    .task()
-}
-
 /// Attributes whose change a running VM takes only after a restart.
 pub(super) const NEEDS_RESTART: &[&str] = &[
     "cpu.cores",
@@ -235,6 +245,10 @@ pub(super) const NEEDS_RESTART: &[&str] = &[
     "cpu.type",
     "memory.size",
     "agent.enabled",
+    "bios",
+    "machine",
+    "hostpci",
+    "virtiofs",
 ];
 
 fn scalars(vm: &DockerVm, tags: Option<&BTreeSet<String>>, tag: Option<&str>) -> Params {
@@ -256,18 +270,10 @@ fn scalars(vm: &DockerVm, tags: Option<&BTreeSet<String>>, tag: Option<&str>) ->
         .with("memory", memory.size)
         .with("balloon", memory.balloon)
         .flag("onboot", vm.start_on_boot)
-        .with("startup", vm.startup.as_ref().and_then(startup))
+        .with("startup", vm.startup.as_ref().and_then(Startup::value))
         .with("description", text(&vm.description));
     match tags.is_empty() {
         true => params,
         false => params.with("tags", Some(tags.into_iter().collect::<Vec<_>>().join(";"))),
     }
-}
-
-fn startup(startup: &Startup) -> Option<PropertyString> {
-    let value = PropertyString::default()
-        .with("order", startup.order)
-        .with("up", startup.up_delay)
-        .with("down", startup.down_delay);
-    (!value.is_empty()).then_some(value)
 }

@@ -56,6 +56,33 @@ pub(super) fn validate(config: &Value, found: &mut Faults<'_>) {
             }
         }
     }
+    let clone = config.get("clone");
+    if clone.get("full").as_bool() == Some(false) && !clone.get("datastore_id").is_null() {
+        found.error(
+            "clone.datastore_id",
+            "A linked clone stays where its template is",
+            "Its disks share the storage with the template. Use full = true to copy them elsewhere.",
+        );
+    }
+    let machine = config.get("machine");
+    let express = machine.is_unknown() || machine.as_str().is_some_and(|text| text.contains("q35"));
+    for (slot, device) in config.get("hostpci").as_map().into_iter().flatten() {
+        if device.get("pcie").as_bool() == Some(true) && !express {
+            let at = format!("hostpci.{slot}.pcie");
+            found.error(
+                &at,
+                "PCI Express needs another machine",
+                "Set machine = \"q35\".",
+            );
+        }
+    }
+    if !config.get("efi_disk").is_null() && config.get("bios").as_str() == Some("seabios") {
+        found.error(
+            "efi_disk",
+            "Only UEFI has an EFI disk",
+            "Set bios = \"ovmf\", or leave efi_disk out.",
+        );
+    }
     let account = config.at("initialization.user_account");
     let (password, version) = (
         account.get("password_wo"),
@@ -72,11 +99,15 @@ pub(super) fn validate(config: &Value, found: &mut Faults<'_>) {
 
 /// What a change of one attribute makes of others.
 pub(super) fn effects(plan: &mut Plan<'_>) {
-    if plan.value.at("data_disk.datastore_id").is_unknown() {
+    // Left open, the data disk is beside the OS disk; that of a clone may be where its source has it.
+    let cloned = plan.creating() && !plan.config.get("clone").is_null();
+    if plan.value.at("data_disk.datastore_id").is_unknown() && !cloned {
         let storage = plan.value.at("os_disk.datastore_id").clone();
         plan.set("data_disk.datastore_id", storage);
     }
+    firmware(plan);
     docker::effects(plan);
+    template(plan);
     match plan.creating() {
         true => creating(plan),
         false => updating(plan),
@@ -88,15 +119,25 @@ fn creating(plan: &mut Plan<'_>) {
         plan.set("id", format!("qemu/{id}"));
     }
     plan.set("restart_required", false);
-    for (path, what) in [
-        ("image.id", "the image to start from"),
-        ("os_disk.datastore_id", "the storage for its disk"),
+    let cloned = !plan.config.get("clone").is_null();
+    if cloned {
+        cloning(plan);
+    }
+    for (path, what, of_clone) in [
+        ("image.id", "the image to start from, or clone", Some(false)),
+        ("clone.vm_id", "the VM or template to clone", Some(true)),
+        (
+            "os_disk.datastore_id",
+            "the storage for its disk",
+            Some(false),
+        ),
         (
             "network_device.net0.bridge",
             "a first NIC, net0, with its bridge",
+            None,
         ),
     ] {
-        if plan.config.at(path).is_null() {
+        if plan.config.at(path).is_null() && of_clone.is_none_or(|of| of == cloned) {
             let root = path.split('.').next().unwrap_or(path);
             plan.error(
                 root,
@@ -118,6 +159,93 @@ fn creating(plan: &mut Plan<'_>) {
             "Docker stays on the OS disk",
             "Without data_disk, images, containers and volumes live on the OS disk and go with it.",
         );
+    }
+}
+
+/// UEFI keeps its settings on a disk, beside the OS disk if no storage is chosen.
+fn firmware(plan: &mut Plan<'_>) {
+    let uefi = plan.value.get("bios").as_str() == Some("ovmf");
+    if uefi && plan.creating() && plan.config.get("efi_disk").is_null() {
+        let disk = [
+            ("datastore_id", Value::Unknown),
+            ("type", "4m".into()),
+            ("pre_enrolled_keys", false.into()),
+        ];
+        let disk = disk.map(|(name, value)| (name.to_owned(), value));
+        plan.set("efi_disk", Value::Map(disk.into()));
+    }
+    let cloned = plan.creating() && !plan.config.get("clone").is_null();
+    if plan.config.at("efi_disk.datastore_id").is_null()
+        && plan.value.at("efi_disk.datastore_id").is_unknown()
+        && !cloned
+    {
+        let storage = plan.value.at("os_disk.datastore_id").clone();
+        plan.set("efi_disk.datastore_id", storage);
+    }
+    if !plan.creating() && plan.changed("bios") {
+        plan.warn(
+            "bios",
+            "The guest may not boot",
+            "It was installed for the other firmware.",
+        );
+    }
+}
+
+/// What a clone leaves to its source.
+fn cloning(plan: &mut Plan<'_>) {
+    if !plan.config.at("image").is_null() {
+        plan.error(
+            "clone",
+            "Either an image or a clone",
+            "A VM starts from one of the two.",
+        );
+    }
+    if plan.value.get("os_disk").is_null() {
+        plan.unknown("os_disk");
+    } else if plan.value.at("os_disk.datastore_id").is_null() {
+        plan.unknown("os_disk.datastore_id");
+    }
+}
+
+/// What a template is not: a machine that runs, or that can be changed from the inside.
+fn template(plan: &mut Plan<'_>) {
+    let was = plan.prior.get("template").as_bool() == Some(true);
+    if plan.value.get("template").as_bool() != Some(true) {
+        if was {
+            plan.error(
+                "template",
+                "A template does not turn back",
+                "Clone it, or make a new VM in its place: `-replace=ADDRESS`.",
+            );
+        }
+        return;
+    }
+    if plan.config.get("started").as_bool() == Some(true) {
+        plan.error(
+            "started",
+            "A template does not run",
+            "Leave started out, or make clones that run.",
+        );
+    }
+    plan.set("started", false);
+    plan.set("status", "stopped");
+    if was {
+        for at in ["docker", "data_disk", "os_disk"] {
+            if plan.changed(at) {
+                plan.error(
+                    at,
+                    "A template is not changed from the inside",
+                    "It cannot be started for that. Make a new template, and new clones of it.",
+                );
+            }
+        }
+        return;
+    }
+    for name in ["ipv4_address", "ipv6_address", "addresses"] {
+        plan.set(name, Value::Null);
+    }
+    if !plan.creating() {
+        plan.warn("template", "The VM becomes a template", "It is cleaned of host keys, machine-id and logs, shut down and converted. There is no way back.");
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
         facts::{self, Facts},
         password::password_hash,
         seed::{self, Address, Seed, SeedNic, User},
+        template,
     },
     pve::Pve,
     resources::host::inside,
@@ -60,7 +61,11 @@ pub(super) fn seed(plan: &DockerVm, vmid: u32) -> Vec<u8> {
             .collect(),
         dns_domain: dns.domain,
         nics: nics.collect(),
-        scripts: Vec::new(),
+        scripts: plan
+            .clone
+            .iter()
+            .map(|_| template::OWN_IDENTITY.to_owned())
+            .collect(),
         user_data: init.user_data,
     })
 }

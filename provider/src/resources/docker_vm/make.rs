@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use super::{
-    calls, host,
-    model::DockerVm,
+    calls, clones, host,
+    model::{CloneOf, DockerVm},
     seed_file::{SeedFile, lasting},
 };
 use crate::{
@@ -26,6 +26,10 @@ pub(super) async fn make(
 ) -> Result<u32> {
     let asked = plan.vm_id;
     let mut tag = cluster.tag();
+    let source = match plan.clone.clone() {
+        Some(source) => Some((source_node(pve, &source).await?, source)),
+        None => None,
+    };
     loop {
         let vmid = match asked {
             Some(vmid) => {
@@ -40,12 +44,24 @@ pub(super) async fn make(
             seed.clean_up(pve, state).await;
             return Err(Failure::from(error).at("initialization"));
         }
-        let error = match pve
-            .send(&calls::create(plan, vmid, &seed.volume(), tag))
-            .await
-        {
+        let call = match &source {
+            Some((node, source)) => {
+                plan.current_node = Some(node.clone());
+                calls::clone(plan, source, node, vmid)
+            }
+            None => calls::create(plan, vmid, &seed.volume(), tag),
+        };
+        let error = match pve.send(&call).await {
             Ok(pve::Answer::Task(task)) => {
-                return finish(pve, &task, plan, &seed, state).await.map(|()| vmid);
+                if !finish(pve, &task, plan, &seed, state).await? {
+                    pve.pause("the source of the clone", Duration::from_secs(1))
+                        .await?;
+                    continue;
+                }
+                if source.is_some() {
+                    clones::settle(pve, plan, vmid, &seed, tag, state).await?;
+                }
+                return Ok(vmid);
             }
             Ok(pve::Answer::Done(answer)) => {
                 state.save(plan.clone());
@@ -60,6 +76,9 @@ pub(super) async fn make(
             && arrived(&lasting(pve), plan, vmid).await?
         {
             state.save(plan.clone());
+            if source.is_some() {
+                clones::settle(pve, plan, vmid, &seed, tag, state).await?;
+            }
             return Ok(vmid);
         }
         seed.clean_up(pve, state).await;
@@ -67,53 +86,70 @@ pub(super) async fn make(
         if asked.is_none() && text.contains("already exists") {
             continue;
         }
-        if let Some(refused) = tag
-            && matches!(error, pve::Error::Forbidden { .. })
-            && text.contains("tag")
-        {
-            state.warn(
-                "The guest is created without the provider's tag",
-                format!("The cluster does not let this credential set the tag {refused}: {text}"),
-            );
+        if let Some(refused) = tag.filter(|_| clones::concerns_tags(&error)) {
+            clones::warn_of_tag(refused, &text, state);
             tag = None;
             continue;
         }
-        if text.contains("pool '") {
-            return Err(Failure::from(error).at("pool_id"));
-        }
-        return Err(match text.contains("already exists") {
-            true => Failure::from(error).at("vm_id").hint(format!(
-                "take another vm_id, or leave it open; if it is this very VM, import it with the id qemu/{vmid}"
-            )),
-            false => error.into(),
-        });
+        return Err(refused(error, &text, vmid));
     }
 }
 
+fn refused(error: pve::Error, text: &str, vmid: u32) -> Failure {
+    let failure = Failure::from(error);
+    match () {
+        () if text.contains("pool '") => failure.at("pool_id"),
+        () if text.contains("inked clone") => failure
+            .at("clone.full")
+            .hint("a linked clone needs a template on a storage that can make one; full = true copies the disks"),
+        () if text.contains("already exists") => failure.at("vm_id").hint(format!(
+            "take another vm_id, or leave it open; if it is this very VM, import it with the id qemu/{vmid}"
+        )),
+        () => failure,
+    }
+}
+
+/// Waits for the create, and says whether it is done; a source that is locked may be asked again.
 async fn finish(
     pve: &Pve,
     task: &Upid,
     plan: &DockerVm,
     seed: &SeedFile,
     state: &mut State<DockerVm>,
-) -> Result<()> {
+) -> Result<bool> {
     state.save(plan.clone());
     match pve.wait(task).await {
         Ok(warnings) => {
             for warning in warnings {
                 state.warn("Proxmox VE warns", warning);
             }
-            Ok(())
+            Ok(true)
         }
         Err(error) => {
-            // qemu-server PVE/API2/Qemu.pm, create_vm: the worker has freed the disks and the config.
-            if matches!(&error, pve::Error::Task { exit, .. } if exit.starts_with("unable to create VM"))
+            // qemu-server PVE/API2/Qemu.pm, create_vm and clone_vm: the worker has freed the disks and the config.
+            if let pve::Error::Task { exit, .. } = &error
+                && (exit.starts_with("unable to create VM") || exit.starts_with("clone failed"))
             {
                 state.remove();
                 seed.clean_up(pve, state).await;
+                if plan.clone.is_some() && exit.contains("can't lock file") {
+                    return Ok(false);
+                }
             }
             Err(explain(error, plan))
         }
+    }
+}
+
+/// Where the source of a clone is now.
+async fn source_node(pve: &Pve, source: &CloneOf) -> Result<String> {
+    let vmid = source.vm_id.unwrap_or_default();
+    match pve.guest_opt(vmid).await? {
+        Some(row) if row.kind == "qemu" => Ok(row.node),
+        _ => Err(
+            Failure::new(format!("there is no VM {vmid} that the credential may see"))
+                .at("clone.vm_id"),
+        ),
     }
 }
 
@@ -131,10 +167,12 @@ fn explain(error: pve::Error, plan: &DockerVm) -> Failure {
 /// Whether a create that nobody answered has made this very VM.
 async fn arrived(pve: &Pve, plan: &DockerVm, vmid: u32) -> Result<bool> {
     let (first, longest) = (Duration::from_millis(250), Duration::from_secs(3));
+    let node = plan.current_node.as_deref().unwrap_or(&plan.node_name);
     // While it is being created its config holds the lock and nothing else.
     let look = || async {
-        let config = pve.vm_config_opt(&plan.node_name, vmid).await?;
-        let locked = config.as_ref().and_then(|config| config.lock.as_deref()) == Some("create");
+        let config = pve.vm_config_opt(node, vmid).await?;
+        let lock = config.as_ref().and_then(|config| config.lock.as_deref());
+        let locked = matches!(lock, Some("create" | "clone"));
         Ok((!locked).then_some(config))
     };
     let config = pve
@@ -157,10 +195,12 @@ fn is_ours(config: &QemuConfig, plan: &DockerVm) -> bool {
                 .is_some_and(|mac| mac.eq_ignore_ascii_case(now))
         })
     };
+    // A clone has MAC addresses of Proxmox VE's own choice first.
     config.name.as_deref() == Some(plan.name.as_str())
-        && plan
-            .network_device
-            .iter()
-            .flatten()
-            .all(|(slot, nic)| has_mac(slot, &nic.mac_address))
+        && (plan.clone.is_some()
+            || plan
+                .network_device
+                .iter()
+                .flatten()
+                .all(|(slot, nic)| has_mac(slot, &nic.mac_address)))
 }

@@ -7,7 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
-use super::checks;
+pub(super) use crate::resources::host::startup::Startup;
+
+use super::{
+    checks,
+    devices::{self, EfiDisk, HostPci, Usb, Virtiofs},
+};
 use crate::{
     framework::Model,
     resources::{docker::Docker, timeouts::Timeouts},
@@ -36,6 +41,9 @@ pub struct DockerVm {
     /// The cloud image that the OS disk starts from. A later change keeps the VM as it is.
     #[attr(open)]
     pub image: Option<Image>,
+    /// The VM or template that it is cloned from, instead of an image. A later change keeps the VM as it is.
+    #[attr(open)]
+    pub clone: Option<CloneOf>,
     /// Virtual CPUs.
     #[attr(filled)]
     pub cpu: Option<Cpu>,
@@ -51,6 +59,24 @@ pub struct DockerVm {
     /// NICs by slot, `net0` to `net31`. `net0` carries the address of the host.
     #[attr(slots("net", 32))]
     pub network_device: Option<BTreeMap<String, NetworkDevice>>,
+    /// Firmware. A change needs a restart, and the guest may not boot with the other one.
+    #[attr(open, one_of(&["seabios", "ovmf"]))]
+    pub bios: Option<String>,
+    /// Machine type, such as `q35`. A change needs a restart.
+    #[attr(open, check(devices::machine))]
+    pub machine: Option<String>,
+    /// The disk with the settings of UEFI. A new VM with `bios = "ovmf"` gets one by itself.
+    #[attr(open)]
+    pub efi_disk: Option<EfiDisk>,
+    /// PCI devices by slot, such as graphics cards. A change needs a restart; a VM that has one moves offline only.
+    #[attr(slots("hostpci", 16))]
+    pub hostpci: Option<BTreeMap<String, HostPci>>,
+    /// USB devices by slot.
+    #[attr(slots("usb", 14))]
+    pub usb: Option<BTreeMap<String, Usb>>,
+    /// Directories of the node by slot. A change needs a restart; a VM that has one moves offline only.
+    #[attr(slots("virtiofs", 10))]
+    pub virtiofs: Option<BTreeMap<String, Virtiofs>>,
     /// What the first boot sets up. A later change keeps the guest as it is.
     #[attr(filled)]
     pub initialization: Option<Initialization>,
@@ -69,6 +95,9 @@ pub struct DockerVm {
     /// Whether the VM runs.
     #[attr(default(true), enforced)]
     pub started: Option<bool>,
+    /// Whether it is a template for clones: a host that is set up, cleaned of what makes it one machine (host keys, machine-id, logs) and turned into a template. There is no way back.
+    #[attr(default(false))]
+    pub template: Option<bool>,
     /// Whether it starts with its node.
     #[attr(default(true), param = "onboot")]
     pub start_on_boot: Option<bool>,
@@ -130,6 +159,20 @@ pub struct Image {
     /// Volume id of content `import`, such as the `id` of a `pmoves_image`.
     #[attr(keep)]
     pub id: Option<String>,
+}
+
+/// What a VM is cloned from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
+pub struct CloneOf {
+    /// VMID of the source, on any node. Its data disk is cloned too.
+    #[attr(keep, range(100, 999_999_999))]
+    pub vm_id: Option<u32>,
+    /// Whether the disks are copied; a linked clone shares them with its template, which must stay.
+    #[attr(default(true), keep)]
+    pub full: Option<bool>,
+    /// Storage that the disks are copied to. Left open, that of each disk in the source.
+    #[attr(keep)]
+    pub datastore_id: Option<String>,
 }
 
 /// Virtual CPUs.
@@ -208,20 +251,6 @@ pub struct NetworkDevice {
     /// Largest frame in bytes; 1 takes that of the bridge.
     #[attr(open, range(1, 65520))]
     pub mtu: Option<i64>,
-}
-
-/// When a VM starts and stops among the guests of its node.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
-pub struct Startup {
-    /// Place in the order: the lowest starts first and stops last.
-    #[attr(open, range(0, 999_999_999))]
-    pub order: Option<i64>,
-    /// Seconds between its start and that of the next guest.
-    #[attr(open, range(0, 999_999_999))]
-    pub up_delay: Option<i64>,
-    /// Seconds that it may take to shut down.
-    #[attr(open, range(0, 999_999_999))]
-    pub down_delay: Option<i64>,
 }
 
 /// The QEMU guest agent.

@@ -2,11 +2,22 @@
 //!
 //! Only reads. What needs no cluster is in `effects`.
 
-use super::model::DockerVm;
+use super::{
+    calls::{DATA_SLOT, OS_SLOT},
+    model::DockerVm,
+};
 use crate::{
-    framework::{Failure, Plan, Result, resource::Faults},
-    pve::Pve,
-    resources::{cluster::Cluster, image::is_file_storage, privileges::Wanted},
+    framework::{Failure, Plan, Result, Value, resource::Faults},
+    pve::{self, Pve},
+    resources::{
+        cluster::Cluster,
+        host::{
+            checks::mebibytes,
+            volumes::{bytes_of, gibibytes},
+        },
+        image::is_file_storage,
+        privileges::Wanted,
+    },
 };
 
 const ALL_VMS: &str = "/vms";
@@ -47,7 +58,7 @@ pub(super) async fn create(
         wanted.either(on(ALL_VMS), on(other), at)
     });
     wanted = wanted.agent(&[ALL_VMS, pool.as_deref().unwrap_or(ALL_VMS)], "docker");
-    wanted = startup(bridges(wanted, plan), plan);
+    wanted = mappings(startup(bridges(wanted, plan), plan), plan, ALL_VMS);
     let (os, data) = ("os_disk.datastore_id", "data_disk.datastore_id");
     for at in [os, data] {
         // Left open, the data disk goes to the storage of the OS disk.
@@ -57,6 +68,9 @@ pub(super) async fn create(
                 .await?;
             wanted = wanted.privilege(format!("/storage/{storage}"), "Datastore.AllocateSpace", at);
         }
+    }
+    if let Some(source) = plan.value.at("clone.vm_id").as_i64() {
+        wanted = clone(cluster, pve, plan, (source, &node), wanted, found).await?;
     }
     let image = text("image.id");
     if let Some((storage, _)) = image.as_deref().and_then(|id| id.split_once(':')) {
@@ -90,6 +104,73 @@ pub(super) async fn create(
     wanted.check(pve, found).await
 }
 
+/// Checks what a clone takes from its source, as far as that is there already and may be seen.
+async fn clone(
+    cluster: &Cluster,
+    pve: &Pve,
+    plan: &Plan<'_>,
+    (source, node): (i64, &str),
+    mut wanted: Wanted,
+    found: &mut Faults<'_>,
+) -> Result<Wanted> {
+    wanted = wanted.privilege(format!("/vms/{source}"), "VM.Clone", "clone.vm_id");
+    let at = "clone.datastore_id";
+    if let Some(storage) = plan.value.at(at).as_str() {
+        cluster
+            .check_storage(pve, node, storage, "images", at, found)
+            .await?;
+        wanted = wanted.privilege(format!("/storage/{storage}"), "Datastore.AllocateSpace", at);
+    }
+    let guests = pve.guests().await?;
+    let Some(row) = guests.iter().find(|row| i64::from(row.vmid) == source) else {
+        return Ok(wanted);
+    };
+    if row.kind != "qemu" {
+        found.error(
+            "clone.vm_id",
+            "A container cannot become a VM",
+            format!("{source} is a container."),
+        );
+        return Ok(wanted);
+    }
+    if row.node != node {
+        wanted = wanted.privilege(ALL_VMS, "VM.Migrate", "node_name");
+    }
+    let config = match pve.vm_config_opt(&row.node, row.vmid).await {
+        Ok(Some(config)) => config,
+        Ok(None) | Err(pve::Error::Forbidden { .. }) => return Ok(wanted),
+        Err(error) => return Err(error.into()),
+    };
+    if plan.value.at("clone.full").as_bool() == Some(false) && !config.template {
+        found.error(
+            "clone.full",
+            "Only a template has linked clones",
+            format!("{source} is a VM. Use full = true, which copies its disks."),
+        );
+    }
+    for (slot, at) in [
+        (OS_SLOT, "os_disk.size_gb"),
+        (DATA_SLOT, "data_disk.size_gb"),
+    ] {
+        let Some(bytes) = config.disks.get(slot).and_then(|raw| bytes_of(raw)) else {
+            continue;
+        };
+        let size = gibibytes(bytes);
+        match plan.value.at(at) {
+            Value::Number(wanted) if mebibytes(wanted.as_str()).is_some_and(|mib| mib << 20 < bytes) => {
+                found.error(at, "A disk cannot shrink", format!("That of {source} has {size} GiB."));
+            }
+            Value::Null if slot == DATA_SLOT => found.error(
+                "data_disk",
+                "The source has a data disk",
+                format!("It is cloned too, with Docker's data: set data_disk = {{ size_gb = {size} }}, or more."),
+            ),
+            _ => {}
+        }
+    }
+    Ok(wanted)
+}
+
 /// Checks a change of a VM that is there.
 pub(super) async fn update(
     cluster: &Cluster,
@@ -117,6 +198,10 @@ pub(super) async fn update(
         ("startup", "VM.Config.Options"),
         ("agent", "VM.Config.Options"),
         ("node_name", "VM.Migrate"),
+        ("template", "VM.Allocate"),
+        ("bios", "VM.Config.Options"),
+        ("machine", "VM.Config.HWType"),
+        ("efi_disk", "VM.Config.Disk"),
     ] {
         if plan.changed(at) {
             wanted = wanted.privilege(path.clone(), privilege, at);
@@ -170,8 +255,29 @@ pub(super) async fn update(
             wanted = wanted.privilege(format!("/pool/{pool}"), "Pool.Allocate", "pool_id");
         }
     }
-    wanted = startup(wanted, plan);
+    wanted = mappings(startup(wanted, plan), plan, &path);
     wanted.check(pve, found).await
+}
+
+/// What devices by mapping take; those of a VM that are not changed were there before.
+fn mappings(wanted: Wanted, plan: &Plan<'_>, vms: &str) -> Wanted {
+    let kinds = [
+        ("hostpci", "pci", "VM.Config.HWType"),
+        ("usb", "usb", "VM.Config.HWType"),
+        ("virtiofs", "dir", "VM.Config.Disk"),
+    ];
+    let changed = kinds.into_iter().filter(|(at, ..)| plan.changed(at));
+    changed.fold(wanted, |wanted, (at, kind, privilege)| {
+        let slots = plan.value.get(at).as_map().into_iter().flatten();
+        let names = slots.filter_map(|(_, device)| device.get("mapping").as_str());
+        let wanted = names.fold(wanted, |wanted, name| {
+            wanted.privilege(format!("/mapping/{kind}/{name}"), "Mapping.Use", at)
+        });
+        match plan.value.get(at).is_null() && plan.prior.get(at).is_null() {
+            true => wanted,
+            false => wanted.privilege(vms, privilege, at),
+        }
+    })
 }
 
 fn startup(wanted: Wanted, plan: &Plan<'_>) -> Wanted {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     calls::{DATA_SERIAL, DATA_SLOT, OS_SLOT},
-    host,
+    devices, host,
     model::{Agent, Cpu, DataDisk, DockerVm, Memory, NetworkDevice, OsDisk, Startup},
     seed_file::SeedFile,
 };
@@ -194,7 +194,8 @@ pub(super) fn from_config(
         tags,
         pool_id: row.pool.clone(),
         start_on_boot: Some(config.onboot.unwrap_or(false)),
-        startup: config.startup.as_deref().and_then(startup),
+        startup: config.startup.as_deref().and_then(Startup::parse),
+        template: Some(config.template),
         agent: Some(Agent {
             enabled: Some(agent_enabled(config)),
         }),
@@ -203,17 +204,8 @@ pub(super) fn from_config(
             false if prior.protection.is_none() => None,
             on => Some(on),
         },
-        ..prior.clone()
+        ..devices::read(prior, config, importing)
     }
-}
-
-fn startup(raw: &str) -> Option<Startup> {
-    let value = PropertyString::parse(raw, Some("order")).ok()?;
-    Some(Startup {
-        order: value.number("order"),
-        up_delay: value.number("up"),
-        down_delay: value.number("down"),
-    })
 }
 
 fn agent_enabled(config: &QemuConfig) -> bool {
@@ -273,17 +265,29 @@ fn nic(raw: &str) -> Option<NetworkDevice> {
     })
 }
 
-/// Fills in what only the cluster knows after a create: the size of a disk that took the image's.
+/// Fills in what only the cluster knows after a create: where the OS disk of a clone is, and the
+/// size of one that took that of its source.
 pub(super) async fn sizes(pve: &Pve, plan: &mut DockerVm, vmid: u32) -> Result<()> {
-    let Some(disk) = plan.os_disk.as_mut().filter(|disk| disk.size_gb.is_none()) else {
-        return Ok(());
+    let disk = plan.os_disk.get_or_insert_default();
+    let data = plan.data_disk.as_mut().map(|disk| &mut disk.datastore_id);
+    let efi = plan.efi_disk.as_mut().map(|disk| &mut disk.datastore_id);
+    let mut beside = [(DATA_SLOT, data), ("efidisk0", efi)];
+    let known = |(_, storage): &(&str, Option<&mut Option<String>>)| {
+        storage.as_ref().is_none_or(|storage| storage.is_some())
     };
-    if let Some(config) = pve.vm_config_opt(&plan.node_name, vmid).await? {
-        disk.size_gb = config
-            .disks
-            .get(OS_SLOT)
-            .and_then(|raw| bytes_of(raw))
-            .map(gibibytes);
+    if disk.size_gb.is_some() && disk.datastore_id.is_some() && beside.iter().all(known) {
+        return Ok(());
+    }
+    if let Some(config) = pve.vm_config_opt(&plan.node_name, vmid).await?
+        && let Some(raw) = config.disks.get(OS_SLOT)
+    {
+        disk.datastore_id = disk.datastore_id.take().or_else(|| storage_of(raw));
+        disk.size_gb = disk.size_gb.take().or_else(|| bytes_of(raw).map(gibibytes));
+        for (slot, storage) in &mut beside {
+            if let (Some(storage), Some(raw)) = (storage, config.disks.get(*slot)) {
+                **storage = storage.take().or_else(|| storage_of(raw));
+            }
+        }
     }
     Ok(())
 }

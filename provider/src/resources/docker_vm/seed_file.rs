@@ -7,15 +7,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    calls::{self, SEED_SLOT},
-    host,
-    model::DockerVm,
-};
+use super::{calls::SEED_SLOT, host, model::DockerVm};
 use crate::{
     framework::{Result, State},
     pve::{self, Pve, QemuConfig},
-    resources::host::volumes::storage_of,
+    resources::host::volumes::{delete_volume, storage_of},
 };
 
 /// The seed of one VM.
@@ -70,7 +66,7 @@ impl SeedFile {
     /// secrets.
     pub(super) async fn discard(&self, pve: &Pve, state: &mut State<DockerVm>) -> Result<()> {
         let volume = self.volume();
-        match pve.run([calls::delete_volume(&self.node, &volume)]).await {
+        match pve.run([delete_volume(&self.node, &volume)]).await {
             Ok(_) => Ok(()),
             Err(pve::Error::Forbidden { .. }) => {
                 self.upload(pve, host::empty_seed()).await?;

@@ -8,8 +8,9 @@ use serde_json::json;
 
 use super::{
     DockerVm,
+    devices::{EfiDisk, HostPci, Usb, Virtiofs},
     model::{
-        Agent, Cpu, DataDisk, Dns, Image, Initialization, IpConfig, Ipv4, Ipv6, Memory,
+        Agent, CloneOf, Cpu, DataDisk, Dns, Image, Initialization, IpConfig, Ipv4, Ipv6, Memory,
         NetworkDevice, OsDisk, Startup, UserAccount,
     },
 };
@@ -31,7 +32,7 @@ fn host() -> DockerVm {
         "os_disk": { "datastore_id": "local-lvm", "size_gb": 8 },
         "data_disk": { "datastore_id": "local-lvm", "size_gb": 32, "mount_path": "/opt/docker", "filesystem": "ext4", "backup": true },
         "network_device": { "net0": { "bridge": "vmbr0", "mac_address": "BC:24:11:00:00:01" } },
-        "docker": { "source": "distro", "live_restore": true }, "agent": { "enabled": true },
+        "docker": { "source": "distro", "live_restore": true }, "agent": { "enabled": true }, "template": false,
         "started": true, "start_on_boot": true, "restart_policy": "if_needed", "restart_required": false,
         "stop_on_destroy": false, "purge_on_destroy": true, "status": "running", "docker_version": "29.1",
         "ipv4_address": "192.0.2.10", "addresses": { "net0": ["192.0.2.10"] }, "interface_name": "eth0",
@@ -65,7 +66,12 @@ fn shown(value: &Value) -> String {
 #[test]
 fn the_models_match_their_schemas() {
     check_model::<DockerVm>();
+    check_model::<EfiDisk>();
+    check_model::<HostPci>();
+    check_model::<Usb>();
+    check_model::<Virtiofs>();
     check_model::<Image>();
+    check_model::<CloneOf>();
     check_model::<Cpu>();
     check_model::<Memory>();
     check_model::<OsDisk>();

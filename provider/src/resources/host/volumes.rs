@@ -2,7 +2,17 @@
 
 use serde_json::Number;
 
-use crate::pve::{PropertyString, parse_size};
+use crate::pve::{Call, Params, PropertyString, parse_size};
+
+/// Deletes a volume; a missing one is a success of the task.
+pub(in crate::resources) fn delete_volume(node: &str, volume: &str) -> Call {
+    let storage = volume.split(':').next().unwrap_or_default();
+    Call::delete(
+        format!("/nodes/{node}/storage/{storage}/content/{volume}"),
+        Params::new(),
+    )
+    .task()
+}
 
 /// The storage part of a volume id at the head of a drive or mount point.
 pub(in crate::resources) fn storage_of(drive: &str) -> Option<String> {

@@ -91,10 +91,9 @@ fn row(tape: &mut Tape, depth: u8, outer: Within) -> Attribute {
     let row = of(ty, required);
     let row = match tape.below(if outer.set { 10 } else { 19 }) {
         _ if dynamic && !required => {
-            return match tape.below(3) {
-                0 => row,
-                1 => row.computed(),
-                _ => row.write_only(),
+            return match tape.one_in(2) {
+                true => row,
+                false => row.computed(),
             };
         }
         0 | 1 => row,
@@ -105,7 +104,7 @@ fn row(tape: &mut Tape, depth: u8, outer: Within) -> Attribute {
         7 if !required => row.default(default).enforced(),
         8 => row.default(default).setting(),
         9 => row.sticky(),
-        10 => return row.write_only(),
+        10 if !dynamic => return row.write_only(),
         11 => row.keep(),
         12 => row.default(default).keep(),
         13 => row.decided().sticky(),

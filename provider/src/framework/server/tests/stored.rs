@@ -95,8 +95,10 @@ async fn a_state_moves_between_addresses_and_types_of_this_provider_alone() {
         (ours, NAME, true),
         ("registry.opentofu.org/old/pmoves", NAME, true),
         (ours, "pmoves_object", true),
+        ("pmoves", "pmoves_object", true),
         ("example.com/old/pmoves", "pmoves_object", true),
         (ours, "pmoves_other", false),
+        ("other", NAME, false),
         ("registry.opentofu.org/other/pmoves", NAME, false),
         ("registry.opentofu.org/other/pmoves", "pmoves_object", false),
     ] {
@@ -120,7 +122,7 @@ async fn a_state_moves_between_addresses_and_types_of_this_provider_alone() {
             assert_eq!(identity::seen(reply.target_identity.as_ref()), "x/a");
         } else {
             let told = told(&reply.diagnostics);
-            assert!(told.contains("cannot become a pmoves_thing"), "{told}");
+            assert!(told.contains("cannot become pmoves_thing"), "{told}");
             assert!(reply.target_state.is_none());
         }
     }

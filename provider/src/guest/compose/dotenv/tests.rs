@@ -116,6 +116,19 @@ fn render(template: &str, values: &[(&str, &str)], want: &Expect) {
 }
 
 #[test]
+fn a_value_is_quoted_where_its_line_goes_on() {
+    render(
+        "A='a'B=1\nA='a' B=2",
+        &[("A", "x")],
+        &expect![[r#"
+            A='x'B=1
+            A='x' B=2"#]],
+    );
+    render("A=''\t#b", &[("A", "x")], &expect!["A='x'\t#b"]);
+    render("A= # none", &[("A", "")], &expect!["A= '' # none"]);
+}
+
+#[test]
 fn a_template_keeps_comments_order_and_defaults() {
     let template = "# database\nDB_USER=app # login\nDB_PASSWORD=\n\n# rest\nexport TZ='UTC' # zone\nKEY=\"a\nb\"\nBARE\nLAST= # must be set\n";
     render(

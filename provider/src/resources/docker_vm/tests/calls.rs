@@ -5,7 +5,7 @@ use expect_test::{Expect, expect};
 use super::{
     super::{
         DockerVm, calls,
-        model::{Agent, Memory, NetworkDevice, Startup},
+        model::{Agent, CloneOf, Memory, NetworkDevice, Startup},
     },
     config, host,
 };
@@ -231,4 +231,77 @@ fn a_protected_vm_is_opened_before_it_lets_go_of_the_seed() {
 fn a_destroy_purges_if_it_shall() {
     expect!["DELETE /nodes/pve1/qemu/101 destroy-unreferenced-disks=1 purge=1"]
         .assert_eq(&power::destroy(&Place::new(Kind::Qemu, "pve1", 101), true).to_string());
+}
+
+#[test]
+fn a_clone_becomes_what_is_planned_and_keeps_nothing_of_its_source() {
+    let source = CloneOf {
+        vm_id: Some(9000),
+        full: Some(true),
+        datastore_id: Some("fast".into()),
+    };
+    let linked = CloneOf {
+        full: Some(false),
+        datastore_id: None,
+        ..source.clone()
+    };
+    let mut of_source = config();
+    of_source.description = Some("golden".into());
+    of_source.tags.push("golden".into());
+    of_source.protection = Some(true);
+    of_source.nets.insert(
+        "net1".into(),
+        "virtio=BC:24:11:00:00:77,bridge=vmbr7".into(),
+    );
+    of_source.disks.insert(
+        "ide2".into(),
+        "local-lvm:vm-101-cloudinit,media=cdrom".into(),
+    );
+    let mut plan = host();
+    plan.data_disk.as_mut().unwrap().size_gb = number("64");
+    plan.os_disk.as_mut().unwrap().datastore_id = Some("ceph".into());
+    let seed = "local:iso/pmoves-seed-101.iso";
+    let mut calls = vec![
+        calls::clone(&plan, &source, "pve2", 101),
+        calls::clone(&plan, &linked, "pve2", 101),
+    ];
+    calls.extend(calls::adopt(&plan, 101, &of_source, seed, Some("pmoves")));
+    expect![[r#"
+        POST /nodes/pve2/qemu/9000/clone full=1 name=web newid=101 storage=fast
+        POST /nodes/pve2/qemu/9000/clone full=0 name=web newid=101
+        POST /nodes/pve1/qemu/101/config protection=0
+        POST /nodes/pve1/qemu/101/config agent=1 cores=2 cpu=x86-64-v2-AES delete=description,net1,ide2 memory=2048 name=web net0=virtio=BC:24:11:00:00:01,bridge=vmbr0,queues=4 onboot=1 scsi1=local-lvm:vm-101-disk-1,backup=1,discard=on,serial=pmoves-data,size=32G scsi30=local:iso/pmoves-seed-101.iso,media=cdrom tags=pmoves
+        POST /nodes/pve1/qemu/101/move_disk delete=1 disk=scsi0 storage=ceph
+        PUT /nodes/pve1/qemu/101/resize disk=scsi1 size=65536M"#]].assert_eq(&lines(&calls));
+}
+
+#[test]
+fn devices_are_asked_for_by_mapping_and_keep_what_we_do_not_know() {
+    let devices = serde_json::json!({
+        "bios": "ovmf", "machine": "q35",
+        "efi_disk": { "datastore_id": "local-lvm", "type": "4m", "pre_enrolled_keys": false },
+        "hostpci": { "hostpci0": { "mapping": "gpu", "pcie": true, "rombar": false } },
+        "usb": { "usb1": { "mapping": "zigbee", "usb3": true } },
+        "virtiofs": { "virtiofs0": { "mapping": "media", "cache": "never", "direct_io": true } },
+    });
+    let json = serde_json::to_value(host()).unwrap();
+    let both = json
+        .as_object()
+        .unwrap()
+        .iter()
+        .chain(devices.as_object().unwrap());
+    let both: serde_json::Map<_, _> = both
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    let plan: DockerVm = serde_json::from_value(both.into()).unwrap();
+    let mut config = config();
+    let mut expected = calls::update(&host(), &plan, "pve1", 101, &config, None);
+    let other = "mapping=old,legacy-igd=1,mdev=nvidia-63";
+    config.rest.insert("hostpci0".into(), other.into());
+    expected.extend(calls::update(&host(), &plan, "pve1", 101, &config, None));
+    expected.extend(calls::update(&plan, &host(), "pve1", 101, &config, None));
+    expect![[r#"
+        POST /nodes/pve1/qemu/101/config bios=ovmf efidisk0=local-lvm:1,efitype=4m,pre-enrolled-keys=0 hostpci0=mapping=gpu,pcie=1,rombar=0 machine=q35 usb1=mapping=zigbee,usb3=1 virtiofs0=media,cache=never,direct-io=1
+        POST /nodes/pve1/qemu/101/config bios=ovmf efidisk0=local-lvm:1,efitype=4m,pre-enrolled-keys=0 hostpci0=mapping=gpu,legacy-igd=1,pcie=1,rombar=0 machine=q35 usb1=mapping=zigbee,usb3=1 virtiofs0=media,cache=never,direct-io=1
+        POST /nodes/pve1/qemu/101/config delete=bios,hostpci0,machine,usb1,virtiofs0"#]].assert_eq(&lines(&expected));
 }

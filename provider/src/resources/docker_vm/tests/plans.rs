@@ -88,6 +88,7 @@ fn a_new_host_gets_its_defaults() {
             status = ?
             stop_on_destroy = false
             storage_driver = ?
+            template = false
             vm_id = ?"#]],
     );
     check_plan(
@@ -115,6 +116,7 @@ fn a_new_host_gets_its_defaults() {
             status = ?
             stop_on_destroy = false
             storage_driver = ?
+            template = false
             error image: image.id is missing
             warning data_disk: Docker stays on the OS disk"#]],
     );
@@ -198,6 +200,123 @@ fn a_change_says_what_it_causes() {
         ),
     ] {
         check_plan(&with(&change), Some(&prior), &expected);
+    }
+}
+
+#[test]
+fn devices_and_firmware_say_what_they_cause() {
+    let prior = host();
+    for (change, expected) in [
+        (
+            json!({ "hostpci": { "hostpci0": { "mapping": "gpu" } } }),
+            expect![[r#"
+                hostpci = {"hostpci0":{"mapping":"gpu","mdev":null,"pcie":null,"rombar":null,"xvga":null}}
+                warning hostpci: The VM restarts"#]],
+        ),
+        (
+            json!({ "usb": { "usb0": { "mapping": "zigbee" } } }),
+            expect![[r#"usb = {"usb0":{"mapping":"zigbee","usb3":null}}"#]],
+        ),
+        (
+            json!({ "bios": "ovmf", "efi_disk": {} }),
+            expect![[r#"
+            bios = "ovmf"
+            efi_disk = {"datastore_id":"local-lvm","pre_enrolled_keys":false,"type":"4m"}
+            warning bios: The guest may not boot
+            warning bios: The VM restarts"#]],
+        ),
+    ] {
+        check_plan(&with(&change), Some(&prior), &expected);
+    }
+}
+
+#[test]
+fn a_clone_takes_its_disks_from_its_source() {
+    check_plan(
+        &json!({
+            "name": "web", "node_name": "pve1", "clone": { "vm_id": 9000 }, "data_disk": { "size_gb": 32 },
+            "network_device": { "net0": { "bridge": "vmbr0" } }, "docker": { "source": "preinstalled" },
+        }),
+        None,
+        &expect![[r#"
+            addresses = ?
+            agent = {"enabled":true}
+            compose_version = ?
+            cpu = {"cores":2,"sockets":null,"type":"x86-64-v2-AES","units":null}
+            current_node = ?
+            docker_version = ?
+            id = ?
+            initialization = {"datastore_id":null,"dns":null,"hostname":null,"ip_config":null,"upgrade":false,"user_account":{"keys":null,"password_wo":null,"password_wo_version":null,"username":"pmoves"},"user_data":null}
+            interface_name = ?
+            ipv4_address = ?
+            ipv6_address = ?
+            memory = {"balloon":null,"size":2048}
+            os_disk = ?
+            purge_on_destroy = true
+            restart_policy = "if_needed"
+            restart_required = false
+            start_on_boot = true
+            started = true
+            status = ?
+            stop_on_destroy = false
+            storage_driver = ?
+            template = false
+            vm_id = ?"#]],
+    );
+}
+
+#[test]
+fn a_template_does_not_run_and_does_not_turn_back() {
+    let template = DockerVm {
+        template: Some(true),
+        started: Some(false),
+        status: Some("stopped".into()),
+        ipv4_address: None,
+        addresses: None,
+        ..host()
+    };
+    for (config, prior, expected) in [
+        (
+            json!({ "template": true }),
+            host(),
+            expect![[r#"
+            addresses = null
+            ipv4_address = null
+            started = false
+            status = "stopped"
+            template = true
+            warning template: The VM becomes a template"#]],
+        ),
+        (json!({ "template": true }), template.clone(), expect![[""]]),
+        (
+            json!({ "template": true, "name": "www", "data_disk": { "size_gb": 64 } }),
+            template.clone(),
+            expect![[r#"
+                data_disk = {"backup":true,"datastore_id":"local-lvm","filesystem":"ext4","mount_path":"/opt/docker","size_gb":64}
+                name = "www"
+                error data_disk: A template is not changed from the inside"#]],
+        ),
+        (
+            json!({ "template": false, "started": false }),
+            template.clone(),
+            expect![[r#"
+                template = false
+                error template: A template does not turn back"#]],
+        ),
+        (
+            json!({ "template": true, "started": true }),
+            host(),
+            expect![[r#"
+                addresses = null
+                ipv4_address = null
+                started = false
+                status = "stopped"
+                template = true
+                error started: A template does not run
+                warning template: The VM becomes a template"#]],
+        ),
+    ] {
+        check_plan(&with(&config), Some(&prior), &expected);
     }
 }
 

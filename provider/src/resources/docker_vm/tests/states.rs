@@ -80,7 +80,8 @@ fn an_import_takes_all_that_the_configuration_tells() {
             network_device: {"net0":{"bridge":"vmbr0","firewall":null,"mac_address":"BC:24:11:00:00:01","mtu":null,"vlan_id":null}}
             node_name: "pve1"
             os_disk: {"datastore_id":"local-lvm","size_gb":8}
-            start_on_boot: true"#]],
+            start_on_boot: true
+            template: false"#]],
     );
     // A recorded VM that somebody made by hand.
     let recorded: serde_json::Value =
@@ -101,6 +102,50 @@ fn an_import_takes_all_that_the_configuration_tells() {
             os_disk: {"datastore_id":"vmdata","size_gb":1}
             start_on_boot: true
             startup: {"down_delay":null,"order":1,"up_delay":10}
-            tags: ["alpha","beta","zeta"]"#]],
+            tags: ["alpha","beta","zeta"]
+            template: false"#]],
     );
+}
+
+#[test]
+fn devices_are_read_if_they_are_followed_or_imported() {
+    let config = config_of(&json!({
+        "name": "web", "bios": "ovmf", "machine": "q35",
+        "efidisk0": "local-lvm:vm-101-disk-2,efitype=4m,pre-enrolled-keys=1,size=4M",
+        "hostpci0": "mapping=gpu,pcie=1,rombar=0,x-vga=1", "hostpci1": "0000:01:00.0,pcie=1",
+        "usb0": "mapping=zigbee,usb3=1", "usb1": "spice", "virtiofs0": "media,direct-io=1,cache=never",
+    }));
+    check_devices(
+        &config,
+        true,
+        &expect![[r#"
+        bios: "ovmf"
+        machine: "q35"
+        efi_disk: {"datastore_id":"local-lvm","pre_enrolled_keys":true,"type":"4m"}
+        hostpci: {"hostpci0":{"mapping":"gpu","mdev":null,"pcie":true,"rombar":false,"xvga":true}}
+        usb: {"usb0":{"mapping":"zigbee","usb3":true}}
+        virtiofs: {"virtiofs0":{"cache":"never","direct_io":true,"expose_acl":null,"expose_xattr":null,"mapping":"media"}}"#]],
+    );
+    check_devices(
+        &config,
+        false,
+        &expect![[r#"
+        bios: "ovmf"
+        machine: "q35"
+        efi_disk: null
+        hostpci: null
+        usb: null
+        virtiofs: null"#]],
+    );
+}
+
+#[track_caller]
+fn check_devices(config: &QemuConfig, importing: bool, expected: &Expect) {
+    let state = read::from_config(&host(), config, &row(), None, importing);
+    let state = untyped(&state);
+    let lines: Vec<String> = ["bios", "machine", "efi_disk", "hostpci", "usb", "virtiofs"]
+        .iter()
+        .map(|name| format!("{name}: {}", shown(state.get(name))))
+        .collect();
+    expected.assert_eq(&lines.join("\n"));
 }

@@ -1,0 +1,85 @@
+//! What a plan refuses, and how it says so.
+
+use super::{dormant, planned, scene, web};
+
+/// The words of a refusal, in one line.
+fn line(said: &str) -> String {
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn what_only_root_may_do_is_an_error_of_the_plan() {
+    let scene = scene().await;
+    for (name, value, words) in [
+        ("features", "{ keyctl = true }", "change keyctl"),
+        ("features", "{ keyctl = false, fuse = true }", "change fuse"),
+        ("unprivileged", "false", "privileged container"),
+        (
+            "device_passthrough",
+            r#"{ dev0 = { path = "/dev/net/tun" } }"#,
+            "hostpci and usb",
+        ),
+        (
+            "mount_point",
+            r#"{ mp1 = { volume = "/srv", path = "/srv" } }"#,
+            "virtiofs",
+        ),
+    ] {
+        let said = line(&scene.refused(&dormant().with(name, value)).await);
+        assert!(said.contains(words), "{name}: {said}");
+    }
+    let said = planned(&scene, &dormant().without("features"))
+        .await
+        .ok()
+        .said();
+    assert!(said.contains("keyctl stays off"), "{said}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_an_error_at_its_attribute() {
+    let scene = scene().await;
+    for (name, value, words) in [
+        ("name", r#""we_b""#, "no DNS name"),
+        (
+            "features",
+            "{ nesting = false, keyctl = false }",
+            "Docker needs nesting",
+        ),
+        (
+            "mount_point",
+            r#"{ mp0 = { volume = "local-lvm", path = "/x" } }"#,
+            "mp0 is the data_volume",
+        ),
+        (
+            "template_file_id",
+            r#""local:import/x.qcow2""#,
+            "Not a container template",
+        ),
+        ("root_disk", r#"{ datastore_id = "local" }"#, "rootdir"),
+        (
+            "initialization",
+            r#"{ ip_config = { net0 = { ipv4 = { gateway = "192.0.2.1" } } } }"#,
+            "needs a static address",
+        ),
+        (
+            "initialization",
+            r#"{ ip_config = { net3 = { ipv4 = { address = "dhcp" } } } }"#,
+            "No such NIC",
+        ),
+    ] {
+        let said = line(&scene.refused(&dormant().with(name, value)).await);
+        assert!(said.contains(words), "{name}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_privilege_is_named_with_the_line_that_grants_it() {
+    let mut scene = scene().await;
+    let token = scene.stage.simulator.token_without(&["VM.Console"]);
+    scene.ws.set("PROXMOX_VE_API_TOKEN", token);
+    let said = line(&scene.refused(&web()).await);
+    assert!(
+        said.contains("lacks VM.Console on /vms") && said.contains("pveum acl modify"),
+        "{said}"
+    );
+}

@@ -1,0 +1,4 @@
+//! See `properties::compose`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::compose(bytes));

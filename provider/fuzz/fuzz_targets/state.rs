@@ -1,0 +1,4 @@
+//! See `properties::state`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::state(bytes));

@@ -1,0 +1,345 @@
+//! Checks a plan of `pmoves_docker_lxc` against credential and cluster before anything is changed.
+//!
+//! Only reads. What needs no cluster is in `effects`.
+
+use super::calls::CONSOLE;
+use crate::{
+    framework::{Plan, Result, Value, resource::Faults},
+    pve::{self, Pve},
+    resources::{cluster::Cluster, privileges::Wanted},
+};
+
+const ALL_VMS: &str = "/vms";
+
+/// The first `lxc-pve` whose confinement lets current runc work.
+const LXC_PVE: (&str, [u32; 4]) = ("6.0.5-2", [6, 0, 5, 2]);
+
+/// Checks a container that shall be made or changed.
+pub(super) async fn check(
+    cluster: &Cluster,
+    pve: &Pve,
+    plan: &Plan<'_>,
+    found: &mut Faults<'_>,
+) -> Result<()> {
+    let new = plan.creating();
+    let at = if new { "node_name" } else { "current_node" };
+    let source = if new { &plan.value } else { plan.prior };
+    let Some(node) = source.get(at).as_str().map(str::to_owned) else {
+        return Ok(());
+    };
+    let docker = !plan.value.get("docker").is_null();
+    let inside = docker && (new || plan.changed("docker") || plan.changed("started"));
+    if inside {
+        cluster.check_console(pve, "connection", found).await?;
+    }
+    features(pve, plan, found);
+    reserved(pve, plan, found);
+    let wanted = if new {
+        if !cluster.check_node(pve, &node, "node_name", found).await? {
+            return Ok(());
+        }
+        vm_id(pve, plan, found).await?;
+        template(cluster, pve, plan, &node, found).await?;
+        if docker {
+            lxc_pve(pve, &node, found).await?;
+        }
+        creating(plan)
+    } else {
+        console(pve, plan, &node, found).await?;
+        updating(plan)
+    };
+    let wanted = storages(cluster, pve, plan, &node, wanted, found).await?;
+    bridges(wanted, plan).check(pve, found).await
+}
+
+fn creating(plan: &Plan<'_>) -> Wanted {
+    let pool = plan
+        .value
+        .get("pool_id")
+        .as_str()
+        .map(|pool| format!("/pool/{pool}"));
+    let other = pool.as_deref().unwrap_or(ALL_VMS);
+    // What holds for a pool holds for the guests in it.
+    let mut wanted = [
+        ("VM.Allocate", "name"),
+        ("VM.Audit", "name"),
+        ("VM.Config.Options", "name"),
+        ("VM.PowerMgmt", "name"),
+        ("VM.Config.CPU", "cpu"),
+        ("VM.Config.Memory", "memory"),
+        ("VM.Config.Disk", "root_disk"),
+        ("VM.Config.Network", "network_interface"),
+        ("VM.Console", "connection"),
+    ]
+    .into_iter()
+    .fold(Wanted::default(), |wanted, (privilege, at)| {
+        let on = |path: &str| (path.to_owned(), vec![privilege]);
+        wanted.either(on(ALL_VMS), on(other), at)
+    });
+    for (at, asks) in [
+        (
+            "unprivileged",
+            plan.value.get("unprivileged").as_bool() == Some(false),
+        ),
+        ("startup", !plan.value.get("startup").is_null()),
+    ] {
+        if asks {
+            wanted = wanted.privilege("/", "Sys.Modify", at);
+        }
+    }
+    wanted
+}
+
+fn updating(plan: &Plan<'_>) -> Wanted {
+    let vmid = plan.prior.get("vm_id").as_i64().unwrap_or_default();
+    let path = format!("/vms/{vmid}");
+    let mut wanted = Wanted::default();
+    for (at, privilege) in [
+        ("name", "VM.Config.Network"),
+        ("description", "VM.Config.Options"),
+        ("tags", "VM.Config.Options"),
+        ("start_on_boot", "VM.Config.Options"),
+        ("protection", "VM.Config.Options"),
+        ("startup", "VM.Config.Options"),
+        ("features", "VM.Allocate"),
+        ("cpu", "VM.Config.CPU"),
+        ("memory", "VM.Config.Memory"),
+        ("root_disk", "VM.Config.Disk"),
+        ("data_volume", "VM.Config.Disk"),
+        ("mount_point", "VM.Config.Disk"),
+        ("network_interface", "VM.Config.Network"),
+        ("initialization", "VM.Config.Network"),
+        ("started", "VM.PowerMgmt"),
+        ("node_name", "VM.Migrate"),
+        ("docker", "VM.Console"),
+    ] {
+        if plan.changed(at) {
+            wanted = wanted.privilege(path.clone(), privilege, at);
+        }
+    }
+    match plan.changed("startup") {
+        true => wanted.privilege("/", "Sys.Modify", "startup"),
+        false => wanted,
+    }
+}
+
+/// Features that only `root@pam` itself may set, whatever the privileges.
+fn features(pve: &Pve, plan: &Plan<'_>, found: &mut Faults<'_>) {
+    if pve.is_root() {
+        return;
+    }
+    let privileged = plan.value.get("unprivileged").as_bool() == Some(false);
+    let before = plan.prior.get("features");
+    let differs = |name: &str| {
+        let (now, was) = (plan.value.at(&format!("features.{name}")), before.get(name));
+        let on = |value: &Value| value.as_bool() == Some(true);
+        !now.is_unknown()
+            && (on(now) != on(was) || (name == "mount" && now != was && !now.is_null()))
+    };
+    if privileged && plan.changed("features") && differs("nesting") {
+        found.error(
+            "unprivileged",
+            "Only root@pam can make a privileged container a Docker host",
+            "Docker needs nesting, and Proxmox VE lets nobody but root@pam itself, with its password, set features of a privileged container. Leave unprivileged = true, or use a VM.",
+        );
+        return;
+    }
+    for name in ["keyctl", "fuse", "mknod", "mount"] {
+        if differs(name) {
+            found.error(
+                &format!("features.{name}"),
+                "Only root@pam can set this feature",
+                format!(
+                    "Proxmox VE lets nobody but root@pam itself, with its password, change {name}; {} is not, and a token of root is not either. Leave it out{}, let root set it once on the node (`pct set VMID --features …`), or use a VM.",
+                    pve.user(),
+                    if name == "keyctl" { ": Docker runs without" } else { "" }
+                ),
+            );
+        }
+    }
+    if plan.creating() && plan.value.at("features.keyctl").is_unknown() {
+        found.warn(
+            "features",
+            "keyctl stays off",
+            "Only root@pam itself can switch it on. Docker runs without; set features.keyctl = false to say so.",
+        );
+    }
+}
+
+/// Mounts and devices of the node, which no privilege covers.
+fn reserved(pve: &Pve, plan: &Plan<'_>, found: &mut Faults<'_>) {
+    if pve.is_root() {
+        return;
+    }
+    let slots = |name: &str| plan.value.get(name).as_map().into_iter().flatten();
+    for (slot, mount) in slots("mount_point") {
+        let at = format!("mount_point.{slot}");
+        let bind = mount
+            .get("volume")
+            .as_str()
+            .is_some_and(|volume| volume.starts_with('/'));
+        if bind && plan.changed(&at) {
+            found.error(
+                &format!("{at}.volume"),
+                "Only root@pam can pass on a directory of the node",
+                "Name a storage, on which a volume is made. To share a directory with a token, use a VM with virtiofs and a directory mapping.",
+            );
+        }
+    }
+    for (slot, _) in slots("device_passthrough") {
+        let at = format!("device_passthrough.{slot}");
+        if plan.changed(&at) {
+            found.error(
+                &at,
+                "Only root@pam can pass on a device of the node",
+                format!("{} is not root@pam itself, and a token of root is not either. With a token, use a VM: hostpci and usb take devices by mapping. For Tailscale, userspace networking needs no /dev/net/tun.", pve.user()),
+            );
+        }
+    }
+}
+
+async fn template(
+    cluster: &Cluster,
+    pve: &Pve,
+    plan: &Plan<'_>,
+    node: &str,
+    found: &mut Faults<'_>,
+) -> Result<()> {
+    let at = "template_file_id";
+    let Some(id) = plan.value.get(at).as_str() else {
+        return Ok(());
+    };
+    if let Some((storage, _)) = id.split_once(":vztmpl/") {
+        return cluster
+            .check_storage(pve, node, storage, "vztmpl", at, found)
+            .await;
+    }
+    found.error(
+        at,
+        "Not a container template",
+        format!("{id:?} is no volume of content vztmpl, such as local:vztmpl/debian-13-standard_13.0-1_amd64.tar.zst."),
+    );
+    Ok(())
+}
+
+async fn storages(
+    cluster: &Cluster,
+    pve: &Pve,
+    plan: &Plan<'_>,
+    node: &str,
+    mut wanted: Wanted,
+    found: &mut Faults<'_>,
+) -> Result<Wanted> {
+    let mounts = plan.value.get("mount_point").as_map().into_iter().flatten();
+    let mounts = mounts.map(|(slot, _)| (format!("mount_point.{slot}.volume"), "mount_point"));
+    let fixed = ["root_disk", "data_volume"].map(|at| (format!("{at}.datastore_id"), at));
+    let mut seen = Vec::new();
+    for (path, at) in fixed.into_iter().chain(mounts) {
+        let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent);
+        let Some(storage) = plan.value.at(&path).as_str() else {
+            continue;
+        };
+        if storage.starts_with('/') || !plan.changed(parent) || seen.contains(&storage) {
+            continue;
+        }
+        seen.push(storage);
+        if plan.changed(&path) {
+            cluster
+                .check_storage(pve, node, storage, "rootdir", &path, found)
+                .await?;
+        }
+        wanted = wanted.privilege(format!("/storage/{storage}"), "Datastore.AllocateSpace", at);
+    }
+    Ok(wanted)
+}
+
+fn bridges(wanted: Wanted, plan: &Plan<'_>) -> Wanted {
+    let nics = plan.value.get("network_interface");
+    let nics = nics.as_map().into_iter().flatten();
+    nics.filter(|(slot, _)| plan.changed(&format!("network_interface.{slot}")))
+        .filter_map(|(_, nic)| Some((nic.get("bridge").as_str()?, nic.get("vlan_id").as_i64())))
+        .fold(wanted, |wanted, (bridge, vlan)| {
+            let tag = vlan.map(|tag| format!("/{tag}")).unwrap_or_default();
+            let path = format!("/sdn/zones/localnetwork/{bridge}{tag}");
+            wanted.privilege(path, "SDN.Use", "network_interface")
+        })
+}
+
+/// Whether the VMID that is asked for belongs to another guest.
+async fn vm_id(pve: &Pve, plan: &Plan<'_>, found: &mut Faults<'_>) -> Result<()> {
+    let Some(vmid) = plan.value.get("vm_id").as_i64() else {
+        return Ok(());
+    };
+    let name = plan.value.get("name").as_str();
+    let rows = pve.guests().await?;
+    // A guest of the same name may be the tainted one that this plan replaces.
+    let other = rows.iter().find(|row| {
+        i64::from(row.vmid) == vmid && row.name.is_some() && row.name.as_deref() != name
+    });
+    if let Some(row) = other {
+        found.error(
+            "vm_id",
+            "The VMID is taken",
+            format!(
+                "{} is {} on node {}. Take another number, or leave vm_id open for the next free one.",
+                row.vmid,
+                row.name.as_deref().unwrap_or("a guest"),
+                row.node
+            ),
+        );
+    }
+    Ok(())
+}
+
+/// Whether an update has to make the console a root shell first, which a running container notices at its next start.
+async fn console(pve: &Pve, plan: &Plan<'_>, node: &str, found: &mut Faults<'_>) -> Result<()> {
+    let Some(vmid) = plan
+        .prior
+        .get("vm_id")
+        .as_i64()
+        .and_then(|vmid| u32::try_from(vmid).ok())
+    else {
+        return Ok(());
+    };
+    let Some(config) = pve.lxc_config_opt(node, vmid).await? else {
+        return Ok(());
+    };
+    if config.cmode.as_deref() == Some(CONSOLE) {
+        return Ok(());
+    }
+    let running = plan.prior.get("started").as_bool() == Some(true);
+    let never = plan.value.get("restart_policy").as_str() == Some("never");
+    let text = "Commands run in a container through its console. That of this one is no root shell; the apply makes it one, whoever may open the console (VM.Console) is root in the container then";
+    match (running, never) {
+        (false, _) => {}
+        (true, false) => found.warn("connection", "The container restarts", format!("{text}, and the container restarts for that.")),
+        (true, true) => found.warn("connection", "The container must be restarted", format!("{text}. With restart_policy = \"never\" nothing inside can be looked after until somebody restarts it.")),
+    }
+    Ok(())
+}
+
+/// Whether the node's LXC lets current runc start containers. A credential that may not ask is not told.
+async fn lxc_pve(pve: &Pve, node: &str, found: &mut Faults<'_>) -> Result<()> {
+    let version = match pve.package_version(node, "lxc-pve").await {
+        Ok(version) => version,
+        Err(pve::Error::Forbidden { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let (text, oldest) = LXC_PVE;
+    if let Some(version) = version
+        && numbers(&version) < oldest.to_vec()
+    {
+        found.error(
+            "node_name",
+            "The node's LXC is too old for Docker",
+            format!("{node} has lxc-pve {version}. Before {text} its AppArmor profile keeps current runc from starting any container. Upgrade the node (`apt update && apt full-upgrade`)."),
+        );
+    }
+    Ok(())
+}
+
+/// The numbers of a Debian version, in order.
+fn numbers(version: &str) -> Vec<u32> {
+    let digits = version.split(|c: char| !c.is_ascii_digit());
+    digits.filter_map(|part| part.parse().ok()).collect()
+}

@@ -1,0 +1,87 @@
+//! Clones that become hosts of their own, and hosts that become templates.
+//!
+//! What a clone is told on its first boot is `host`'s affair, like that of any new VM.
+
+use super::{calls, model::DockerVm, seed_file::SeedFile};
+use crate::{
+    framework::{Failure, Result, State},
+    guest::{agent::AgentGuest, template},
+    pve::{self, GuestRow, Pve},
+    resources::host::{
+        Kind,
+        power::{self, Place, run},
+    },
+};
+
+/// Brings a fresh clone to its node and makes its configuration the planned one.
+pub(super) async fn settle(
+    pve: &Pve,
+    plan: &mut DockerVm,
+    vmid: u32,
+    seed: &SeedFile,
+    mut tag: Option<&str>,
+    state: &mut State<DockerVm>,
+) -> Result<()> {
+    let node = plan.current_node.clone().unwrap_or_default();
+    if node != plan.node_name {
+        // Proxmox VE clones to other nodes only what is on shared storage.
+        let call = calls::migrate(&node, vmid, &plan.node_name, false);
+        let moved = run(pve, state, [call]).await;
+        moved.map_err(|error| Failure::from(error).at("node_name"))?;
+        plan.current_node = Some(plan.node_name.clone());
+        state.save(plan.clone());
+    }
+    let Some(config) = pve.vm_config_opt(&plan.node_name, vmid).await? else {
+        return Err(Failure::new(format!("the clone {vmid} is gone")));
+    };
+    if !config.disks.contains_key(calls::OS_SLOT) {
+        let failure =
+            Failure::new("the source has no disk at scsi0, where the OS disk of a host is");
+        return Err(failure.at("clone.vm_id"));
+    }
+    loop {
+        let calls = calls::adopt(plan, vmid, &config, &seed.volume(), tag);
+        match (run(pve, state, calls).await, tag) {
+            (Err(error), Some(refused)) if concerns_tags(&error) => {
+                warn_of_tag(refused, &error.to_string(), state);
+                tag = None;
+            }
+            (other, _) => return Ok(other?),
+        }
+    }
+}
+
+/// Whether the cluster refused a tag.
+pub(super) fn concerns_tags(error: &pve::Error) -> bool {
+    matches!(error, pve::Error::Forbidden { .. }) && error.to_string().contains("tag")
+}
+
+pub(super) fn warn_of_tag(tag: &str, text: &str, state: &mut State<DockerVm>) {
+    state.warn(
+        "The guest is created without the provider's tag",
+        format!("The cluster does not let this credential set the tag {tag}: {text}"),
+    );
+}
+
+/// Cleans a host that runs of what makes it one machine, and turns it into a template.
+pub(super) async fn convert(
+    pve: &Pve,
+    row: &GuestRow,
+    mut host: DockerVm,
+    state: &mut State<DockerVm>,
+) -> Result<DockerVm> {
+    let guest = AgentGuest::new(pve.clone(), &row.node, row.vmid);
+    guest.wait().await?;
+    template::clean(&guest)
+        .await
+        .map_err(|error| Failure::from(error).at("template"))?;
+    power::stop(pve, &Place::of(Kind::Qemu, row), false, state).await?;
+    run(pve, state, [calls::template(&row.node, row.vmid)])
+        .await
+        .map_err(|error| Failure::from(error).at("template"))?;
+    host.template = Some(true);
+    host.started = Some(false);
+    host.status = Some("stopped".to_owned());
+    (host.ipv4_address, host.ipv6_address, host.addresses) = (None, None, None);
+    Ok(host)
+}
