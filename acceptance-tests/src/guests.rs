@@ -19,6 +19,7 @@ mod rootfs;
 pub mod scripted;
 mod seed;
 pub mod shell;
+pub mod sshd;
 mod terminal;
 
 use std::os::unix::fs::MetadataExt;

@@ -17,6 +17,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::container::{self, Entered};
+use super::sshd::Sshd;
 use crate::simulator::container::{Container, ContainerSpec, Started};
 use crate::simulator::machine::{BoxFuture, Hypervisor, Machine, Spec};
 use machine::ScriptedMachine;
@@ -160,6 +161,19 @@ impl ScriptedHypervisor {
         let machine = lock(&self.running).get(&vmid).cloned();
         let machine = machine.ok_or_else(|| format!("guest {vmid} is not running"))?;
         machine.sh(command).await
+    }
+
+    /// Starts a genuine sshd for a guest, which need not run yet.
+    ///
+    /// # Errors
+    /// In words, when this machine lacks something or nothing can listen.
+    pub async fn sshd(self: &Arc<Self>, vmid: u32) -> Result<Sshd, String> {
+        let hypervisor = Arc::downgrade(self);
+        let enter = move || {
+            let machine = lock(&hypervisor.upgrade()?.running).get(&vmid).cloned()?;
+            machine.is_running().then(|| machine.enter())
+        };
+        Sshd::start(enter).await
     }
 
     /// The root directory of a guest, for tests that look at its files.
