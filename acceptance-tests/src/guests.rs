@@ -6,6 +6,7 @@
 
 mod agent;
 pub mod cd;
+mod container;
 mod disks;
 mod guest;
 mod image;
@@ -18,6 +19,7 @@ mod rootfs;
 pub mod scripted;
 mod seed;
 pub mod shell;
+pub mod sshd;
 mod terminal;
 
 use std::os::unix::fs::MetadataExt;

@@ -14,6 +14,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::Mutex;
 
+use super::cd;
+use super::container::{self, Entered};
 use super::disks::{self, Volumes};
 use super::guest::{Guest, Parts};
 use super::names::Names;
@@ -22,6 +24,7 @@ use super::registry::Registry;
 use super::requirements;
 use super::rootfs::{self, Rootfs};
 use super::seed;
+use crate::simulator::container::{Container, ContainerSpec, Started};
 use crate::simulator::machine::{BoxFuture, Hypervisor, Machine, Spec};
 
 /// The programs of the lab's processes, written into its directory.
@@ -184,7 +187,7 @@ impl Lab {
         super::shell::run(guest.as_ref(), command).await
     }
 
-    async fn power_on(&self, spec: Spec) -> Result<Arc<dyn Machine>, String> {
+    async fn power_on(&self, spec: Spec) -> Result<Arc<Guest>, String> {
         let lab = &self.0;
         let failed = |error: io::Error| format!("cannot start VM {}: {error}", spec.vmid);
         let slot = self.slot(spec.vmid);
@@ -282,7 +285,30 @@ impl Lab {
 
 impl Hypervisor for Lab {
     fn start(&self, spec: Spec) -> BoxFuture<'_, Result<Arc<dyn Machine>, String>> {
-        Box::pin(self.power_on(spec))
+        Box::pin(async move { Ok(self.power_on(spec).await? as Arc<dyn Machine>) })
+    }
+
+    fn start_container(&self, spec: ContainerSpec) -> Started<'_> {
+        Box::pin(async move {
+            let name = &spec.hostname;
+            let seed = cd::seed(&[
+                (
+                    "meta-data",
+                    &format!("instance-id: ct-{}\nlocal-hostname: {name}\n", spec.vmid),
+                ),
+                ("user-data", "#cloud-config\nusers: []\n"),
+                ("network-config", &container::network_config(&spec)),
+            ]);
+            let guest = Spec {
+                cdrom: Some(seed),
+                ..container::spec(&spec)
+            };
+            let guest = self.power_on(guest).await?;
+            let enter = guest.enter();
+            let container = Entered::new(guest, enter);
+            container.run(&container::setup(&spec)).await?;
+            Ok(Arc::new(container) as Arc<dyn Container>)
+        })
     }
 
     fn discard(&self, vmid: u32) -> BoxFuture<'_, ()> {

@@ -4,7 +4,6 @@
 //! installed on it, is answered by one program, `guest-shim`. Needs Linux with user namespaces,
 //! but not root.
 
-mod container;
 mod machine;
 mod seed;
 pub mod shim;
@@ -17,9 +16,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::container::{self, Entered};
+use super::sshd::Sshd;
 use crate::simulator::container::{Container, ContainerSpec, Started};
 use crate::simulator::machine::{BoxFuture, Hypervisor, Machine, Spec};
-use container::ScriptedContainer;
 use machine::ScriptedMachine;
 
 /// What is unusual about a guest.
@@ -163,6 +163,19 @@ impl ScriptedHypervisor {
         machine.sh(command).await
     }
 
+    /// Starts a genuine sshd for a guest, which need not run yet.
+    ///
+    /// # Errors
+    /// In words, when this machine lacks something or nothing can listen.
+    pub async fn sshd(self: &Arc<Self>, vmid: u32) -> Result<Sshd, String> {
+        let hypervisor = Arc::downgrade(self);
+        let enter = move || {
+            let machine = lock(&hypervisor.upgrade()?.running).get(&vmid).cloned()?;
+            machine.is_running().then(|| machine.enter())
+        };
+        Sshd::start(enter).await
+    }
+
     /// The root directory of a guest, for tests that look at its files.
     pub fn root(&self, vmid: u32) -> PathBuf {
         tree::guest(self.base.path(), vmid).join("root")
@@ -192,12 +205,16 @@ impl Hypervisor for ScriptedHypervisor {
     fn start_container(&self, spec: ContainerSpec) -> Started<'_> {
         Box::pin(async move {
             let vmid = spec.vmid;
-            let (guest, seed) = (container::spec(&spec), container::seed(&spec));
+            let guest = container::spec(&spec);
+            let config = container::network_config(&spec);
+            let seed = HashMap::from([("network-config".to_owned(), config)]);
             let scenario = self.scenario_of(&guest);
             let base = self.base.path();
             let machine = ScriptedMachine::start_container(base, guest, scenario, seed).await?;
             lock(&self.running).insert(vmid, Arc::clone(&machine));
-            let container = ScriptedContainer::new(machine, &spec).await?;
+            let enter = machine.enter();
+            let container = Entered::new(machine, enter);
+            container.run(&container::setup(&spec)).await?;
             Ok(Arc::new(container) as Arc<dyn Container>)
         })
     }

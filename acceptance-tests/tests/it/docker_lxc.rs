@@ -1,5 +1,6 @@
 //! `pmoves_docker_lxc`: made, left alone and destroyed, and what that costs.
 
+mod clones;
 mod drift;
 mod failure;
 mod input;
@@ -7,7 +8,7 @@ mod update;
 
 use std::fmt::Display;
 
-use acceptance_tests::tofu::Ran;
+use acceptance_tests::{simulator::Options, tofu::Ran};
 use expect_test::expect;
 use serde_json::{Value, json};
 
@@ -18,7 +19,12 @@ pub(crate) const TEMPLATE: &str = "local:vztmpl/debian-13-docker.tar.zst";
 
 /// A scene with a template.
 pub(crate) async fn scene() -> Scene {
-    let scene = Scene::new().await;
+    scene_with(Options::default()).await
+}
+
+/// Likewise, on a cluster that is set up otherwise.
+pub(crate) async fn scene_with(options: Options) -> Scene {
+    let scene = Scene::with(options).await;
     let simulator = &scene.stage.simulator;
     simulator.put_file("pve1", TEMPLATE, b"\x28\xb5\x2f\xfd".to_vec());
     scene

@@ -201,8 +201,13 @@ impl Block {
     }
 
     /// The same host under another name of the configuration.
-    pub(crate) fn labelled(mut self, name: &str) -> Self {
-        self.label = format!("resource \"pmoves_docker_vm\" {name:?}");
+    pub(crate) fn labelled(self, name: &str) -> Self {
+        self.labelled_as("pmoves_docker_vm", name)
+    }
+
+    /// Likewise, of any kind.
+    pub(crate) fn labelled_as(mut self, kind: &str, name: &str) -> Self {
+        self.label = format!("resource {kind:?} {name:?}");
         self
     }
 

@@ -4,6 +4,7 @@ mod console;
 mod debian;
 mod docker;
 mod seed;
+mod sshd;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -37,3 +37,24 @@ resource "pmoves_docker_lxc" "apps" {
 output "address" {
   value = pmoves_docker_lxc.apps.ipv4_address
 }
+
+# A host that is set up once, and containers that are made of it in seconds.
+resource "pmoves_docker_lxc" "golden" {
+  name              = "golden"
+  node_name         = "pve1"
+  template_file_id  = "local:vztmpl/debian-13-standard_13.0-1_amd64.tar.zst"
+  template          = true
+  features          = { keyctl = false }
+  root_disk         = { datastore_id = "local-lvm" }
+  data_volume       = { size_gb = 20 }
+  network_interface = { net0 = { bridge = "vmbr0" } }
+}
+
+resource "pmoves_docker_lxc" "worker" {
+  count             = 2
+  name              = "worker${count.index}"
+  node_name         = "pve1"
+  clone             = { vm_id = pmoves_docker_lxc.golden.vm_id, full = false }
+  data_volume       = { size_gb = 20 }
+  network_interface = { net0 = { bridge = "vmbr0" } }
+}

@@ -108,6 +108,35 @@ impl Pve {
     }
 }
 
+impl Pve {
+    /// Turns a stopped container into a template, and gives the warnings of that.
+    pub async fn lxc_template(&self, node: &str, vmid: u32) -> Result<Vec<String>> {
+        let call = Call::post(format!("/nodes/{node}/lxc/{vmid}/template"), Params::new());
+        let before = self.template_tasks(node, vmid).await?;
+        self.run([call]).await?;
+        // PVE starts a task and does not say which (pve-container PVE/API2/LXC.pm, template).
+        let tasks = self.template_tasks(node, vmid).await?;
+        match tasks.into_iter().find(|task| !before.contains(task)) {
+            Some(task) => self.wait(&task.upid.parse()?).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn template_tasks(&self, node: &str, vmid: u32) -> Result<Vec<TaskRow>> {
+        let params = Params::new()
+            .with("source", Some("all"))
+            .with("typefilter", Some("vztemplate"))
+            .with("vmid", Some(vmid));
+        self.get(&Call::get(format!("/nodes/{node}/tasks"), params))
+            .await
+    }
+}
+
+#[derive(PartialEq, Deserialize)]
+struct TaskRow {
+    upid: String,
+}
+
 fn ct(node: &str, vmid: u32, params: Params) -> Call {
     Call::get(format!("/nodes/{node}/lxc/{vmid}/config"), params)
 }

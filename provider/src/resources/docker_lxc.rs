@@ -4,6 +4,7 @@
 //! answer becomes a state in `read`, and what happens inside the guest in `inside`.
 
 mod calls;
+mod clones;
 mod effects;
 mod inside;
 mod make;
@@ -111,14 +112,23 @@ impl Resource for DockerLxcResource {
         state: &mut State<DockerLxc>,
     ) -> Result<()> {
         let pve = cx.client.pve(cx)?;
-        let mut plan = plan.decided(pve.is_root());
+        // A clone has keyctl as its source has it.
+        let keyctl = plan.clone.is_none().then(|| pve.is_root());
+        let mut plan = plan.decided(keyctl);
         let vmid = make::make(cx.client, &pve, &mut plan, state).await?;
         let place = Place::new(Kind::Lxc, &plan.node_name, vmid);
-        if plan.started != Some(false) {
+        let template = plan.template == Some(true);
+        if plan.started != Some(false) || template {
+            // Until it is one, the state says so.
+            plan.template = Some(false);
             power::start(&pve, &place, state).await?;
             plan.status = Some("running".into());
             state.save(plan.clone());
             plan = set_up(cx.client, &pve, &place, plan, state).await?;
+        }
+        if template {
+            let guest = Reached::Console(cx.client.console(&pve, &place.node, vmid));
+            plan = clones::convert(&pve, &guest, &place, plan, state).await?;
         }
         state.save(plan);
         Ok(())
@@ -145,7 +155,7 @@ impl Resource for DockerLxcResource {
     ) -> Result<()> {
         let pve = cx.client.pve(cx)?;
         let vmid = prior.vmid()?;
-        let plan = plan.decided(false);
+        let plan = plan.decided(Some(false));
         cx.client.forget(vmid);
         let mut row = row(&pve, vmid).await?;
         if prior.node_name != plan.node_name && row.node != plan.node_name {
@@ -178,9 +188,15 @@ impl Resource for DockerLxcResource {
             status: prior.status.clone(),
             docker: prior.docker.clone(),
             docker_version: prior.docker_version.clone().filter(|_| !concerned),
+            template: prior.template,
             ..done.clone().with_addresses(&prior)
         });
-        let up = plan.started != Some(false);
+        let convert = plan.template == Some(true) && prior.template != Some(true);
+        if convert {
+            done.started = Some(true);
+            done.template = Some(false);
+        }
+        let up = done.started != Some(false);
         let no_shell = config.cmode.as_deref() != Some(calls::CONSOLE);
         let (before, after) = (untyped(&prior), untyped(&plan));
         let due = plans::restart_due(calls::NEEDS_RESTART, &before, &after)
@@ -189,7 +205,8 @@ impl Resource for DockerLxcResource {
         if !up {
             done = done.with_addresses(&prior);
         } else if booted || concerned {
-            done = set_up(cx.client, &pve, &place, done.with_addresses(&prior), state).await?;
+            let host = done.with_addresses(&prior);
+            done = set_up(cx.client, &pve, &place, host, state).await?;
         } else if prior.network_interface != plan.network_interface
             || prior.initialization != plan.initialization
         {
@@ -198,6 +215,10 @@ impl Resource for DockerLxcResource {
             inside::note_nics(&mut done, &nics.into_iter().map(read::nic_of).collect());
         } else {
             done = done.with_addresses(&prior);
+        }
+        if convert {
+            let guest = Reached::Console(cx.client.console(&pve, &place.node, vmid));
+            done = clones::convert(&pve, &guest, &place, done, state).await?;
         }
         cx.client.forget(vmid);
         state.save(done);
@@ -314,13 +335,13 @@ impl DockerLxc {
     }
 
     /// What the plan left open: names and MACs of NICs, and what only `root` itself may set.
-    fn decided(mut self, root: bool) -> Self {
+    fn decided(mut self, keyctl: Option<bool>) -> Self {
         for (slot, nic) in self.network_interface.iter_mut().flatten() {
             nic.name.get_or_insert_with(|| slot.replace("net", "eth"));
             nic.mac_address.get_or_insert_with(draw_mac);
         }
         if let Some(features) = &mut self.features {
-            features.keyctl.get_or_insert(root);
+            features.keyctl = features.keyctl.or(keyctl);
         }
         self
     }

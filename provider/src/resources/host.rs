@@ -1,9 +1,11 @@
 //! What VMs and containers have in common as Docker hosts.
 
 pub(super) mod checks;
+pub(super) mod clones;
 pub(super) mod inside;
 pub(super) mod plans;
 pub(super) mod power;
+pub(super) mod preflight;
 pub(super) mod startup;
 pub(super) mod volumes;
 

@@ -141,6 +141,10 @@ impl ScriptedMachine {
         command
     }
 
+    pub(super) fn is_running(&self) -> bool {
+        self.ended.borrow().is_none()
+    }
+
     pub(super) fn vmid(&self) -> u32 {
         self.spec.vmid
     }

@@ -1,6 +1,10 @@
 //! What `pmoves_docker_lxc` asks of the API: pure, from models and the guest's current config.
 
+mod clones;
+
 use std::collections::BTreeSet;
+
+pub(super) use clones::{adopt, clone};
 
 use super::{
     model::DockerLxc,

@@ -61,7 +61,9 @@ pub(super) fn validate(config: &Value, found: &mut Faults<'_>) {
 
 /// What a change of one attribute makes of others.
 pub(super) fn effects(plan: &mut Plan<'_>) {
-    if plan.value.at("data_volume.datastore_id").is_unknown() {
+    // Left open, the data volume is beside the root disk; that of a clone may be where its source has it.
+    let cloned = plan.creating() && !plan.config.get("clone").is_null();
+    if plan.value.at("data_volume.datastore_id").is_unknown() && !cloned {
         let storage = plan.value.at("root_disk.datastore_id").clone();
         plan.set("data_volume.datastore_id", storage);
     }
@@ -77,6 +79,17 @@ pub(super) fn effects(plan: &mut Plan<'_>) {
         );
     }
     docker::effects(plan);
+    plans::template(
+        plan,
+        Kind::Lxc,
+        &[
+            "docker",
+            "data_volume",
+            "root_disk",
+            "mount_point",
+            "features",
+        ],
+    );
     match plan.creating() {
         true => creating(plan),
         false => updating(plan),
@@ -88,30 +101,37 @@ fn creating(plan: &mut Plan<'_>) {
         plan.set("id", format!("lxc/{id}"));
     }
     plan.set("restart_required", false);
-    let storage = plan.value.at("root_disk.datastore_id");
-    let template = plan.value.get("template_file_id");
-    let bridge = plan.value.at("network_interface.net0.bridge");
-    let missing: Vec<(&str, &str)> = [
-        (template, "template_file_id", "the template to start from"),
+    let cloned = !plan.config.get("clone").is_null();
+    if cloned {
+        cloning(plan);
+    }
+    for (path, what, of_clone) in [
         (
-            storage,
+            "template_file_id",
+            "the template to start from, or clone",
+            Some(false),
+        ),
+        (
+            "clone.vm_id",
+            "the container or template to clone",
+            Some(true),
+        ),
+        (
             "root_disk.datastore_id",
             "the storage for its root disk",
+            Some(false),
         ),
         (
-            bridge,
             "network_interface.net0.bridge",
             "a first NIC, net0, with its bridge",
+            None,
         ),
-    ]
-    .into_iter()
-    .filter(|(value, ..)| value.is_null())
-    .map(|(_, path, what)| (path, what))
-    .collect();
-    for (path, what) in missing {
-        let root = path.split('.').next().unwrap_or(path);
-        let detail = format!("A new container needs {what}.");
-        plan.error(root, format!("{path} is missing"), detail);
+    ] {
+        if plan.config.at(path).is_null() && of_clone.is_none_or(|of| of == cloned) {
+            let root = path.split('.').next().unwrap_or(path);
+            let detail = format!("A new container needs {what}.");
+            plan.error(root, format!("{path} is missing"), detail);
+        }
     }
     if plan.value.get("data_volume").is_null() {
         plan.warn(
@@ -119,6 +139,43 @@ fn creating(plan: &mut Plan<'_>) {
             "Docker stays on the root disk",
             "Without data_volume, images, containers and volumes live on the root disk and go with it.",
         );
+    }
+}
+
+/// What a clone leaves to its source.
+fn cloning(plan: &mut Plan<'_>) {
+    let account = "initialization.user_account";
+    for (path, why) in [
+        (
+            "template_file_id",
+            "A container starts from one of template_file_id and clone.",
+        ),
+        (
+            "initialization.user_account.keys",
+            "Proxmox VE sets the keys of root only in a container that it makes from a template; a clone has those of its source.",
+        ),
+        (
+            "initialization.user_account.password_wo",
+            "Proxmox VE sets the password of root only in a container that it makes from a template; a clone has that of its source.",
+        ),
+    ] {
+        if !plan.config.at(path).is_null() {
+            let at = if path.starts_with(account) {
+                path
+            } else {
+                "clone"
+            };
+            plan.error(at, "Not with a clone", why);
+        }
+    }
+    if plan.value.get("root_disk").is_null() {
+        plan.unknown("root_disk");
+    } else {
+        for path in ["root_disk.datastore_id", "root_disk.size_gb"] {
+            if plan.config.at(path).is_null() {
+                plan.unknown(path);
+            }
+        }
     }
 }
 

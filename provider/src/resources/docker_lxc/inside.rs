@@ -9,6 +9,7 @@ use crate::{
         boot,
         facts::{self, Facts, Nic},
         reached::Reached,
+        template,
     },
     resources::host::inside,
 };
@@ -33,6 +34,10 @@ pub(super) async fn set_up(
         .map_err(|error| Failure::from(error).at("timeouts"))?;
     let mut seen = facts::read(guest).await?;
     facts::guard(&seen)?;
+    // Nobody has looked into it yet.
+    if plan.clone.is_some() && plan.interface_name.is_none() {
+        template::own_identity(guest).await?;
+    }
     if let Some(docker) = &plan.docker {
         let missing = |module: &str| kernel.missing.iter().any(|name| name == module);
         if missing("overlay") {

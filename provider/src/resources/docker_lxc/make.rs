@@ -7,11 +7,17 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{calls, model::DockerLxc};
+use super::{calls, clones, model::DockerLxc};
 use crate::{
     framework::{Failure, Result, State},
     pve::{self, LxcConfig, PropertyString, Pve, Upid},
-    resources::cluster::Cluster,
+    resources::{
+        cluster::Cluster,
+        host::{
+            Kind,
+            clones::{concerns_tags, refused, source_node, warn_of_tag},
+        },
+    },
 };
 
 /// Makes the container, under a free VMID if none is asked for. Once this returns, and if it fails after Proxmox VE
@@ -24,6 +30,10 @@ pub(super) async fn make(
 ) -> Result<u32> {
     let asked = plan.vm_id;
     let mut tag = cluster.tag();
+    let source = match plan.clone.clone() {
+        Some(source) => Some((source_node(pve, Kind::Lxc, &source).await?, source)),
+        None => None,
+    };
     loop {
         let vmid = match asked {
             Some(vmid) => {
@@ -33,9 +43,20 @@ pub(super) async fn make(
             None => pve.free_vmid().await?,
         };
         plan.identify(vmid);
-        let error = match pve.send(&calls::create(plan, vmid, tag)).await {
+        let call = match &source {
+            Some((node, source)) => {
+                plan.current_node = Some(node.clone());
+                calls::clone(plan, source, node, vmid)
+            }
+            None => calls::create(plan, vmid, tag),
+        };
+        let error = match pve.send(&call).await {
             Ok(pve::Answer::Task(task)) => {
-                return finish(pve, &task, plan, state).await.map(|()| vmid);
+                finish(pve, &task, plan, state).await?;
+                if source.is_some() {
+                    clones::settle(pve, plan, vmid, tag, state).await?;
+                }
+                return Ok(vmid);
             }
             Ok(pve::Answer::Done(answer)) => {
                 state.save(plan.clone());
@@ -48,29 +69,24 @@ pub(super) async fn make(
         // The connection broke, perhaps after the request had arrived.
         if matches!(error, pve::Error::OutcomeUnknown { .. }) && arrived(pve, plan, vmid).await? {
             state.save(plan.clone());
+            if source.is_some() {
+                clones::settle(pve, plan, vmid, tag, state).await?;
+            }
             return Ok(vmid);
         }
         let text = error.to_string();
-        let exists = text.contains("already exists");
-        if asked.is_none() && exists {
+        if asked.is_none() && text.contains("already exists") {
             continue;
         }
-        if let Some(refused) = tag
-            && matches!(error, pve::Error::Forbidden { .. })
-            && text.contains("tag")
-        {
-            state.warn(
-                "The guest is created without the provider's tag",
-                format!("The cluster does not let this credential set the tag {refused}: {text}"),
-            );
+        if let Some(refused) = tag.filter(|_| concerns_tags(&error)) {
+            warn_of_tag(refused, &text, state);
             tag = None;
             continue;
         }
-        return Err(match exists {
-            true => Failure::from(error).at("vm_id").hint(format!(
-                "take another vm_id, or leave it open; if it is this very container, import it with the id lxc/{vmid}"
-            )),
-            false => explain(error, plan),
+        let failure = refused(error, Kind::Lxc, vmid);
+        return Err(match failure.at.is_none() {
+            true => explain(failure, plan),
+            false => failure,
         });
     }
 }
@@ -90,25 +106,24 @@ async fn finish(
             Ok(())
         }
         Err(error) => {
-            // pve-container PVE/API2/LXC.pm, create_vm: the worker has freed the volumes and the config.
-            if matches!(&error, pve::Error::Task { exit, .. } if exit.starts_with("unable to create CT"))
+            // pve-container PVE/API2/LXC.pm, create_vm and clone_vm: the worker has freed the volumes and the config.
+            if matches!(&error, pve::Error::Task { exit, .. }
+                if exit.starts_with("unable to create CT") || exit.starts_with("clone failed"))
             {
                 state.remove();
             }
-            Err(explain(error, plan))
+            Err(explain(error.into(), plan))
         }
     }
 }
 
 /// Points a failed create at what it is about.
-fn explain(error: pve::Error, plan: &DockerLxc) -> Failure {
-    let failure = Failure::from(error);
+fn explain(failure: Failure, plan: &DockerLxc) -> Failure {
     let template = plan.template_file_id.as_deref();
     let file = template.and_then(|id| id.rsplit(['/', ':']).next());
     let detail = failure.detail.clone();
     match () {
         () if file.is_some_and(|file| detail.contains(file)) => failure.at("template_file_id"),
-        () if detail.contains("pool '") => failure.at("pool_id"),
         () if detail.contains("SSH public key") => failure.at("initialization.user_account.keys"),
         () => failure,
     }
@@ -119,9 +134,10 @@ async fn arrived(pve: &Pve, plan: &DockerLxc, vmid: u32) -> Result<bool> {
     let minute = Instant::now() + Duration::from_secs(60);
     let pve = pve.within(minute, CancellationToken::new());
     let (first, longest) = (Duration::from_millis(250), Duration::from_secs(3));
+    let node = plan.current_node.as_deref().unwrap_or(&plan.node_name);
     // While it is being created its config holds the lock and little else.
     let look = || async {
-        let config = pve.lxc_config_opt(&plan.node_name, vmid).await?;
+        let config = pve.lxc_config_opt(node, vmid).await?;
         let locked = config.as_ref().and_then(|config| config.lock.as_deref()) == Some("create");
         Ok((!locked).then_some(config))
     };
@@ -140,6 +156,7 @@ fn is_ours(config: &LxcConfig, plan: &DockerLxc) -> bool {
         mac.as_deref().is_some_and(same)
     };
     let mut nics = plan.network_interface.iter().flatten();
+    // A clone has MAC addresses of Proxmox VE's own choice first.
     config.hostname.as_deref() == Some(plan.name.as_str())
-        && nics.all(|(slot, nic)| has_mac(slot, &nic.mac_address))
+        && (plan.clone.is_some() || nics.all(|(slot, nic)| has_mac(slot, &nic.mac_address)))
 }

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
+pub(super) use crate::resources::host::clones::CloneOf;
+
 use super::own_checks;
 use crate::{
     framework::Model,
@@ -20,7 +22,7 @@ use crate::{
 
 /// A container (LXC) that is a Docker host.
 ///
-/// It is made from a container template and reached through its console: no SSH, neither to the
+/// It is made from a container template or as a clone, and reached through its console: no SSH, neither to the
 /// node nor to the guest. With an API token that takes Proxmox VE 9.2 or later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Model)]
 pub struct DockerLxc {
@@ -39,6 +41,9 @@ pub struct DockerLxc {
     /// Volume id of the container template (content `vztmpl`) that it is made from. A later change keeps the container as it is.
     #[attr(keep, param = "ostemplate")]
     pub template_file_id: Option<String>,
+    /// The container or template that it is cloned from, instead of a container template. A later change keeps the container as it is.
+    #[attr(open)]
+    pub clone: Option<CloneOf>,
     /// Whether root in the container is nobody on the node. Only `root@pam` itself can give a privileged container the features that Docker needs.
     #[attr(default(true), replace)]
     pub unprivileged: Option<bool>,
@@ -84,6 +89,9 @@ pub struct DockerLxc {
     /// Whether the container runs.
     #[attr(default(true), enforced)]
     pub started: Option<bool>,
+    /// Whether it is a template for clones: a host that is set up, cleaned of what makes it one machine (host keys, machine-id, logs) and turned into a template. There is no way back.
+    #[attr(default(false))]
+    pub template: Option<bool>,
     /// Whether it starts with its node.
     #[attr(default(true), param = "onboot")]
     pub start_on_boot: Option<bool>,
@@ -187,7 +195,7 @@ pub struct RootDisk {
     /// Storage of the volume. A change moves it while the container is stopped.
     #[attr(sticky)]
     pub datastore_id: Option<String>,
-    /// Size in GiB; decimals are exact to 1 MiB. Only grows.
+    /// Size in GiB; decimals are exact to 1 MiB. Only grows. Left open, a clone has that of its source.
     #[attr(default(8), check(checks::size_gb))]
     pub size_gb: Option<Number>,
 }

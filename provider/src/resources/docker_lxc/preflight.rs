@@ -2,11 +2,18 @@
 //!
 //! Only reads. What needs no cluster is in `effects`.
 
+mod reserved;
+mod source;
+
 use super::calls::CONSOLE;
 use crate::{
-    framework::{Plan, Result, Value, resource::Faults},
+    framework::{Plan, Result, resource::Faults},
     pve::{self, Pve},
-    resources::{cluster::Cluster, privileges::Wanted},
+    resources::{
+        cluster::Cluster,
+        host::preflight::{bridges, startup, vm_id},
+        privileges::Wanted,
+    },
 };
 
 const ALL_VMS: &str = "/vms";
@@ -32,8 +39,6 @@ pub(super) async fn check(
     if inside {
         cluster.check_console(pve, "connection", found).await?;
     }
-    features(pve, plan, found);
-    reserved(pve, plan, found);
     let wanted = if new {
         if !cluster.check_node(pve, &node, "node_name", found).await? {
             return Ok(());
@@ -43,13 +48,20 @@ pub(super) async fn check(
         if docker {
             lxc_pve(pve, &node, found).await?;
         }
-        creating(plan)
+        let wanted = creating(plan);
+        let (wanted, source) = source::source(cluster, pve, plan, &node, wanted, found).await?;
+        reserved::features(pve, plan, source.as_ref(), found);
+        wanted
     } else {
         console(pve, plan, &node, found).await?;
+        reserved::features(pve, plan, None, found);
         updating(plan)
     };
+    reserved::reserved(pve, plan, found);
     let wanted = storages(cluster, pve, plan, &node, wanted, found).await?;
-    bridges(wanted, plan).check(pve, found).await
+    bridges(startup(wanted, plan), plan, "network_interface")
+        .check(pve, found)
+        .await
 }
 
 fn creating(plan: &Plan<'_>) -> Wanted {
@@ -60,7 +72,7 @@ fn creating(plan: &Plan<'_>) -> Wanted {
         .map(|pool| format!("/pool/{pool}"));
     let other = pool.as_deref().unwrap_or(ALL_VMS);
     // What holds for a pool holds for the guests in it.
-    let mut wanted = [
+    let wanted = [
         ("VM.Allocate", "name"),
         ("VM.Audit", "name"),
         ("VM.Config.Options", "name"),
@@ -76,18 +88,10 @@ fn creating(plan: &Plan<'_>) -> Wanted {
         let on = |path: &str| (path.to_owned(), vec![privilege]);
         wanted.either(on(ALL_VMS), on(other), at)
     });
-    for (at, asks) in [
-        (
-            "unprivileged",
-            plan.value.get("unprivileged").as_bool() == Some(false),
-        ),
-        ("startup", !plan.value.get("startup").is_null()),
-    ] {
-        if asks {
-            wanted = wanted.privilege("/", "Sys.Modify", at);
-        }
+    match plan.value.get("unprivileged").as_bool() {
+        Some(false) => wanted.privilege("/", "Sys.Modify", "unprivileged"),
+        _ => wanted,
     }
-    wanted
 }
 
 fn updating(plan: &Plan<'_>) -> Wanted {
@@ -112,90 +116,13 @@ fn updating(plan: &Plan<'_>) -> Wanted {
         ("started", "VM.PowerMgmt"),
         ("node_name", "VM.Migrate"),
         ("docker", "VM.Console"),
+        ("template", "VM.Allocate"),
     ] {
         if plan.changed(at) {
             wanted = wanted.privilege(path.clone(), privilege, at);
         }
     }
-    match plan.changed("startup") {
-        true => wanted.privilege("/", "Sys.Modify", "startup"),
-        false => wanted,
-    }
-}
-
-/// Features that only `root@pam` itself may set, whatever the privileges.
-fn features(pve: &Pve, plan: &Plan<'_>, found: &mut Faults<'_>) {
-    if pve.is_root() {
-        return;
-    }
-    let privileged = plan.value.get("unprivileged").as_bool() == Some(false);
-    let before = plan.prior.get("features");
-    let differs = |name: &str| {
-        let (now, was) = (plan.value.at(&format!("features.{name}")), before.get(name));
-        let on = |value: &Value| value.as_bool() == Some(true);
-        !now.is_unknown()
-            && (on(now) != on(was) || (name == "mount" && now != was && !now.is_null()))
-    };
-    if privileged && plan.changed("features") && differs("nesting") {
-        found.error(
-            "unprivileged",
-            "Only root@pam can make a privileged container a Docker host",
-            "Docker needs nesting, and Proxmox VE lets nobody but root@pam itself, with its password, set features of a privileged container. Leave unprivileged = true, or use a VM.",
-        );
-        return;
-    }
-    for name in ["keyctl", "fuse", "mknod", "mount"] {
-        if differs(name) {
-            found.error(
-                &format!("features.{name}"),
-                "Only root@pam can set this feature",
-                format!(
-                    "Proxmox VE lets nobody but root@pam itself, with its password, change {name}; {} is not, and a token of root is not either. Leave it out{}, let root set it once on the node (`pct set VMID --features …`), or use a VM.",
-                    pve.user(),
-                    if name == "keyctl" { ": Docker runs without" } else { "" }
-                ),
-            );
-        }
-    }
-    if plan.creating() && plan.value.at("features.keyctl").is_unknown() {
-        found.warn(
-            "features",
-            "keyctl stays off",
-            "Only root@pam itself can switch it on. Docker runs without; set features.keyctl = false to say so.",
-        );
-    }
-}
-
-/// Mounts and devices of the node, which no privilege covers.
-fn reserved(pve: &Pve, plan: &Plan<'_>, found: &mut Faults<'_>) {
-    if pve.is_root() {
-        return;
-    }
-    let slots = |name: &str| plan.value.get(name).as_map().into_iter().flatten();
-    for (slot, mount) in slots("mount_point") {
-        let at = format!("mount_point.{slot}");
-        let bind = mount
-            .get("volume")
-            .as_str()
-            .is_some_and(|volume| volume.starts_with('/'));
-        if bind && plan.changed(&at) {
-            found.error(
-                &format!("{at}.volume"),
-                "Only root@pam can pass on a directory of the node",
-                "Name a storage, on which a volume is made. To share a directory with a token, use a VM with virtiofs and a directory mapping.",
-            );
-        }
-    }
-    for (slot, _) in slots("device_passthrough") {
-        let at = format!("device_passthrough.{slot}");
-        if plan.changed(&at) {
-            found.error(
-                &at,
-                "Only root@pam can pass on a device of the node",
-                format!("{} is not root@pam itself, and a token of root is not either. With a token, use a VM: hostpci and usb take devices by mapping. For Tailscale, userspace networking needs no /dev/net/tun.", pve.user()),
-            );
-        }
-    }
+    wanted
 }
 
 async fn template(
@@ -251,44 +178,6 @@ async fn storages(
         wanted = wanted.privilege(format!("/storage/{storage}"), "Datastore.AllocateSpace", at);
     }
     Ok(wanted)
-}
-
-fn bridges(wanted: Wanted, plan: &Plan<'_>) -> Wanted {
-    let nics = plan.value.get("network_interface");
-    let nics = nics.as_map().into_iter().flatten();
-    nics.filter(|(slot, _)| plan.changed(&format!("network_interface.{slot}")))
-        .filter_map(|(_, nic)| Some((nic.get("bridge").as_str()?, nic.get("vlan_id").as_i64())))
-        .fold(wanted, |wanted, (bridge, vlan)| {
-            let tag = vlan.map(|tag| format!("/{tag}")).unwrap_or_default();
-            let path = format!("/sdn/zones/localnetwork/{bridge}{tag}");
-            wanted.privilege(path, "SDN.Use", "network_interface")
-        })
-}
-
-/// Whether the VMID that is asked for belongs to another guest.
-async fn vm_id(pve: &Pve, plan: &Plan<'_>, found: &mut Faults<'_>) -> Result<()> {
-    let Some(vmid) = plan.value.get("vm_id").as_i64() else {
-        return Ok(());
-    };
-    let name = plan.value.get("name").as_str();
-    let rows = pve.guests().await?;
-    // A guest of the same name may be the tainted one that this plan replaces.
-    let other = rows.iter().find(|row| {
-        i64::from(row.vmid) == vmid && row.name.is_some() && row.name.as_deref() != name
-    });
-    if let Some(row) = other {
-        found.error(
-            "vm_id",
-            "The VMID is taken",
-            format!(
-                "{} is {} on node {}. Take another number, or leave vm_id open for the next free one.",
-                row.vmid,
-                row.name.as_deref().unwrap_or("a guest"),
-                row.node
-            ),
-        );
-    }
-    Ok(())
 }
 
 /// Whether an update has to make the console a root shell first, which a running container notices at its next start.

@@ -154,6 +154,7 @@ pub(super) fn from_config(
         },
         current_node: Some(row.node.clone()),
         unprivileged: Some(config.unprivileged),
+        template: Some(config.template),
         features: features(prior, config),
         cpu: Some(cpu).filter(|cpu| *cpu != Cpu::default()),
         memory: Some(Memory {

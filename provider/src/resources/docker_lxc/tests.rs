@@ -22,7 +22,7 @@ fn host() -> DockerLxc {
         "data_volume": { "datastore_id": "local-lvm", "size_gb": 32, "mount_path": "/opt/appdata", "backup": true },
         "network_interface": { "net0": { "bridge": "vmbr0", "name": "eth0", "mac_address": "BC:24:11:00:00:01" } },
         "docker": { "source": "distro", "live_restore": true },
-        "started": true, "start_on_boot": true, "restart_policy": "if_needed", "restart_required": false,
+        "started": true, "template": false, "start_on_boot": true, "restart_policy": "if_needed", "restart_required": false,
         "connection": "auto", "stop_on_destroy": false, "purge_on_destroy": true, "status": "running",
         "docker_version": "29.1", "ipv4_address": "192.0.2.10", "addresses": { "net0": ["192.0.2.10"] },
         "interface_name": "eth0",
@@ -55,6 +55,7 @@ fn row() -> GuestRow {
 #[test]
 fn models_and_schemas_agree() {
     check_model::<DockerLxc>();
+    check_model::<model::CloneOf>();
     check_model::<model::Features>();
     check_model::<model::DataVolume>();
     check_model::<model::MountPoint>();
@@ -98,7 +99,7 @@ fn an_import_takes_what_the_config_tells() {
             "dns": { "servers": ["192.0.2.53", "192.0.2.54"] },
             "ip_config": { "net0": { "ipv4": { "address": "192.0.2.10/24", "gateway": "192.0.2.1" }, "ipv6": { "address": "auto" } } },
         },
-        "description": "note\n", "start_on_boot": false, "startup": { "order": 2 },
+        "description": "note\n", "template": false, "start_on_boot": false, "startup": { "order": 2 },
     });
     assert_eq!(read, serde_json::from_value(told).unwrap());
 }

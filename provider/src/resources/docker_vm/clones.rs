@@ -6,9 +6,10 @@ use super::{calls, model::DockerVm, seed_file::SeedFile};
 use crate::{
     framework::{Failure, Result, State},
     guest::{agent::AgentGuest, template},
-    pve::{self, GuestRow, Pve},
+    pve::{GuestRow, Pve},
     resources::host::{
         Kind,
+        clones::{concerns_tags, warn_of_tag},
         power::{self, Place, run},
     },
 };
@@ -49,18 +50,6 @@ pub(super) async fn settle(
             (other, _) => return Ok(other?),
         }
     }
-}
-
-/// Whether the cluster refused a tag.
-pub(super) fn concerns_tags(error: &pve::Error) -> bool {
-    matches!(error, pve::Error::Forbidden { .. }) && error.to_string().contains("tag")
-}
-
-pub(super) fn warn_of_tag(tag: &str, text: &str, state: &mut State<DockerVm>) {
-    state.warn(
-        "The guest is created without the provider's tag",
-        format!("The cluster does not let this credential set the tag {tag}: {text}"),
-    );
 }
 
 /// Cleans a host that runs of what makes it one machine, and turns it into a template.

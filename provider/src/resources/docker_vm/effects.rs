@@ -125,7 +125,11 @@ pub(super) fn effects(plan: &mut Plan<'_>) {
     }
     firmware(plan);
     docker::effects(plan);
-    template(plan);
+    plans::template(
+        plan,
+        Kind::Qemu,
+        &["docker", "data_disk", "os_disk", "disk", "mount"],
+    );
     match plan.creating() {
         true => creating(plan),
         false => updating(plan),
@@ -222,48 +226,6 @@ fn cloning(plan: &mut Plan<'_>) {
         plan.unknown("os_disk");
     } else if plan.value.at("os_disk.datastore_id").is_null() {
         plan.unknown("os_disk.datastore_id");
-    }
-}
-
-/// What a template is not: a machine that runs, or that can be changed from the inside.
-fn template(plan: &mut Plan<'_>) {
-    let was = plan.prior.get("template").as_bool() == Some(true);
-    if plan.value.get("template").as_bool() != Some(true) {
-        if was {
-            plan.error(
-                "template",
-                "A template does not turn back",
-                "Clone it, or make a new VM in its place: `-replace=ADDRESS`.",
-            );
-        }
-        return;
-    }
-    if plan.config.get("started").as_bool() == Some(true) {
-        plan.error(
-            "started",
-            "A template does not run",
-            "Leave started out, or make clones that run.",
-        );
-    }
-    plan.set("started", false);
-    plan.set("status", "stopped");
-    if was {
-        for at in ["docker", "data_disk", "os_disk", "disk", "mount"] {
-            if plan.changed(at) {
-                plan.error(
-                    at,
-                    "A template is not changed from the inside",
-                    "It cannot be started for that. Make a new template, and new clones of it.",
-                );
-            }
-        }
-        return;
-    }
-    for name in ["ipv4_address", "ipv6_address", "addresses"] {
-        plan.set(name, Value::Null);
-    }
-    if !plan.creating() {
-        plan.warn("template", "The VM becomes a template", "It is cleaned of host keys, machine-id and logs, shut down and converted. There is no way back.");
     }
 }
 

@@ -6,13 +6,19 @@ use std::time::Duration;
 
 use super::{
     calls, clones, host,
-    model::{CloneOf, DockerVm},
+    model::DockerVm,
     seed_file::SeedFile,
 };
 use crate::{
     framework::{Failure, Result, State},
     pve::{self, PropertyString, Pve, QemuConfig, Upid},
-    resources::cluster::Cluster,
+    resources::{
+        cluster::Cluster,
+        host::{
+            Kind,
+            clones::{concerns_tags, refused, source_node, warn_of_tag},
+        },
+    },
 };
 
 /// Uploads the seed and makes the VM, under a free VMID if none is asked for. Once this returns,
@@ -27,7 +33,7 @@ pub(super) async fn make(
     let asked = plan.vm_id;
     let mut tag = cluster.tag();
     let source = match plan.clone.clone() {
-        Some(source) => Some((source_node(pve, &source).await?, source)),
+        Some(source) => Some((source_node(pve, Kind::Qemu, &source).await?, source)),
         None => None,
     };
     loop {
@@ -86,26 +92,12 @@ pub(super) async fn make(
         if asked.is_none() && text.contains("already exists") {
             continue;
         }
-        if let Some(refused) = tag.filter(|_| clones::concerns_tags(&error)) {
-            clones::warn_of_tag(refused, &text, state);
+        if let Some(refused) = tag.filter(|_| concerns_tags(&error)) {
+            warn_of_tag(refused, &text, state);
             tag = None;
             continue;
         }
-        return Err(refused(error, &text, vmid));
-    }
-}
-
-fn refused(error: pve::Error, text: &str, vmid: u32) -> Failure {
-    let failure = Failure::from(error);
-    match () {
-        () if text.contains("pool '") => failure.at("pool_id"),
-        () if text.contains("inked clone") => failure
-            .at("clone.full")
-            .hint("a linked clone needs a template on a storage that can make one; full = true copies the disks"),
-        () if text.contains("already exists") => failure.at("vm_id").hint(format!(
-            "take another vm_id, or leave it open; if it is this very VM, import it with the id qemu/{vmid}"
-        )),
-        () => failure,
+        return Err(refused(error, Kind::Qemu, vmid));
     }
 }
 
@@ -138,18 +130,6 @@ async fn finish(
             }
             Err(explain(error, plan))
         }
-    }
-}
-
-/// Where the source of a clone is now.
-async fn source_node(pve: &Pve, source: &CloneOf) -> Result<String> {
-    let vmid = source.vm_id.unwrap_or_default();
-    match pve.guest_opt(vmid).await? {
-        Some(row) if row.kind == "qemu" => Ok(row.node),
-        _ => Err(
-            Failure::new(format!("there is no VM {vmid} that the credential may see"))
-                .at("clone.vm_id"),
-        ),
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
-pub(super) use crate::resources::host::startup::Startup;
+pub(super) use crate::resources::host::{clones::CloneOf, startup::Startup};
 
 use super::{
     checks,
@@ -167,20 +167,6 @@ pub struct Image {
     /// Volume id of content `import`, such as the `id` of a `pmoves_image`.
     #[attr(keep)]
     pub id: Option<String>,
-}
-
-/// What a VM is cloned from.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
-pub struct CloneOf {
-    /// VMID of the source, on any node. Its data disk is cloned too.
-    #[attr(keep, range(100, 999_999_999))]
-    pub vm_id: Option<u32>,
-    /// Whether the disks are copied; a linked clone shares them with its template, which must stay.
-    #[attr(default(true), keep)]
-    pub full: Option<bool>,
-    /// Storage that the disks are copied to. Left open, that of each disk in the source.
-    #[attr(keep)]
-    pub datastore_id: Option<String>,
 }
 
 /// Virtual CPUs.

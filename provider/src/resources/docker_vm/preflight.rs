@@ -16,6 +16,7 @@ use crate::{
         cluster::Cluster,
         host::{
             checks::mebibytes,
+            preflight::{bridges, startup, vm_id},
             volumes::{bytes_of, gibibytes},
         },
         image::is_file_storage,
@@ -24,6 +25,7 @@ use crate::{
 };
 
 const ALL_VMS: &str = "/vms";
+const NICS: &str = "network_device";
 
 /// Checks a VM that shall be made.
 pub(super) async fn create(
@@ -39,7 +41,7 @@ pub(super) async fn create(
     if !cluster.check_node(pve, &node, "node_name", found).await? {
         return Ok(());
     }
-    taken::vm_id(pve, plan, found).await?;
+    vm_id(pve, plan, found).await?;
     let pool = text("pool_id").map(|pool| format!("/pool/{pool}"));
     // What holds for a pool holds for the guests in it.
     let mut wanted = [
@@ -61,7 +63,7 @@ pub(super) async fn create(
         wanted.either(on(ALL_VMS), on(other), at)
     });
     wanted = wanted.agent(&[ALL_VMS, pool.as_deref().unwrap_or(ALL_VMS)], "docker");
-    wanted = mappings(startup(bridges(wanted, plan), plan), plan, ALL_VMS);
+    wanted = mappings(startup(bridges(wanted, plan, NICS), plan), plan, ALL_VMS);
     let os = text("os_disk.datastore_id");
     for (at, path) in volumes(&plan.value) {
         let path = format!("{path}.datastore_id");
@@ -227,7 +229,7 @@ pub(super) async fn update(
         }
     }
     if plan.changed("network_device") {
-        wanted = bridges(wanted, plan);
+        wanted = bridges(wanted, plan, NICS);
     }
     let node = plan.value.get("node_name").as_str();
     let moves =
@@ -292,25 +294,6 @@ fn mappings(wanted: Wanted, plan: &Plan<'_>, vms: &str) -> Wanted {
             false => wanted.privilege(vms, privilege, at),
         }
     })
-}
-
-fn startup(wanted: Wanted, plan: &Plan<'_>) -> Wanted {
-    match plan.changed("startup") && !(plan.creating() && plan.value.get("startup").is_null()) {
-        true => wanted.privilege("/", "Sys.Modify", "startup"),
-        false => wanted,
-    }
-}
-
-fn bridges(wanted: Wanted, plan: &Plan<'_>) -> Wanted {
-    let nics = plan.value.get("network_device");
-    let nics = nics.as_map().into_iter().flatten();
-    nics.filter(|(slot, _)| plan.changed(&format!("network_device.{slot}")))
-        .filter_map(|(_, nic)| Some((nic.get("bridge").as_str()?, nic.get("vlan_id").as_i64())))
-        .fold(wanted, |wanted, (bridge, vlan)| {
-            let tag = vlan.map(|tag| format!("/{tag}")).unwrap_or_default();
-            let path = format!("/sdn/zones/localnetwork/{bridge}{tag}");
-            wanted.privilege(path, "SDN.Use", "network_device")
-        })
 }
 
 /// The storage for the seed: the one that was chosen, or the only one.

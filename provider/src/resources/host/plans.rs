@@ -80,6 +80,49 @@ pub(in crate::resources) fn restart(
     }
 }
 
+/// What a template is not: a machine that runs, or that can be changed from the inside.
+pub(in crate::resources) fn template(plan: &mut Plan<'_>, kind: Kind, inside: &[&str]) {
+    let noun = kind.noun();
+    let was = plan.prior.get("template").as_bool() == Some(true);
+    if plan.value.get("template").as_bool() != Some(true) {
+        if was {
+            plan.error(
+                "template",
+                "A template does not turn back",
+                format!("Clone it, or make a new {noun} in its place: `-replace=ADDRESS`."),
+            );
+        }
+        return;
+    }
+    if plan.config.get("started").as_bool() == Some(true) {
+        plan.error(
+            "started",
+            "A template does not run",
+            "Leave started out, or make clones that run.",
+        );
+    }
+    plan.set("started", false);
+    plan.set("status", "stopped");
+    if was {
+        for at in inside {
+            if plan.changed(at) {
+                plan.error(
+                    at,
+                    "A template is not changed from the inside",
+                    "It cannot be started for that. Make a new template, and new clones of it.",
+                );
+            }
+        }
+        return;
+    }
+    for name in ["ipv4_address", "ipv6_address", "addresses"] {
+        plan.set(name, Value::Null);
+    }
+    if !plan.creating() {
+        plan.warn("template", format!("The {noun} becomes a template"), "It is cleaned of host keys, machine-id and logs, shut down and converted. There is no way back.");
+    }
+}
+
 /// Whether a restart may be due: something changed that a running guest takes only then, or waited before.
 pub(in crate::resources) fn restart_due(needs: &[&str], before: &Value, after: &Value) -> bool {
     let changed = needs.iter().any(|path| before.at(path) != after.at(path));

@@ -7,9 +7,9 @@ use expect_test::{Expect, expect};
 use super::{
     super::{
         calls,
-        model::{Device, IpConfig, Ipv4, MountPoint, UserAccount},
+        model::{CloneOf, Device, IpConfig, Ipv4, MountPoint, UserAccount},
     },
-    DockerLxc, config, host,
+    DockerLxc, config, config_of, host,
 };
 use crate::{
     pve::{Call, LxcConfig},
@@ -171,4 +171,43 @@ fn volumes_move_to_another_storage() {
         &expect!["POST /nodes/pve1/lxc/102/move_volume delete=1 storage=tank volume=mp0"],
     );
     check(&calls::moves(&host(), &place(), &config()), &expect![[""]]);
+}
+
+#[test]
+fn a_clone_keeps_nothing_that_belongs_to_its_source() {
+    let source = CloneOf {
+        vm_id: Some(100),
+        full: Some(true),
+        datastore_id: None,
+    };
+    let linked = CloneOf {
+        full: Some(false),
+        ..source.clone()
+    };
+    let mut config = config_of(&serde_json::json!({
+        "hostname": "web", "memory": 512, "cmode": "tty", "unprivileged": 1, "features": "keyctl=1,nesting=1",
+        "tags": "golden", "description": "a source", "nameserver": "192.0.2.53", "protection": 1,
+        "net0": "name=eth0,bridge=vmbr9,gw=192.0.2.1,hwaddr=BC:24:11:00:00:AA,ip=192.0.2.10/24,type=veth",
+        "net1": "name=eth1,bridge=vmbr1,hwaddr=BC:24:11:00:00:AB,type=veth",
+        "rootfs": "local-lvm:vm-102-disk-0,size=4G",
+        "mp0": "slow:vm-102-disk-1,mp=/opt/appdata,backup=1,size=32G",
+    }));
+    config.onboot = None;
+    let mut plan = host();
+    plan.features.get_or_insert_default().keyctl = None;
+    let mut calls = vec![
+        calls::clone(&plan, &source, "pve2", 102),
+        calls::clone(&plan, &linked, "pve2", 102),
+    ];
+    calls.extend(calls::adopt(&plan, &place(), &config, Some("pmoves")));
+    check(
+        &calls,
+        &expect![[r#"
+        POST /nodes/pve2/lxc/100/clone full=1 hostname=web newid=102 storage=local-lvm
+        POST /nodes/pve2/lxc/100/clone full=0 hostname=web newid=102
+        PUT /nodes/pve1/lxc/102/config protection=0
+        PUT /nodes/pve1/lxc/102/config cmode=shell cores=2 delete=description,nameserver,net1 features=keyctl=1,nesting=1 hostname=web memory=2048 mp0=slow:vm-102-disk-1,mp=/opt/appdata,backup=1,size=32G net0=name=eth0,bridge=vmbr0,hwaddr=BC:24:11:00:00:01,ip=dhcp onboot=1 swap=0 tags=pmoves
+        POST /nodes/pve1/lxc/102/move_volume delete=1 storage=local-lvm volume=mp0
+        PUT /nodes/pve1/lxc/102/resize disk=rootfs size=8192M"#]],
+    );
 }

@@ -85,6 +85,7 @@ fn a_new_container_gets_the_defaults() {
             status = ?
             stop_on_destroy = false
             storage_driver = ?
+            template = false
             unprivileged = true"#]],
     );
 }
@@ -116,6 +117,7 @@ fn what_a_new_container_needs_is_asked_for() {
             status = ?
             stop_on_destroy = false
             storage_driver = ?
+            template = false
             unprivileged = true
             vm_id = ?
             error template_file_id: template_file_id is missing

@@ -4,14 +4,14 @@ use super::{
     super::{
         devices::{self, efi_drive},
         disks,
-        model::{CloneOf, DockerVm},
+        model::DockerVm,
         values::{network, with_agent, with_backup},
     },
     DATA_SLOT, OS_SLOT, SEED_SLOT, moves, new_data_drive, resize, scalars, volumes,
 };
 use crate::{
     pve::{Call, Params, QemuConfig},
-    resources::host::{checks::mebibytes, volumes::bytes_of},
+    resources::host::{checks::mebibytes, clones::CloneOf, volumes::bytes_of},
 };
 
 /// Clones a VM of `node` to the VMID.

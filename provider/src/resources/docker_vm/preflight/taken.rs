@@ -1,36 +1,10 @@
-//! Numbers and slots that belong to somebody else.
+//! Slots that belong to somebody else.
 
 use super::super::disks;
 use crate::{
     framework::{Plan, Result, resource::Faults},
     pve::{self, Pve},
 };
-
-/// Whether the VMID that is asked for belongs to another guest.
-pub(super) async fn vm_id(pve: &Pve, plan: &Plan<'_>, found: &mut Faults<'_>) -> Result<()> {
-    let Some(vmid) = plan.value.get("vm_id").as_i64() else {
-        return Ok(());
-    };
-    let name = plan.value.get("name").as_str();
-    let rows = pve.guests().await?;
-    // A VM of the same name may be the tainted one that this plan replaces.
-    let other = rows.iter().find(|row| {
-        i64::from(row.vmid) == vmid && row.name.is_some() && row.name.as_deref() != name
-    });
-    if let Some(row) = other {
-        found.error(
-            "vm_id",
-            "The VMID is taken",
-            format!(
-                "{} is {} on node {}. Take another number, or leave vm_id open for the next free one.",
-                row.vmid,
-                row.name.as_deref().unwrap_or("a guest"),
-                row.node
-            ),
-        );
-    }
-    Ok(())
-}
 
 /// A disk that others attached must not be pushed out of its slot by a new one.
 pub(super) async fn slots(pve: &Pve, plan: &Plan<'_>, found: &mut Faults<'_>) -> Result<()> {
