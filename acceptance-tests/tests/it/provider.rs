@@ -91,3 +91,46 @@ async fn a_stack_on_a_node() {
 }"#;
     check(&scene.refused(&stack).await, &["host_id = ", "node/pve1"]);
 }
+
+/// A cluster that is only known in mid-apply, as one that is made beside its guests.
+#[tokio::test]
+async fn an_endpoint_that_is_not_known_yet_leaves_what_is_as_it_is() {
+    let scene = Scene::new().await;
+    let head = std::fs::read_to_string(scene.ws.path().join("head.tf")).expect("it was written");
+    let later = "provider \"pmoves\" {\n  endpoint = terraform_data.cluster.output\n";
+    scene
+        .ws
+        .write("head.tf", &head.replace("provider \"pmoves\" {\n", later));
+    let cluster = |generation: u8| {
+        format!(
+            "resource \"terraform_data\" \"cluster\" {{\n  input = {:?}\n  triggers_replace = {generation}\n}}\n",
+            scene.stage.simulator.endpoint()
+        )
+    };
+    scene.settle(&format!("{}{}", cluster(1), dormant())).await;
+    let known = scene.ws.resource("pmoves_docker_vm.web").await;
+
+    // The plan that makes the endpoint unknown again can read nothing, and says so.
+    let next = format!("{}{}", cluster(2), dormant());
+    scene.ws.write("main.tf", &next);
+    scene.forget();
+    let said = scene.ws.run(&["plan", "-no-color"]).await.ok().said();
+    check(&said, &["Not refreshed", "endpoint is not known yet"]);
+    assert!(scene.calls().is_empty(), "{:?}", scene.calls());
+    scene.apply(&next).await.ok();
+    assert!(scene.writes().is_empty(), "{:?}", scene.writes());
+    assert_eq!(scene.ws.resource("pmoves_docker_vm.web").await, known);
+    scene.quiet().await;
+
+    // What is imported cannot be left as it is: nothing is known of it.
+    let import = "import {\n  to = pmoves_docker_vm.web\n  id = \"qemu/100\"\n}\n";
+    scene
+        .ws
+        .run(&["state", "rm", "pmoves_docker_vm.web"])
+        .await
+        .ok();
+    let said = scene
+        .refused(&format!("{}{}{import}", cluster(3), dormant()))
+        .await;
+    check(&said, &["endpoint is not known yet"]);
+}

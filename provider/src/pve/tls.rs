@@ -37,7 +37,8 @@ pub(super) fn client(
         .https_only(true)
         .redirect(redirect::Policy::none())
         .http1_only()
-        .connect_timeout(Duration::from_secs(5))
+        // A busy node takes seconds for a handshake.
+        .connect_timeout(Duration::from_secs(10))
         // pveproxy closes an idle connection after 5 s.
         .pool_idle_timeout(Duration::from_secs(4))
         .timeout(request_timeout);

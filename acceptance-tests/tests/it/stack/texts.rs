@@ -245,14 +245,14 @@ async fn faults_of_attributes_have_theirs() {
         &scene,
         &fine.clone().with("host_id", r#""pve1""#),
         &expect![[r#"
-        Error: Invalid host_id
-         with pmoves_stack.hello,
-         on main.tf line 6, in resource "pmoves_stack" "hello":
-          6:   host_id = "pve1"
-        "pve1" is no guest; a guest looks like qemu/101. Docker never runs on a
-        Proxmox VE node: use a VM or a container (LXC), such as
-        `pmoves_docker_vm.NAME.id`.
-    "#]],
+            Error: Invalid host_id
+             with pmoves_stack.hello,
+             on main.tf line 6, in resource "pmoves_stack" "hello":
+              6:   host_id = "pve1"
+            "pve1" is no guest; a guest looks like qemu/101 or lxc/102. Docker never runs
+            on a Proxmox VE node: use a VM or a container (LXC), such as
+            `pmoves_docker_vm.NAME.id`.
+        "#]],
     )
     .await;
 }

@@ -7,9 +7,18 @@ use crate::framework::{Typed, Value};
 
 impl Attribute {
     /// A row for a Rust type: `Option` is optional, anything else required.
+    ///
+    /// # Panics
+    /// In debug builds, where objects of a set have attributes that ask what they were before: an object of a set that
+    /// differs is another one.
     pub fn of<T: Typed>(doc: &str) -> Self {
+        let ty = T::ty();
+        debug_assert!(
+            !ty.compares_in_sets(),
+            "keep or replace within a set: {doc}"
+        );
         Self {
-            ty: T::ty(),
+            ty,
             doc: doc.into(),
             required: T::REQUIRED,
             optional: !T::REQUIRED,

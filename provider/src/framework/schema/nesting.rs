@@ -2,7 +2,7 @@
 //!
 //! Does not know what the objects are for.
 
-use super::{Schema, Type};
+use super::{Attribute, Schema, Type};
 use crate::framework::{Value, path::Step};
 
 /// How a nested attribute holds its objects.
@@ -30,11 +30,27 @@ impl Type {
         }
     }
 
+    /// Whether objects of a set have attributes that are compared with what they were.
+    pub(super) fn compares_in_sets(&self) -> bool {
+        match self.nested() {
+            Some((Nesting::Set, schema)) => schema.compares(),
+            _ => false,
+        }
+    }
+
     fn object(&self) -> Option<&Schema> {
         match self {
             Self::Object(schema) => Some(schema),
             _ => None,
         }
+    }
+}
+
+impl Schema {
+    fn compares(&self) -> bool {
+        let compares = |row: &Attribute| row.keep || row.replace || row.sticky;
+        let mut rows = self.attributes.values();
+        rows.any(|row| compares(row) || row.ty.nested().is_some_and(|(_, inner)| inner.compares()))
     }
 }
 
@@ -84,5 +100,30 @@ impl Nesting {
             (Self::Set, Value::List(_)) => Value::set(objects.collect()),
             _ => value.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_set_holds_has_no_past() {
+        let objects = |row: Attribute| {
+            let inner = Schema::new("").attribute("name", row);
+            Schema::new("").attribute(
+                "deep",
+                Attribute {
+                    ty: Type::Object(inner.into()),
+                    ..Default::default()
+                },
+            )
+        };
+        let set = |row| Type::Set(Box::new(Type::Object(objects(row).into())));
+        let row = Attribute::of::<Option<String>>;
+        assert!(!set(row("")).compares_in_sets());
+        assert!(set(row("").keep()).compares_in_sets());
+        assert!(set(row("").replace()).compares_in_sets());
+        assert!(!Type::Slots(objects(row("").replace()).into()).compares_in_sets());
     }
 }

@@ -60,8 +60,7 @@ pub(super) async fn read(
         return Ok(());
     };
     let place = Place::of(Kind::Lxc, &row);
-    // The list lags some seconds, so only its "running" is believed.
-    let running = row.status.as_deref() == Some("running") || power::runs(pve, &place).await?;
+    let running = power::runs_still(pve, &row, &place, prior.started).await?;
     let mut next = from_config(&prior, &config, &row, cx.client.tag(), cx.importing);
     next.started = Some(running);
     next.status = Some(if running { "running" } else { "stopped" }.to_owned());

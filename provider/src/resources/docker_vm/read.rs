@@ -17,6 +17,7 @@ use crate::{
         docker,
         host::{
             HostId, Kind, is_gone, own_tags,
+            power::{self, Place},
             volumes::{bytes_of, gibibytes, storage_of},
         },
     },
@@ -50,16 +51,13 @@ pub(super) async fn read(
             false => gone(pve, &prior, vmid, state).await,
         };
     };
-    let running = running(pve, &row).await?;
+    let place = Place::of(Kind::Qemu, &row);
+    let running = power::runs_still(pve, &row, &place, prior.started).await?;
     let mut next = from_config(&prior, &config, &row, cx.client.tag(), cx.importing);
     next.started = Some(running);
     next.status = Some(if running { "running" } else { "stopped" }.to_owned());
-    if prior.restart_required == Some(true) {
-        let waits = pve.guest_pending("qemu", &row.node, vmid).await?;
-        next.restart_required = Some(waits.iter().any(crate::pve::PendingRow::waits_for_restart));
-    } else {
-        next.restart_required = Some(false);
-    }
+    let waited = prior.restart_required == Some(true);
+    next.restart_required = Some(waited && power::waits(pve, &place).await?);
     if running && next.has_agent() {
         match cx.client.look(pve, &row).await.as_ref() {
             Ok(look) => {
@@ -113,15 +111,6 @@ fn mount_of<'a>(directory: &str, facts: &'a Facts) -> Option<(&'a String, &'a Mo
         .iter()
         .filter(|(path, _)| path.len() > 1 && holds(path))
         .max_by_key(|(path, _)| path.len())
-}
-
-/// Whether the VM runs. The shared list lags some seconds, so only its "running" is believed.
-async fn running(pve: &Pve, row: &GuestRow) -> Result<bool> {
-    if row.status.as_deref() == Some("running") {
-        return Ok(true);
-    }
-    let status = pve.guest_status_opt("qemu", &row.node, row.vmid).await?;
-    Ok(status.is_some_and(|status| status.is_running()))
 }
 
 async fn gone(pve: &Pve, prior: &DockerVm, vmid: u32, state: &mut State<DockerVm>) -> Result<()> {

@@ -156,6 +156,20 @@ pub(in crate::resources) async fn runs(pve: &Pve, place: &Place) -> pve::Result<
     Ok(status.is_some_and(|status| status.is_running()))
 }
 
+/// Whether the guest runs, by its row where that will do: the list lags some seconds, so it is believed where it says
+/// that nothing has changed for a running guest.
+pub(in crate::resources) async fn runs_still(
+    pve: &Pve,
+    row: &GuestRow,
+    place: &Place,
+    known: Option<bool>,
+) -> pve::Result<bool> {
+    match row.status.as_deref() {
+        Some("running") if known == Some(true) => Ok(true),
+        _ => runs(pve, place).await,
+    }
+}
+
 /// Whether anything really waits for a restart: some changes reach a running guest after all.
 pub(in crate::resources) async fn waits(pve: &Pve, place: &Place) -> pve::Result<bool> {
     let HostId { kind, vmid } = place.id;
