@@ -3,6 +3,7 @@
 mod drift;
 mod failure;
 mod input;
+mod real;
 mod update;
 
 use std::fmt::Display;
