@@ -7,26 +7,8 @@ shift 5
 exec 3>&1 >&2
 mkdir -p "$dir"/{upper,work,root,docker,containerd,proc}
 
-# Own control groups, entered before the cgroup namespace is made. Reading comes first: the file changes with every move.
-mapfile -t memberships < /proc/self/cgroup
-for membership in "${memberships[@]}"; do
-  IFS=: read -r _ controllers path <<< "$membership"
-  case $controllers in
-    '') mounted=/sys/fs/cgroup/unified; [ -d $mounted ] || mounted=/sys/fs/cgroup ;;
-    name=*) mounted=/sys/fs/cgroup/${controllers#name=} ;;
-    *) mounted=/sys/fs/cgroup/$controllers ;;
-  esac
-  parent=$mounted${path%/} group=$mounted${path%/}/pmoves-${run##*/}-$vmid
-  echo "$group" >> "$run/cgroups"
-  if [ -d "$group" ]; then find "$group" -mindepth 1 -depth -type d -exec rmdir {} \; ; else mkdir "$group"; fi
-  case $controllers in
-    cpuset) for file in cpuset.cpus cpuset.mems; do cat "$parent/$file" > "$group/$file"; done ;;
-    devices) # a guest may make any node, but not get at the machine's disks with it
-      for disk in $(grep -hv '^7:' /sys/class/block/*/dev); do echo "b $disk rw" > "$group/devices.deny"; done ;;
-    memory) echo $((memory << 20)) > "$group/memory.limit_in_bytes" ;;
-  esac
-  echo 0 > "$group/cgroup.procs"
-done
+# Before the cgroup namespace is made.
+. "$run/cgroup.sh"
 
 name=g$vmid
 ip netns delete "$name" 2>/dev/null || :

@@ -1,5 +1,5 @@
 #!/bin/bash
-# janitor.sh RUN         starts the lab, and removes all of it when stdin ends or the lab dies
+# janitor.sh RUN DEBIAN  starts the lab, and removes all of it when stdin ends or the lab dies
 # janitor.sh --sweep RUN removes what an earlier lab left
 # The lab dies with this process, and this process ends with the lab.
 set -u
@@ -27,7 +27,7 @@ run=$1
 exec 9>"$run.lock"
 flock 9
 setpriv --pdeathsig KILL unshare --mount --net --pid --fork --kill-child \
-  bash "$run/lab.sh" "$run" </dev/null 3>&1 >"$run/lab.log" 2>&1 9>&- &
+  bash "$run/lab.sh" "$run" "$2" </dev/null 3>&1 >"$run/lab.log" 2>&1 9>&- &
 lab=$!
 exec 3<&0 >/dev/null
 { read -r -u 3 _; kill -KILL "$lab"; } >/dev/null 2>&1 9>&- &

@@ -1,16 +1,17 @@
 //! Guests that the simulator starts: real ones in namespaces, or scripted ones.
 //!
 //! A real guest is a Debian with systemd, cloud-init, the QEMU guest agent and Docker, in namespaces of the machine's
-//! own kernel: it boots in seconds and needs no virtualisation. All of them live below one process, the [`Lab`], in a
-//! network of their own without a way out but to the Debian mirror.
+//! own kernel: it boots in seconds and needs no virtualisation. A real container is one of LXC. All of them live below
+//! one process, the [`Lab`], in a network of their own without a way out but to the Debian mirror.
 
 mod agent;
 pub mod cd;
-mod container;
 mod disks;
 mod guest;
 mod image;
 mod lab;
+mod lxc;
+mod lxc_files;
 mod names;
 mod network;
 mod registry;

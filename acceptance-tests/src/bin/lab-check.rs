@@ -1,21 +1,24 @@
 //! Boots real guests and runs a container in each, to see that this machine can, and how fast.
 //!
-//! Knows nothing of the simulator and the provider; `tests/lab.rs` kills it to see that nothing stays behind.
+//! Knows nothing of the simulator and the provider; `tests/lab_cleanup.rs` kills it to see that nothing stays behind.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use acceptance_tests::guests::{Lab, Rootfs, cd, shell};
+use acceptance_tests::simulator::container::ContainerSpec;
 use acceptance_tests::simulator::machine::{Disk, Hypervisor, Machine, Nic, Spec};
 use lexopt::ValueExt as _;
 use tokio::time::Instant;
 
-const USAGE: &str = "lab-check [--guests N] [--hold]
-    --guests N  how many to boot at once (default 1)
-    --hold      keep them until stdin ends";
+const USAGE: &str = "lab-check [--guests N] [--container] [--hold]
+    --guests N   how many to boot at once (default 1)
+    --container  start an LXC container beside them
+    --hold       keep them until stdin ends";
 
 struct Options {
     guests: u8,
+    container: bool,
     hold: bool,
 }
 
@@ -37,12 +40,14 @@ async fn main() -> ExitCode {
 fn options() -> Result<Options, lexopt::Error> {
     let mut options = Options {
         guests: 1,
+        container: false,
         hold: false,
     };
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
             lexopt::Arg::Long("guests") => options.guests = arguments.value()?.parse()?,
+            lexopt::Arg::Long("container") => options.container = true,
             lexopt::Arg::Long("hold") => options.hold = true,
             other => return Err(other.unexpected()),
         }
@@ -65,6 +70,14 @@ async fn check(options: Options) -> Result<(), String> {
         let lab = lab.clone();
         boots.spawn(async move { boot(&lab, number, started).await });
     }
+    let container = match options.container {
+        true => Some(lab.start_container(container()).await?),
+        false => None,
+    };
+    if container.is_some() {
+        let seconds = started.elapsed().as_secs_f32();
+        eprintln!("{seconds:5.1} s  container: started");
+    }
     let mut machines = Vec::new();
     while let Some(booted) = boots.join_next().await {
         machines.push(booted.map_err(|panic| panic.to_string())??);
@@ -72,6 +85,12 @@ async fn check(options: Options) -> Result<(), String> {
     if options.hold {
         eprintln!("holding");
         std::io::stdin().lines().for_each(drop);
+    }
+    if let Some(container) = container {
+        container.shutdown().await;
+        let exit = container.ended().await;
+        let seconds = started.elapsed().as_secs_f32();
+        eprintln!("{seconds:5.1} s  container: {exit:?}");
     }
     for machine in machines {
         machine.powerdown().await;
@@ -142,5 +161,31 @@ fn spec(number: u8) -> Spec {
             ("network-config", &network),
         ])),
         agent: true,
+    }
+}
+
+fn container() -> ContainerSpec {
+    let disk = |slot: &str| Disk {
+        slot: slot.to_owned(),
+        volume: format!("local-lvm:{slot}"),
+        serial: None,
+        bytes: 2 << 30,
+        image: None,
+    };
+    ContainerSpec {
+        vmid: 300,
+        node: "pve1".to_owned(),
+        hostname: "container".to_owned(),
+        memory_mib: 512,
+        swap_mib: 0,
+        cores: None,
+        template: Some("local:vztmpl/debian-13.tar.zst".to_owned()),
+        nics: Vec::new(),
+        root: disk("rootfs"),
+        mounts: vec![("/opt/appdata".to_owned(), disk("mp0"))],
+        nesting: true,
+        unprivileged: true,
+        nameservers: None,
+        ssh_keys: None,
     }
 }

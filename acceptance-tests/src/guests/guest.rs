@@ -70,14 +70,6 @@ impl Guest {
         }
     }
 
-    /// The command that enters the guest, to be followed by another.
-    pub(crate) fn enter(&self) -> Vec<String> {
-        let target = format!("--target={}", self.init);
-        let spaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"];
-        let words = ["nsenter", &target].into_iter().chain(spaces);
-        words.map(str::to_owned).collect()
-    }
-
     pub(crate) fn is_running(&self) -> bool {
         self.exit.borrow().is_none()
     }

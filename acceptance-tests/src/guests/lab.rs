@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -14,10 +15,9 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::Mutex;
 
-use super::cd;
-use super::container::{self, Entered};
 use super::disks::{self, Volumes};
 use super::guest::{Guest, Parts};
+use super::lxc::Containers;
 use super::names::Names;
 use super::network::{Forward, Network};
 use super::registry::Registry;
@@ -28,12 +28,16 @@ use crate::simulator::container::{Container, ContainerSpec, Started};
 use crate::simulator::machine::{BoxFuture, Hypervisor, Machine, Spec};
 
 /// The programs of the lab's processes, written into its directory.
-const SCRIPTS: [(&str, &str); 5] = [
+const SCRIPTS: [(&str, &str); 9] = [
     ("janitor.sh", include_str!("../../lab/janitor.sh")),
     ("lab.sh", include_str!("../../lab/lab.sh")),
     ("guest.sh", include_str!("../../lab/guest.sh")),
     ("guest-init.sh", include_str!("../../lab/guest-init.sh")),
     ("disk.sh", include_str!("../../lab/disk.sh")),
+    ("cgroup.sh", include_str!("../../lab/cgroup.sh")),
+    ("node.sh", include_str!("../../lab/node.sh")),
+    ("container.sh", include_str!("../../lab/container.sh")),
+    ("hook.sh", include_str!("../../lab/hook.sh")),
 ];
 const LAYER: &str = include_str!("../../lab/layer.sh");
 
@@ -51,6 +55,7 @@ struct Inner {
     registry: Registry,
     volumes: Arc<Mutex<Volumes>>,
     guests: std::sync::Mutex<HashMap<u32, Slot>>,
+    containers: Containers,
     _egress: Vec<Forward>,
     janitor: Child,
 }
@@ -92,7 +97,10 @@ impl Lab {
         let registry = Registry::write(&run, rootfs).map_err(failed)?;
         names.write(&run, rootfs).map_err(failed)?;
         for (name, text) in SCRIPTS {
-            std::fs::write(run.join(name), text).map_err(failed)?;
+            let path = run.join(name);
+            std::fs::write(&path, text).map_err(failed)?;
+            let mode = std::fs::Permissions::from_mode(0o755);
+            std::fs::set_permissions(path, mode).map_err(failed)?;
         }
         let layered = Command::new("bash")
             .args(["-c", LAYER, "layer.sh"])
@@ -108,6 +116,7 @@ impl Lab {
         let mut janitor = Command::new("bash")
             .arg(run.join("janitor.sh"))
             .arg(&run)
+            .arg(rootfs.directory())
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -116,8 +125,7 @@ impl Lab {
             .process_group(0)
             .spawn()
             .map_err(failed)?;
-        let init = first_number(janitor.stdout.take()).await;
-        let init = init.ok_or_else(|| {
+        let [init, node] = first_numbers(janitor.stdout.take()).await.ok_or_else(|| {
             format!(
                 "the lab did not start:\n{}",
                 rootfs::tail(&run.join("lab.log"))
@@ -137,6 +145,15 @@ impl Lab {
         let volumes = Arc::new(Mutex::new(Volumes::new(run.clone())));
         let rootfs = rootfs.clone();
         let guests = std::sync::Mutex::default();
+        let target = format!("--target={node}");
+        let enter = ["nsenter", &target, "--mount", "--net", "--pid"];
+        let containers = Containers {
+            run: run.clone(),
+            rootfs: rootfs.clone(),
+            node: enter.map(ToOwned::to_owned).to_vec(),
+            volumes: Arc::clone(&volumes),
+            running: std::sync::Mutex::default(),
+        };
         Ok(Self(Arc::new(Inner {
             run,
             rootfs,
@@ -145,6 +162,7 @@ impl Lab {
             registry,
             volumes,
             guests,
+            containers,
             _egress: egress,
             janitor,
         })))
@@ -182,8 +200,11 @@ impl Lab {
     /// # Errors
     /// Where the guest is off, or what the command wrote where it fails.
     pub async fn sh(&self, vmid: u32, command: &str) -> Result<String, String> {
+        if let Some(container) = self.0.containers.get(vmid) {
+            return container.sh(command).await;
+        }
         let guest = self.slot(vmid).lock().await.clone();
-        let guest = guest.ok_or_else(|| format!("VM {vmid} is off"))?;
+        let guest = guest.ok_or_else(|| format!("guest {vmid} is off"))?;
         super::shell::run(guest.as_ref(), command).await
     }
 
@@ -222,19 +243,15 @@ impl Lab {
             .append(true)
             .open(directory.join("console.log"))
             .map_err(failed)?;
-        let mut lower = vec![lab.run.join("layer")];
-        lower.extend(lab.rootfs.layers(boots_docker));
-        let lower: Vec<&str> = lower.iter().filter_map(|layer| layer.to_str()).collect();
+        let mut layers = vec![lab.run.join("layer")];
+        layers.extend(lab.rootfs.layers(boots_docker));
         let mut process = Command::new("nsenter")
             .arg(format!("--target={}", lab.init))
             .args(["--mount", "--net", "--pid", "bash"])
             .arg(lab.run.join("guest.sh"))
             .args([&lab.run, &directory])
-            .args([
-                spec.vmid.to_string(),
-                spec.memory_mib.to_string(),
-                lower.join(":"),
-            ])
+            .args([spec.vmid.to_string(), spec.memory_mib.to_string()])
+            .arg(lower(&layers))
             .args(spec.nics.iter().flat_map(|nic| [&nic.mac, &nic.bridge]))
             .current_dir("/")
             .stdin(Stdio::null())
@@ -243,7 +260,7 @@ impl Lab {
             .process_group(0)
             .spawn()
             .map_err(failed)?;
-        let Some(init) = first_number(process.stdout.take()).await else {
+        let Some([init]) = first_numbers(process.stdout.take()).await else {
             let log = rootfs::tail(&directory.join("console.log"));
             return Err(format!("cannot start VM {}:\n{log}", spec.vmid));
         };
@@ -275,6 +292,9 @@ impl Lab {
         if let Some(guest) = slot.take() {
             guest.kill().await;
         }
+        if let Some(container) = self.0.containers.get(vmid) {
+            container.kill().await;
+        }
         self.0.volumes.lock().await.discard(vmid);
         let directory = self.0.run.join("guests").join(vmid.to_string());
         if let Err(error) = tokio::task::spawn_blocking(move || rootfs::remove(&directory)).await {
@@ -290,24 +310,8 @@ impl Hypervisor for Lab {
 
     fn start_container(&self, spec: ContainerSpec) -> Started<'_> {
         Box::pin(async move {
-            let name = &spec.hostname;
-            let seed = cd::seed(&[
-                (
-                    "meta-data",
-                    &format!("instance-id: ct-{}\nlocal-hostname: {name}\n", spec.vmid),
-                ),
-                ("user-data", "#cloud-config\nusers: []\n"),
-                ("network-config", &container::network_config(&spec)),
-            ]);
-            let guest = Spec {
-                cdrom: Some(seed),
-                ..container::spec(&spec)
-            };
-            let guest = self.power_on(guest).await?;
-            let enter = guest.enter();
-            let container = Entered::new(guest, enter);
-            container.run(&container::setup(&spec)).await?;
-            Ok(Arc::new(container) as Arc<dyn Container>)
+            let container = self.0.containers.start(&spec).await?;
+            Ok(container as Arc<dyn Container>)
         })
     }
 
@@ -345,11 +349,18 @@ fn insert_cd(guest: &Path, image: Option<&[u8]>) -> Result<(), String> {
     Ok(())
 }
 
-/// The number on the first line that a process writes, or `None` where it ends without one.
-async fn first_number(stdout: Option<ChildStdout>) -> Option<u32> {
+/// Directories as overlayfs wants them, topmost first.
+pub(super) fn lower(layers: &[PathBuf]) -> String {
+    let layers: Vec<&str> = layers.iter().filter_map(|layer| layer.to_str()).collect();
+    layers.join(":")
+}
+
+/// The numbers on the first line that a process writes, or `None` where it ends without them.
+async fn first_numbers<const N: usize>(stdout: Option<ChildStdout>) -> Option<[u32; N]> {
     let mut line = String::new();
     BufReader::new(stdout?).read_line(&mut line).await.ok()?;
-    line.trim().parse().ok()
+    let numbers = line.split_whitespace().map(|number| number.parse().ok());
+    numbers.collect::<Option<Vec<u32>>>()?.try_into().ok()
 }
 
 /// Removes what labs have left whose janitor was killed as well.

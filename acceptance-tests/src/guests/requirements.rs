@@ -30,6 +30,7 @@ try "no overlay can be mounted in $2 (another file system may do: set PMOVES_CAC
   mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work merged
 try "no bridge can be made (is the kernel module bridge loaded?)" ip link add trial0 type bridge
 try "no veth pair can be made (is the kernel module veth loaded?)" ip link add trial1 type veth peer name trial2
+try "no user namespace can be made (see the kernel's setting user.max_user_namespaces)" unshare --user true
 truncate -s 1M disk
 device=$(losetup --find --show disk 2>/dev/null) || { echo "no loop device can be attached" >&2; exit 1; }
 losetup --detach "$device"

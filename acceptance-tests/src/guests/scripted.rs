@@ -4,6 +4,7 @@
 //! installed on it, is answered by one program, `guest-shim`. Needs Linux with user namespaces,
 //! but not root.
 
+mod container;
 mod machine;
 mod seed;
 pub mod shim;
@@ -16,10 +17,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::container::{self, Entered};
 use super::sshd::Sshd;
 use crate::simulator::container::{Container, ContainerSpec, Started};
 use crate::simulator::machine::{BoxFuture, Hypervisor, Machine, Spec};
+use container::ScriptedContainer;
 use machine::ScriptedMachine;
 
 /// What is unusual about a guest.
@@ -205,16 +206,12 @@ impl Hypervisor for ScriptedHypervisor {
     fn start_container(&self, spec: ContainerSpec) -> Started<'_> {
         Box::pin(async move {
             let vmid = spec.vmid;
-            let guest = container::spec(&spec);
-            let config = container::network_config(&spec);
-            let seed = HashMap::from([("network-config".to_owned(), config)]);
+            let (guest, seed) = (container::spec(&spec), container::seed(&spec));
             let scenario = self.scenario_of(&guest);
             let base = self.base.path();
             let machine = ScriptedMachine::start_container(base, guest, scenario, seed).await?;
             lock(&self.running).insert(vmid, Arc::clone(&machine));
-            let enter = machine.enter();
-            let container = Entered::new(machine, enter);
-            container.run(&container::setup(&spec)).await?;
+            let container = ScriptedContainer::new(machine, &spec).await?;
             Ok(Arc::new(container) as Arc<dyn Container>)
         })
     }

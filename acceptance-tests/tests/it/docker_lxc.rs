@@ -4,6 +4,7 @@ mod clones;
 mod drift;
 mod failure;
 mod input;
+mod real;
 mod update;
 
 use std::fmt::Display;

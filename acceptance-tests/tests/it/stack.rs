@@ -36,7 +36,7 @@ fn compose(services: &[(&str, &str, &str)]) -> String {
     text
 }
 
-fn heredoc(text: &str) -> String {
+pub(crate) fn heredoc(text: &str) -> String {
     format!("<<-EOT\n{}\nEOT\n", text.replace("${", "$${"))
 }
 

@@ -4,11 +4,7 @@
 
 use std::time::Duration;
 
-use super::{
-    calls, clones, host,
-    model::DockerVm,
-    seed_file::SeedFile,
-};
+use super::{calls, clones, host, model::DockerVm, seed_file::SeedFile};
 use crate::{
     framework::{Failure, Result, State},
     pve::{self, PropertyString, Pve, QemuConfig, Upid},
