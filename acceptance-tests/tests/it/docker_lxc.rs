@@ -4,6 +4,7 @@ mod clones;
 mod drift;
 mod failure;
 mod input;
+mod ssh;
 mod update;
 
 use std::fmt::Display;
@@ -133,7 +134,7 @@ async fn a_host_that_shall_not_run_is_made_left_alone_and_destroyed() {
 }
 
 /// Rounds in the guest: connections to its console.
-fn rounds(scene: &Scene) -> usize {
+pub(crate) fn rounds(scene: &Scene) -> usize {
     scene
         .stage
         .simulator

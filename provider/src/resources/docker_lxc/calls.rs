@@ -39,7 +39,7 @@ pub(super) fn create(plan: &DockerLxc, vmid: u32, tag: Option<&str>) -> Call {
     let params = params(plan, &LxcConfig::default(), tag)
         .with("vmid", Some(vmid))
         .with("ostemplate", plan.template_file_id.as_deref())
-        .with("cmode", Some(CONSOLE))
+        .with("cmode", cmode(plan, None))
         .with("pool", plan.pool_id.as_deref())
         .flag("unprivileged", Some(plan.unprivileged != Some(false)))
         .with("rootfs", Some(format!("{storage}:{size}")))
@@ -69,7 +69,7 @@ pub(super) fn update(
     {
         before = before.with(DATA_SLOT, Some(raw));
     }
-    let after = params(plan, config, tag).with("cmode", Some(CONSOLE));
+    let after = params(plan, config, tag).with("cmode", cmode(plan, config.cmode.as_deref()));
     // The data volume stays: an update never lets go of it.
     let after = match before.value(DATA_SLOT) {
         Some(raw) if plan.data_volume.is_none() => after.with(DATA_SLOT, Some(raw.to_owned())),
@@ -81,6 +81,14 @@ pub(super) fn update(
         .into_iter()
         .chain(grow(plan, place, config))
         .collect()
+}
+
+/// The mode of its console: SSH leaves it as it is.
+fn cmode<'a>(plan: &DockerLxc, current: Option<&'a str>) -> Option<&'a str> {
+    match plan.connection.as_deref() {
+        Some("ssh") => current,
+        _ => Some(CONSOLE),
+    }
 }
 
 /// Grows the volumes that are smaller than planned: to the size that one has already is an error of the API.

@@ -14,7 +14,7 @@ use crate::{
     framework::Model,
     resources::{
         docker::Docker,
-        host::{checks, startup::Startup},
+        host::{checks, ssh::Ssh, startup::Startup},
         timeouts::Timeouts,
     },
     secret::Secret,
@@ -104,9 +104,11 @@ pub struct DockerLxc {
     /// What happens when a change needs a restart: `if_needed` restarts, `never` leaves it pending and sets `restart_required`.
     #[attr(default("if_needed"), setting, one_of(&["if_needed", "never"]))]
     pub restart_policy: Option<String>,
-    /// How commands get into the container: `console`, its console set to a root shell. `auto` stands for the same.
-    #[attr(default("auto"), setting, one_of(&["auto", "console"]))]
+    /// How commands get into the container: by `console`, which is set to a root shell, or by `ssh`, which leaves the console alone. `auto` stands for the console, and for SSH where a token cannot use it and the provider's `ssh` is set.
+    #[attr(default("auto"), setting, one_of(&["auto", "console", "ssh"]))]
     pub connection: Option<String>,
+    /// How SSH gets to the container, where that differs from what the provider's `ssh` says.
+    pub ssh: Option<Ssh>,
     /// Whether a destroy kills the container at once instead of asking it to shut down for 60 seconds first.
     #[attr(default(false), setting)]
     pub stop_on_destroy: Option<bool>,

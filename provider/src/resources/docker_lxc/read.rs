@@ -68,16 +68,13 @@ pub(super) async fn read(
     let waited = prior.restart_required == Some(true);
     next.restart_required = Some(waited && power::waits(pve, &place).await?);
     if running {
-        let guest = cx.client.console(pve, &row.node, vmid);
         // What waits for a restart is in the config already, and may be the console's mode.
         let is_shell = config.cmode.as_deref() == Some(CONSOLE) && !waited && !cx.importing;
-        let guest = if is_shell { guest.with_shell() } else { guest };
-        match cx
-            .client
-            .look_by(vmid, Reached::Console(guest))
-            .await
-            .as_ref()
-        {
+        let guest = match super::reach(cx.client, pve, &place, &next).await? {
+            Reached::Console(guest) if is_shell => Reached::Console(guest.with_shell()),
+            guest => guest,
+        };
+        match cx.client.look_by(vmid, guest).await.as_ref() {
             Ok(look) => {
                 inside::note_facts(&mut next, &look.facts);
                 note_docker(&mut next, &look.facts, cx.importing);
