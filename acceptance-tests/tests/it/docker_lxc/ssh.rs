@@ -18,7 +18,7 @@ fn provider(scene: &Scene, ssh: &str) {
 
 /// How the sshd's key is given.
 fn key(sshd: &Sshd) -> String {
-    format!("private_key = file({:?})", sshd.private_key())
+    format!("private_key = file(\"{}\")", sshd.private_key().display())
 }
 
 /// The line that makes the sshd known.

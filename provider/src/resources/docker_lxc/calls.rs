@@ -14,7 +14,7 @@ use crate::{
     pve::{Call, LxcConfig, Params, parse_size},
     resources::host::{
         checks::mebibytes,
-        power::{Place, resize},
+        power::{Place, pool, resize},
         volumes::{bytes_of, storage_of},
     },
 };
@@ -77,8 +77,9 @@ pub(super) fn update(
     };
     let patch = before.patch(&after);
     let change = (!patch.is_empty()).then(|| Call::put(place.path("/config"), patch));
-    change
+    pool(prior.pool_id.as_ref(), plan.pool_id.as_ref(), place.id.vmid)
         .into_iter()
+        .chain(change)
         .chain(grow(plan, place, config))
         .collect()
 }
@@ -195,6 +196,7 @@ fn params(ct: &DockerLxc, config: &LxcConfig, tag: Option<&str>) -> Params {
     let mut params = Params::new()
         .with("hostname", Some(&ct.name))
         .with("cores", cpu.cores)
+        .with("cpulimit", cpu.limit.as_ref())
         .with("cpuunits", cpu.units)
         .with("memory", memory.size)
         .with("swap", memory.swap)

@@ -11,7 +11,7 @@ use crate::{
     pve::{self, Pve},
     resources::{
         cluster::Cluster,
-        host::preflight::{bridges, startup, vm_id},
+        host::preflight::{bridges, pools, startup, vm_id},
         privileges::Wanted,
     },
 };
@@ -61,7 +61,7 @@ pub(super) async fn check(
             console(pve, plan, &node, found).await?;
         }
         reserved::features(pve, plan, None, found);
-        updating(plan, by_ssh)
+        pools(updating(plan, by_ssh), plan)
     };
     reserved::reserved(pve, plan, found);
     let wanted = storages(cluster, pve, plan, &node, wanted, found).await?;

@@ -132,6 +132,9 @@ pub(super) fn from_config(
     let number = |number: Option<u64>| number.and_then(|number| i64::try_from(number).ok());
     let cpu = Cpu {
         cores: config.cores.map(i64::from),
+        limit: config
+            .cpulimit
+            .and_then(|limit| serde_json::from_str(&limit.to_string()).ok()),
         units: config.cpuunits.map(i64::from),
     };
     let root = config.rootfs.as_ref().map(|raw| RootDisk {
@@ -180,6 +183,7 @@ pub(super) fn from_config(
             |_, raw| nic(raw),
         ),
         initialization: initialization(prior, config, importing),
+        pool_id: row.pool.clone(),
         description: config
             .description
             .clone()
@@ -264,7 +268,18 @@ fn mount_point(raw: &str) -> Option<MountPoint> {
         size_gb: bytes_of(raw).filter(|_| !bind).map(gibibytes),
         backup: value.flag("backup"),
         read_only: value.flag("ro"),
+        shared: value.flag("shared"),
+        acl: value.flag("acl"),
+        quota: value.flag("quota"),
+        replicate: value.flag("replicate"),
+        mount_options: listed(&value, "mountoptions"),
     })
+}
+
+/// A list in a property, whose items are separated by semicolons.
+fn listed<T: Ord + std::str::FromStr>(value: &PropertyString, key: &str) -> Option<BTreeSet<T>> {
+    let items = value.get(key)?.split(';');
+    Some(items.filter_map(|item| item.parse().ok()).collect())
 }
 
 fn device(raw: &str) -> Option<Device> {
@@ -284,9 +299,13 @@ fn nic(raw: &str) -> Option<NetworkInterface> {
         bridge: value.get("bridge").unwrap_or_default().to_owned(),
         name: value.get("name").map(str::to_owned),
         vlan_id: value.number("tag"),
+        trunks: listed(&value, "trunks"),
         mac_address: value.get("hwaddr").map(str::to_owned),
         firewall: value.flag("firewall"),
         mtu: value.number("mtu"),
+        rate_limit: value
+            .get("rate")
+            .and_then(|text| serde_json::from_str(text).ok()),
     })
 }
 

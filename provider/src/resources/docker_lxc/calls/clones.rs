@@ -43,6 +43,7 @@ pub(in super::super) fn adopt(
         ("description", config.description.is_some()),
         ("tags", !config.tags.is_empty()),
         ("startup", config.startup.is_some()),
+        ("cpulimit", config.cpulimit.is_some()),
         ("cpuunits", config.cpuunits.is_some()),
         ("nameserver", config.nameserver.is_some()),
         ("searchdomain", config.searchdomain.is_some()),
