@@ -28,6 +28,7 @@ pub mod reached;
 pub mod seed;
 #[cfg(test)]
 mod sh;
+pub mod ssh;
 pub mod template;
 
 /// A machine one can run commands on.
@@ -133,6 +134,9 @@ pub enum Error {
         /// What cannot be read, and why.
         answer: String,
     },
+    /// Nobody gets in by SSH.
+    #[error("cannot log in by SSH: {0}")]
+    Ssh(String),
     /// The machine is one that Docker must not run on.
     #[error("{0}")]
     Guard(String),

@@ -15,9 +15,18 @@ use crate::{
     functions,
     pve::{Credential, Limits, Pve, Settings, Trust},
     resources::{
-        bridge::BridgeResource, bridges::BridgesData, cluster::Cluster, datastores::DatastoresData,
-        docker_lxc::DockerLxcResource, docker_vm::DockerVmResource, image::ImageResource,
-        nodes::NodesData, stack::StackResource,
+        bridge::BridgeResource,
+        bridges::BridgesData,
+        cluster::{
+            Cluster,
+            logins::{self, SshConfig},
+        },
+        datastores::DatastoresData,
+        docker_lxc::DockerLxcResource,
+        docker_vm::DockerVmResource,
+        image::ImageResource,
+        nodes::NodesData,
+        stack::StackResource,
     },
     secret::Secret,
 };
@@ -53,6 +62,8 @@ pub struct Config {
     pub request_timeout: Option<String>,
     /// How many requests may run at once on each node, whatever the parallelism of core.
     pub limits: Option<LimitsConfig>,
+    /// How to log in to guests where neither guest agent nor console leads in, such as containers by token before Proxmox VE 9.2. Never used for nodes.
+    pub ssh: Option<SshConfig>,
     /// Tag for every guest that is created; empty for none. Default `pmoves`.
     #[attr(check(tag))]
     pub tag: Option<String>,
@@ -124,7 +135,7 @@ impl crate::framework::provider::Provider for Pmoves {
         }
     }
 
-    fn configure(&self, config: Config, unknown: &[String]) -> Result<Cluster> {
+    fn configure(&self, mut config: Config, unknown: &[String]) -> Result<Cluster> {
         let tag = config.tag.clone().unwrap_or_else(|| "pmoves".to_owned());
         if unknown.iter().any(|path| path != "tag") {
             return Ok(Cluster::unconfigured(unknown.join(", ")));
@@ -134,10 +145,14 @@ impl crate::framework::provider::Provider for Pmoves {
             clippy::disallowed_methods,
             reason = "variables are read here and nowhere else"
         )]
-        let settings = settings(config, |name| {
-            std::env::var(name).ok().filter(|text| !text.is_empty())
-        })?;
-        Ok(Cluster::new(Pve::new(settings), tag))
+        let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+        let ssh = config.ssh.take();
+        let ssh = ssh.map(|ssh| logins::settings(ssh, variable)).transpose()?;
+        Ok(Cluster::new(
+            Pve::new(settings(config, variable)?),
+            tag,
+            ssh,
+        ))
     }
 }
 

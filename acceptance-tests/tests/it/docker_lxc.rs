@@ -5,6 +5,7 @@ mod drift;
 mod failure;
 mod input;
 mod real;
+mod ssh;
 mod update;
 
 use std::fmt::Display;
@@ -134,7 +135,7 @@ async fn a_host_that_shall_not_run_is_made_left_alone_and_destroyed() {
 }
 
 /// Rounds in the guest: connections to its console.
-fn rounds(scene: &Scene) -> usize {
+pub(crate) fn rounds(scene: &Scene) -> usize {
     scene
         .stage
         .simulator

@@ -1,14 +1,16 @@
 //! A guest by whichever way it is reached.
 
-use super::{Guest, Output, Result, agent::AgentGuest, console::ConsoleGuest};
+use super::{Guest, Output, Result, agent::AgentGuest, console::ConsoleGuest, ssh::SshGuest};
 
-/// A VM by its agent, or a container by its console.
+/// A VM by its agent, a container by its console, or either by SSH.
 #[derive(Clone)]
 pub enum Reached {
     /// By the QEMU guest agent.
     Agent(AgentGuest),
     /// By the console.
     Console(ConsoleGuest),
+    /// By SSH.
+    Ssh(SshGuest),
 }
 
 impl Reached {
@@ -17,6 +19,7 @@ impl Reached {
         match self {
             Self::Agent(_) => {}
             Self::Console(guest) => guest.close().await,
+            Self::Ssh(guest) => guest.close(),
         }
     }
 }
@@ -26,6 +29,7 @@ impl Guest for Reached {
         match self {
             Self::Agent(guest) => guest.run(script).await,
             Self::Console(guest) => guest.run(script).await,
+            Self::Ssh(guest) => guest.run(script).await,
         }
     }
 
@@ -33,6 +37,7 @@ impl Guest for Reached {
         match self {
             Self::Agent(guest) => guest.poll(what, script).await,
             Self::Console(guest) => guest.poll(what, script).await,
+            Self::Ssh(guest) => guest.poll(what, script).await,
         }
     }
 }

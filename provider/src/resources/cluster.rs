@@ -10,14 +10,17 @@ use std::{
 
 use tokio::{sync::OnceCell, time::Instant};
 
+pub mod logins;
+mod ways;
+
 use super::image::is_file_storage;
 use crate::{
     framework::{Context, Failure, Result, State, resource::Faults},
     guest::{
-        agent::AgentGuest,
-        console::{Console, ConsoleGuest},
+        console::Console,
         look::{self, Look},
         reached::Reached,
+        ssh,
     },
     pve::{self, GuestRow, NodeRow, Pve, StorageRow},
 };
@@ -36,6 +39,8 @@ pub struct Cluster {
     storages: Mutex<BTreeMap<String, Arc<OnceCell<Vec<StorageRow>>>>>,
     looks: Mutex<BTreeMap<u32, Arc<tokio::sync::Mutex<Option<Seen>>>>>,
     consoles: Mutex<BTreeMap<u32, Console>>,
+    ssh: Option<Arc<ssh::Settings>>,
+    lines: Mutex<BTreeMap<(u32, ssh::Target), ssh::Line>>,
 }
 
 struct Seen {
@@ -49,14 +54,12 @@ pub struct Silence(pub String);
 
 impl Cluster {
     /// A cluster that can be called.
-    pub fn new(pve: Pve, tag: String) -> Self {
+    pub fn new(pve: Pve, tag: String, ssh: Option<ssh::Settings>) -> Self {
         Self {
             pve: Some(pve),
-            unknown: String::new(),
             tag,
-            storages: Mutex::default(),
-            looks: Mutex::default(),
-            consoles: Mutex::default(),
+            ssh: ssh.map(Arc::new),
+            ..Self::unconfigured(String::new())
         }
     }
 
@@ -69,6 +72,8 @@ impl Cluster {
             storages: Mutex::default(),
             looks: Mutex::default(),
             consoles: Mutex::default(),
+            ssh: None,
+            lines: Mutex::default(),
         }
     }
 
@@ -217,40 +222,12 @@ impl Cluster {
         cell.get_or_try_init(|| pve.storages(node)).await.cloned()
     }
 
-    /// The way into a guest.
-    pub fn guest(&self, pve: &Pve, row: &GuestRow) -> Reached {
-        match row.kind.as_str() {
-            "lxc" => Reached::Console(self.console(pve, &row.node, row.vmid)),
-            _ => Reached::Agent(AgentGuest::new(pve.clone(), &row.node, row.vmid)),
-        }
-    }
-
-    /// The way into a container, whose console all who are at work there share.
-    pub fn console(&self, pve: &Pve, node: &str, vmid: u32) -> ConsoleGuest {
-        let mut consoles = self.consoles.lock().unwrap_or_else(PoisonError::into_inner);
-        let console = consoles.entry(vmid).or_default().clone();
-        ConsoleGuest::new(pve.clone(), node, vmid, console)
-    }
-
-    /// Whether the credential gets as far as a container's console; if not, says so at the attribute.
-    pub async fn check_console(&self, pve: &Pve, at: &str, found: &mut Faults<'_>) -> Result<()> {
-        if !pve.is_token() {
-            return Ok(());
-        }
-        let version = pve.version().await?;
-        if !version.at_least(9, 2) {
-            found.error(
-                at,
-                "A token cannot reach a container here",
-                format!("Commands run in a container through its console, which takes Proxmox VE 9.2 (pve-container 6.1.3) for an API token; this is {version}. Upgrade the nodes, or give the provider username and password instead of api_token, or use a VM."),
-            );
-        }
-        Ok(())
-    }
-
     /// What a guest looks like: one round for all who ask, host and stacks alike.
     pub async fn look(&self, pve: &Pve, row: &GuestRow) -> Arc<Result<Look, Silence>> {
-        self.look_by(row.vmid, self.guest(pve, row)).await
+        match self.guest(pve, row, None).await {
+            Ok(guest) => self.look_by(row.vmid, guest).await,
+            Err(failure) => Arc::new(Err(Silence(failure.detail))),
+        }
     }
 
     /// Likewise, by a way that the caller knows.

@@ -127,7 +127,7 @@ impl Resource for DockerLxcResource {
             plan = set_up(cx.client, &pve, &place, plan, state).await?;
         }
         if template {
-            let guest = Reached::Console(cx.client.console(&pve, &place.node, vmid));
+            let guest = reach(cx.client, &pve, &place, &plan).await?;
             plan = clones::convert(&pve, &guest, &place, plan, state).await?;
         }
         state.save(plan);
@@ -197,7 +197,8 @@ impl Resource for DockerLxcResource {
             done.template = Some(false);
         }
         let up = done.started != Some(false);
-        let no_shell = config.cmode.as_deref() != Some(calls::CONSOLE);
+        let no_shell = config.cmode.as_deref() != Some(calls::CONSOLE)
+            && plan.connection.as_deref() != Some("ssh");
         let (before, after) = (untyped(&prior), untyped(&plan));
         let due = plans::restart_due(calls::NEEDS_RESTART, &before, &after)
             || (no_shell && plan.restart_policy.as_deref() != Some("never"));
@@ -217,7 +218,7 @@ impl Resource for DockerLxcResource {
             done = done.with_addresses(&prior);
         }
         if convert {
-            let guest = Reached::Console(cx.client.console(&pve, &place.node, vmid));
+            let guest = reach(cx.client, &pve, &place, &done).await?;
             done = clones::convert(&pve, &guest, &place, done, state).await?;
         }
         cx.client.forget(vmid);
@@ -260,7 +261,20 @@ impl Resource for DockerLxcResource {
     }
 }
 
-/// Sets up what runs inside, by the console.
+/// The way into the container.
+async fn reach(cluster: &Cluster, pve: &Pve, place: &Place, ct: &DockerLxc) -> Result<Reached> {
+    let connection = ct.connection.as_deref();
+    cluster
+        .container(
+            pve,
+            (&place.node, place.id.vmid),
+            connection,
+            ct.ssh.as_ref(),
+        )
+        .await
+}
+
+/// Sets up what runs inside.
 async fn set_up(
     cluster: &Cluster,
     pve: &Pve,
@@ -268,8 +282,7 @@ async fn set_up(
     plan: DockerLxc,
     state: &mut State<DockerLxc>,
 ) -> Result<DockerLxc> {
-    let guest = cluster.console(pve, &place.node, place.id.vmid);
-    let guest = Reached::Console(guest);
+    let guest = reach(cluster, pve, place, &plan).await?;
     let done = inside::set_up(&guest, plan, state).await;
     guest.close().await;
     done

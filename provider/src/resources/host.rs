@@ -6,6 +6,7 @@ pub(super) mod inside;
 pub(super) mod plans;
 pub(super) mod power;
 pub(super) mod preflight;
+pub(super) mod ssh;
 pub(super) mod startup;
 pub(super) mod volumes;
 

@@ -66,7 +66,9 @@ impl Resource for StackResource {
             return Ok(());
         };
         if host.kind == Kind::Lxc {
-            cx.client.check_console(&pve, "host_id", found).await?;
+            let by_ssh = !plan.value.get("ssh").is_null();
+            let way = ("host_id", by_ssh.then_some("ssh"));
+            cx.client.check_way(&pve, way, found).await?;
         }
         // A host that is not there may be made by this very apply.
         match pve.guests().await?.iter().find(|row| row.vmid == host.vmid) {
@@ -91,7 +93,7 @@ impl Resource for StackResource {
         plan: Stack,
         state: &mut State<Stack>,
     ) -> Result<()> {
-        let host = apply::Host::of(cx, &plan.host_id).await?;
+        let host = apply::Host::of(cx, &plan.host_id, plan.ssh.as_ref()).await?;
         let seen = facts::read(&host.guest).await?;
         facts::guard(&seen).map_err(|error| Failure::from(error).at("host_id"))?;
         let done = host.apply(cx, &Stack::default(), plan, state).await;
@@ -119,7 +121,7 @@ impl Resource for StackResource {
             state.save(plan);
             return Ok(());
         }
-        let host = apply::Host::of(cx, &plan.host_id).await?;
+        let host = apply::Host::of(cx, &plan.host_id, plan.ssh.as_ref()).await?;
         let done = host.apply(cx, &prior, plan, state).await;
         host.guest.close().await;
         done
@@ -146,7 +148,7 @@ impl Resource for StackResource {
             compose_files: texts.into_iter().map(|(name, _)| name).collect(),
             delete_volumes: prior.delete_volumes == Some(true),
         };
-        let guest = cx.client.guest(&pve, &row);
+        let guest = cx.client.guest(&pve, &row, prior.ssh.as_ref()).await?;
         cx.client.forget(vmid);
         let done = down::down(&guest, &removal).await;
         guest.close().await;

@@ -108,3 +108,83 @@ async fn a_restart_follows_the_policy() {
     scene.quiet().await;
     assert_eq!(attribute(&scene, "/restart_required").await, json!(false));
 }
+
+#[tokio::test]
+async fn every_option_of_nics_mounts_and_cpu_reaches_the_container() {
+    let scene = scene().await;
+    scene.settle(&dormant()).await;
+    let changed = dormant()
+        .with("cpu", "{ limit = 1.5, units = 200 }")
+        .with(
+            "network_interface",
+            r#"{ net0 = { bridge = "vmbr0", vlan_id = 5, trunks = [20, 10], rate_limit = 12.5, firewall = true, mtu = 1400 } }"#,
+        )
+        .with(
+            "mount_point",
+            r#"{ mp1 = { volume = "local-lvm", path = "/media", size_gb = 1, acl = true, replicate = false, shared = true, backup = true, mount_options = ["nodev", "noatime"] } }"#,
+        );
+    scene.apply(&changed).await.ok();
+    assert_eq!(scene.writes(), ["PUT /nodes/pve1/lxc/100/config"]);
+    scene.quiet().await;
+    assert_eq!(config(&scene, "cpulimit"), "1.5");
+    for part in [
+        "firewall=1",
+        "mtu=1400",
+        "rate=12.5",
+        "tag=5",
+        "trunks=10;20",
+    ] {
+        assert!(config(&scene, "net0").contains(part), "{part}");
+    }
+    assert_eq!(
+        config(&scene, "mp1"),
+        "local-lvm:vm-100-disk-2,mp=/media,acl=1,backup=1,mountoptions=noatime;nodev,replicate=0,shared=1,size=1G"
+    );
+    // What was set and is taken out goes back.
+    scene
+        .settle(&dormant().with("cpu", "{ units = 200 }"))
+        .await;
+    assert_eq!(config(&scene, "cpulimit"), "");
+}
+
+#[tokio::test]
+async fn pools_and_the_order_of_starts_follow_the_configuration() {
+    let scene = scene().await;
+    let simulator = &scene.stage.simulator;
+    for pool in ["prod", "test"] {
+        simulator.put_pool(pool);
+    }
+    let host = dormant()
+        .with("pool_id", r#""test""#)
+        .with("startup", "{ order = 2 }");
+    scene.settle(&host).await;
+    assert_eq!(simulator.pool("test"), [100]);
+    let moved = host.with("pool_id", r#""prod""#);
+    let moved = moved.with("startup", "{ order = 3 }");
+    scene.apply(&moved).await.ok();
+    assert_eq!(
+        scene.writes(),
+        ["PUT /pools", "PUT /nodes/pve1/lxc/100/config"]
+    );
+    scene.quiet().await;
+    assert_eq!(simulator.pool("prod"), [100]);
+    scene.settle(&moved.without("pool_id")).await;
+    assert_eq!(simulator.pool("prod"), [0; 0]);
+}
+
+#[tokio::test]
+async fn a_destroy_stops_at_once_if_it_shall() {
+    for (at_once, how) in [("false", "shutdown"), ("true", "stop")] {
+        let scene = scene().await;
+        scene.settle(&web().with("stop_on_destroy", at_once)).await;
+        scene.forget();
+        scene.ws.destroy().await.ok();
+        assert_eq!(
+            scene.writes(),
+            [
+                format!("POST /nodes/pve1/lxc/100/status/{how}"),
+                "DELETE /nodes/pve1/lxc/100".to_owned()
+            ]
+        );
+    }
+}

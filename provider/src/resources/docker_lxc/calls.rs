@@ -14,7 +14,7 @@ use crate::{
     pve::{Call, LxcConfig, Params, parse_size},
     resources::host::{
         checks::mebibytes,
-        power::{Place, resize},
+        power::{Place, pool, resize},
         volumes::{bytes_of, storage_of},
     },
 };
@@ -39,7 +39,7 @@ pub(super) fn create(plan: &DockerLxc, vmid: u32, tag: Option<&str>) -> Call {
     let params = params(plan, &LxcConfig::default(), tag)
         .with("vmid", Some(vmid))
         .with("ostemplate", plan.template_file_id.as_deref())
-        .with("cmode", Some(CONSOLE))
+        .with("cmode", cmode(plan, None))
         .with("pool", plan.pool_id.as_deref())
         .flag("unprivileged", Some(plan.unprivileged != Some(false)))
         .with("rootfs", Some(format!("{storage}:{size}")))
@@ -69,7 +69,7 @@ pub(super) fn update(
     {
         before = before.with(DATA_SLOT, Some(raw));
     }
-    let after = params(plan, config, tag).with("cmode", Some(CONSOLE));
+    let after = params(plan, config, tag).with("cmode", cmode(plan, config.cmode.as_deref()));
     // The data volume stays: an update never lets go of it.
     let after = match before.value(DATA_SLOT) {
         Some(raw) if plan.data_volume.is_none() => after.with(DATA_SLOT, Some(raw.to_owned())),
@@ -77,10 +77,19 @@ pub(super) fn update(
     };
     let patch = before.patch(&after);
     let change = (!patch.is_empty()).then(|| Call::put(place.path("/config"), patch));
-    change
+    pool(prior.pool_id.as_ref(), plan.pool_id.as_ref(), place.id.vmid)
         .into_iter()
+        .chain(change)
         .chain(grow(plan, place, config))
         .collect()
+}
+
+/// The mode of its console: SSH leaves it as it is.
+fn cmode<'a>(plan: &DockerLxc, current: Option<&'a str>) -> Option<&'a str> {
+    match plan.connection.as_deref() {
+        Some("ssh") => current,
+        _ => Some(CONSOLE),
+    }
 }
 
 /// Grows the volumes that are smaller than planned: to the size that one has already is an error of the API.
@@ -187,6 +196,7 @@ fn params(ct: &DockerLxc, config: &LxcConfig, tag: Option<&str>) -> Params {
     let mut params = Params::new()
         .with("hostname", Some(&ct.name))
         .with("cores", cpu.cores)
+        .with("cpulimit", cpu.limit.as_ref())
         .with("cpuunits", cpu.units)
         .with("memory", memory.size)
         .with("swap", memory.swap)

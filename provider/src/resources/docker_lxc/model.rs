@@ -14,7 +14,7 @@ use crate::{
     framework::Model,
     resources::{
         docker::Docker,
-        host::{checks, startup::Startup},
+        host::{checks, ssh::Ssh, startup::Startup},
         timeouts::Timeouts,
     },
     secret::Secret,
@@ -83,8 +83,8 @@ pub struct DockerLxc {
     /// Tags in lower case. The `tag` of the provider is added and not listed here.
     #[attr(open, check(checks::tags))]
     pub tags: Option<BTreeSet<String>>,
-    /// Resource pool that the container is put into when it is made. It must exist.
-    #[attr(keep, check(checks::pool_id), param = "pool")]
+    /// Resource pool that the container belongs to. It must exist.
+    #[attr(open, check(checks::pool_id), param = "pool")]
     pub pool_id: Option<String>,
     /// Whether the container runs.
     #[attr(default(true), enforced)]
@@ -104,9 +104,11 @@ pub struct DockerLxc {
     /// What happens when a change needs a restart: `if_needed` restarts, `never` leaves it pending and sets `restart_required`.
     #[attr(default("if_needed"), setting, one_of(&["if_needed", "never"]))]
     pub restart_policy: Option<String>,
-    /// How commands get into the container: `console`, its console set to a root shell. `auto` stands for the same.
-    #[attr(default("auto"), setting, one_of(&["auto", "console"]))]
+    /// How commands get into the container: by `console`, which is set to a root shell, or by `ssh`, which leaves the console alone. `auto` stands for the console, and for SSH where a token cannot use it and the provider's `ssh` is set.
+    #[attr(default("auto"), setting, one_of(&["auto", "console", "ssh"]))]
     pub connection: Option<String>,
+    /// How SSH gets to the container, where that differs from what the provider's `ssh` says.
+    pub ssh: Option<Ssh>,
     /// Whether a destroy kills the container at once instead of asking it to shut down for 60 seconds first.
     #[attr(default(false), setting)]
     pub stop_on_destroy: Option<bool>,
@@ -173,6 +175,9 @@ pub struct Cpu {
     /// Cores that it may use.
     #[attr(default(2), range(1, 8192))]
     pub cores: Option<i64>,
+    /// Most CPU time that it may use, in cores, such as 1.5; 0 is no limit.
+    #[attr(open, check(own_checks::cpu_limit), param = "cpulimit")]
+    pub limit: Option<Number>,
     /// Share of CPU time against other guests, 1 to 10000.
     #[attr(open, range(1, 10000), param = "cpuunits")]
     pub units: Option<i64>,
@@ -218,7 +223,7 @@ pub struct DataVolume {
 }
 
 /// A mount point. A change of one that is there needs a restart.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Model)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
 pub struct MountPoint {
     /// Storage on which a new volume is made; or a directory of the node, beginning with `/`, which only `root@pam` itself may pass on.
     pub volume: String,
@@ -234,6 +239,21 @@ pub struct MountPoint {
     /// Whether the guest can only read it.
     #[attr(open)]
     pub read_only: Option<bool>,
+    /// Whether every node of the cluster has it, so that it does not stand in the way of a move.
+    #[attr(open)]
+    pub shared: Option<bool>,
+    /// Whether access control lists are on. Left open, as the filesystem has it.
+    #[attr(open)]
+    pub acl: Option<bool>,
+    /// Whether quotas for users are on; privileged containers only.
+    #[attr(open)]
+    pub quota: Option<bool>,
+    /// Whether storage replication includes the volume. Proxmox VE includes it unless told otherwise.
+    #[attr(open)]
+    pub replicate: Option<bool>,
+    /// Options of the mount: `discard`, `lazytime`, `noatime`, `nodev`, `noexec` and `nosuid`.
+    #[attr(open, check(own_checks::mount_options), param = "mountoptions")]
+    pub mount_options: Option<BTreeSet<String>>,
 }
 
 /// A device of the node.
@@ -267,6 +287,9 @@ pub struct NetworkInterface {
     /// VLAN tag, 1 to 4094.
     #[attr(open, range(1, 4094), param = "tag")]
     pub vlan_id: Option<i64>,
+    /// VLANs that pass with their tags, 1 to 4094.
+    #[attr(open, check(own_checks::trunks))]
+    pub trunks: Option<BTreeSet<i64>>,
     /// MAC address. Left open, one is drawn and kept.
     #[attr(decided, same(checks::same_mac), check(checks::mac))]
     pub mac_address: Option<String>,
@@ -276,6 +299,9 @@ pub struct NetworkInterface {
     /// Largest frame in bytes.
     #[attr(open, range(64, 65535))]
     pub mtu: Option<i64>,
+    /// Most megabytes in a second, such as 12.5.
+    #[attr(open, check(own_checks::rate), param = "rate")]
+    pub rate_limit: Option<Number>,
 }
 
 /// Addresses, name servers, and the account of root.

@@ -11,7 +11,7 @@ use crate::{
     pve::{self, Pve},
     resources::{
         cluster::Cluster,
-        host::preflight::{bridges, startup, vm_id},
+        host::preflight::{bridges, pools, startup, vm_id},
         privileges::Wanted,
     },
 };
@@ -35,10 +35,14 @@ pub(super) async fn check(
         return Ok(());
     };
     let docker = !plan.value.get("docker").is_null();
+    let connection = plan.value.get("connection").as_str();
     let inside = docker && (new || plan.changed("docker") || plan.changed("started"));
     if inside {
-        cluster.check_console(pve, "connection", found).await?;
+        cluster
+            .check_way(pve, ("connection", connection), found)
+            .await?;
     }
+    let by_ssh = cluster.is_by_ssh(pve, connection).await?;
     let wanted = if new {
         if !cluster.check_node(pve, &node, "node_name", found).await? {
             return Ok(());
@@ -48,14 +52,16 @@ pub(super) async fn check(
         if docker {
             lxc_pve(pve, &node, found).await?;
         }
-        let wanted = creating(plan);
+        let wanted = creating(plan, by_ssh);
         let (wanted, source) = source::source(cluster, pve, plan, &node, wanted, found).await?;
         reserved::features(pve, plan, source.as_ref(), found);
         wanted
     } else {
-        console(pve, plan, &node, found).await?;
+        if connection != Some("ssh") {
+            console(pve, plan, &node, found).await?;
+        }
         reserved::features(pve, plan, None, found);
-        updating(plan)
+        pools(updating(plan, by_ssh), plan)
     };
     reserved::reserved(pve, plan, found);
     let wanted = storages(cluster, pve, plan, &node, wanted, found).await?;
@@ -64,7 +70,7 @@ pub(super) async fn check(
         .await
 }
 
-fn creating(plan: &Plan<'_>) -> Wanted {
+fn creating(plan: &Plan<'_>, by_ssh: bool) -> Wanted {
     let pool = plan
         .value
         .get("pool_id")
@@ -84,6 +90,7 @@ fn creating(plan: &Plan<'_>) -> Wanted {
         ("VM.Console", "connection"),
     ]
     .into_iter()
+    .filter(|(privilege, _)| !(by_ssh && *privilege == "VM.Console"))
     .fold(Wanted::default(), |wanted, (privilege, at)| {
         let on = |path: &str| (path.to_owned(), vec![privilege]);
         wanted.either(on(ALL_VMS), on(other), at)
@@ -94,7 +101,7 @@ fn creating(plan: &Plan<'_>) -> Wanted {
     }
 }
 
-fn updating(plan: &Plan<'_>) -> Wanted {
+fn updating(plan: &Plan<'_>, by_ssh: bool) -> Wanted {
     let vmid = plan.prior.get("vm_id").as_i64().unwrap_or_default();
     let path = format!("/vms/{vmid}");
     let mut wanted = Wanted::default();
@@ -118,7 +125,7 @@ fn updating(plan: &Plan<'_>) -> Wanted {
         ("docker", "VM.Console"),
         ("template", "VM.Allocate"),
     ] {
-        if plan.changed(at) {
+        if plan.changed(at) && !(by_ssh && privilege == "VM.Console") {
             wanted = wanted.privilege(path.clone(), privilege, at);
         }
     }

@@ -67,16 +67,13 @@ pub(super) async fn read(
     let waited = prior.restart_required == Some(true);
     next.restart_required = Some(waited && power::waits(pve, &place).await?);
     if running {
-        let guest = cx.client.console(pve, &row.node, vmid);
         // What waits for a restart is in the config already, and may be the console's mode.
         let is_shell = config.cmode.as_deref() == Some(CONSOLE) && !waited && !cx.importing;
-        let guest = if is_shell { guest.with_shell() } else { guest };
-        match cx
-            .client
-            .look_by(vmid, Reached::Console(guest))
-            .await
-            .as_ref()
-        {
+        let guest = match super::reach(cx.client, pve, &place, &next).await? {
+            Reached::Console(guest) if is_shell => Reached::Console(guest.with_shell()),
+            guest => guest,
+        };
+        match cx.client.look_by(vmid, guest).await.as_ref() {
             Ok(look) => {
                 inside::note_facts(&mut next, &look.facts);
                 note_docker(&mut next, &look.facts, cx.importing);
@@ -134,6 +131,9 @@ pub(super) fn from_config(
     let number = |number: Option<u64>| number.and_then(|number| i64::try_from(number).ok());
     let cpu = Cpu {
         cores: config.cores.map(i64::from),
+        limit: config
+            .cpulimit
+            .and_then(|limit| serde_json::from_str(&limit.to_string()).ok()),
         units: config.cpuunits.map(i64::from),
     };
     let root = config.rootfs.as_ref().map(|raw| RootDisk {
@@ -182,6 +182,7 @@ pub(super) fn from_config(
             |_, raw| nic(raw),
         ),
         initialization: initialization(prior, config, importing),
+        pool_id: row.pool.clone(),
         description: config
             .description
             .clone()
@@ -266,7 +267,18 @@ fn mount_point(raw: &str) -> Option<MountPoint> {
         size_gb: bytes_of(raw).filter(|_| !bind).map(gibibytes),
         backup: value.flag("backup"),
         read_only: value.flag("ro"),
+        shared: value.flag("shared"),
+        acl: value.flag("acl"),
+        quota: value.flag("quota"),
+        replicate: value.flag("replicate"),
+        mount_options: listed(&value, "mountoptions"),
     })
+}
+
+/// A list in a property, whose items are separated by semicolons.
+fn listed<T: Ord + std::str::FromStr>(value: &PropertyString, key: &str) -> Option<BTreeSet<T>> {
+    let items = value.get(key)?.split(';');
+    Some(items.filter_map(|item| item.parse().ok()).collect())
 }
 
 fn device(raw: &str) -> Option<Device> {
@@ -286,9 +298,13 @@ fn nic(raw: &str) -> Option<NetworkInterface> {
         bridge: value.get("bridge").unwrap_or_default().to_owned(),
         name: value.get("name").map(str::to_owned),
         vlan_id: value.number("tag"),
+        trunks: listed(&value, "trunks"),
         mac_address: value.get("hwaddr").map(str::to_owned),
         firewall: value.flag("firewall"),
         mtu: value.number("mtu"),
+        rate_limit: value
+            .get("rate")
+            .and_then(|text| serde_json::from_str(text).ok()),
     })
 }
 

@@ -80,21 +80,21 @@ fn an_import_takes_what_the_config_tells() {
     let config = config_of(&json!({
         "hostname": "web", "memory": 512, "swap": 512, "features": "fuse=1,nesting=1,mount=nfs;cifs",
         "nameserver": "192.0.2.53 192.0.2.54", "description": "note\n", "startup": "order=2",
-        "net0": "name=eth0,bridge=vmbr0,gw=192.0.2.1,hwaddr=BC:24:11:00:00:01,ip=192.0.2.10/24,ip6=auto,tag=5,type=veth",
+        "net0": "name=eth0,bridge=vmbr0,gw=192.0.2.1,hwaddr=BC:24:11:00:00:01,ip=192.0.2.10/24,ip6=auto,rate=12.5,tag=5,trunks=10;20,type=veth",
         "rootfs": "local:102/vm-102-disk-0.raw,size=3584M",
         "mp0": "local-lvm:vm-102-disk-1,mp=/var/lib/docker,size=4G",
-        "mp3": "/srv/media,mp=/media,ro=1", "dev0": "/dev/dri/renderD128,gid=104,mode=0660",
+        "mp3": "/srv/media,mp=/media,acl=1,mountoptions=noatime;nodev,replicate=0,ro=1,shared=1", "cpulimit": "1.5", "dev0": "/dev/dri/renderD128,gid=104,mode=0660",
     }));
     let read = from_config(&empty, &config, &row(), None, true);
     let told = json!({
         "id": "lxc/102", "vm_id": 102, "name": "web", "node_name": "pve1", "current_node": "pve1",
         "unprivileged": false,
         "features": { "nesting": true, "keyctl": false, "fuse": true, "mount": ["cifs", "nfs"] },
-        "memory": { "size": 512, "swap": 512 }, "root_disk": { "datastore_id": "local", "size_gb": 3.5 },
+        "memory": { "size": 512, "swap": 512 }, "cpu": { "limit": 1.5 }, "root_disk": { "datastore_id": "local", "size_gb": 3.5 },
         "data_volume": { "datastore_id": "local-lvm", "size_gb": 4, "mount_path": "/var/lib/docker", "backup": false },
-        "mount_point": { "mp3": { "volume": "/srv/media", "path": "/media", "read_only": true } },
+        "mount_point": { "mp3": { "volume": "/srv/media", "path": "/media", "read_only": true, "shared": true, "acl": true, "replicate": false, "mount_options": ["noatime", "nodev"] } },
         "device_passthrough": { "dev0": { "path": "/dev/dri/renderD128", "gid": 104, "mode": "0660" } },
-        "network_interface": { "net0": { "bridge": "vmbr0", "name": "eth0", "vlan_id": 5, "mac_address": "BC:24:11:00:00:01" } },
+        "network_interface": { "net0": { "bridge": "vmbr0", "name": "eth0", "vlan_id": 5, "trunks": [10, 20], "rate_limit": 12.5, "mac_address": "BC:24:11:00:00:01" } },
         "initialization": {
             "dns": { "servers": ["192.0.2.53", "192.0.2.54"] },
             "ip_config": { "net0": { "ipv4": { "address": "192.0.2.10/24", "gateway": "192.0.2.1" }, "ipv6": { "address": "auto" } } },

@@ -30,6 +30,9 @@ pub(super) fn network(
     put("tag", number(nic.vlan_id));
     put("firewall", nic.firewall.map(|on| u8::from(on).to_string()));
     put("mtu", number(nic.mtu));
+    put("rate", nic.rate_limit.as_ref().map(ToString::to_string));
+    let trunks: Vec<String> = nic.trunks.iter().flatten().map(i64::to_string).collect();
+    put("trunks", (!trunks.is_empty()).then(|| trunks.join(";")));
     match ip {
         Some(ip) => {
             let (v4, v6) = (ip.ipv4.as_ref(), ip.ipv6.as_ref());
@@ -67,9 +70,23 @@ pub(super) fn mount_point(mount: &MountPoint, current: Option<&str>) -> Property
     let base = current.filter(same).map_or_else(new, str::to_owned);
     let mut value = PropertyString::parse(&base, Some("volume")).unwrap_or_default();
     value.set("mp", &mount.path);
-    for (key, flag) in [("backup", mount.backup), ("ro", mount.read_only)] {
-        match flag {
-            Some(on) => value.set(key, u8::from(on).to_string()),
+    let flag = |flag: Option<bool>| flag.map(|on| u8::from(on).to_string());
+    let options = mount.mount_options.iter().flatten().cloned();
+    let options = options.collect::<Vec<_>>().join(";");
+    for (key, text) in [
+        ("backup", flag(mount.backup)),
+        ("ro", flag(mount.read_only)),
+        ("shared", flag(mount.shared)),
+        ("acl", flag(mount.acl)),
+        ("quota", flag(mount.quota)),
+        ("replicate", flag(mount.replicate)),
+        (
+            "mountoptions",
+            Some(options).filter(|text| !text.is_empty()),
+        ),
+    ] {
+        match text {
+            Some(text) => value.set(key, text),
             None => drop(value.remove(key)),
         }
     }

@@ -14,7 +14,7 @@ use crate::{
     pve::{Call, Params, PropertyString, QemuConfig},
     resources::host::{
         Kind,
-        power::{self, Place},
+        power::{self, Place, pool},
         volumes::storage_of,
     },
 };
@@ -158,7 +158,9 @@ pub(super) fn update(
         let beside = devices::params(vm, Some(config)).and(disks::params(vm, Some(config)));
         *params = std::mem::take(params).and(beside);
     }
-    let mut calls: Vec<Call> = pool(prior, plan, vmid).into_iter().collect();
+    let mut calls: Vec<Call> = pool(prior.pool_id.as_ref(), plan.pool_id.as_ref(), vmid)
+        .into_iter()
+        .collect();
     let patch = before.patch(&after);
     if !patch.is_empty() {
         // The asynchronous form: allocating a disk may outlast the proxy's 30 seconds.
@@ -237,22 +239,6 @@ pub(super) fn migrate(node: &str, vmid: u32, target: &str, online: bool) -> Call
 /// Grows a disk to a decimal number of GiB.
 pub(super) fn resize(node: &str, vmid: u32, slot: &str, gibibytes: &str) -> Call {
     power::resize(&Place::new(Kind::Qemu, node, vmid), slot, gibibytes)
-}
-
-/// Puts the VM into another pool, or out of its own.
-fn pool(prior: &DockerVm, plan: &DockerVm, vmid: u32) -> Option<Call> {
-    if prior.pool_id == plan.pool_id {
-        return None;
-    }
-    let params = Params::new()
-        .with("poolid", plan.pool_id.as_ref().or(prior.pool_id.as_ref()))
-        .with("vms", Some(vmid));
-    let params = match (&prior.pool_id, &plan.pool_id) {
-        (_, None) => params.flag("delete", Some(true)),
-        (Some(_), _) => params.flag("allow-move", Some(true)),
-        (None, _) => params,
-    };
-    Some(Call::put("/pools", params))
 }
 
 /// Attributes whose change a running VM takes only after a restart.

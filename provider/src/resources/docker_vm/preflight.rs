@@ -16,7 +16,7 @@ use crate::{
         cluster::Cluster,
         host::{
             checks::mebibytes,
-            preflight::{bridges, startup, vm_id},
+            preflight::{bridges, pools, startup, vm_id},
             volumes::{bytes_of, gibibytes},
         },
         image::is_file_storage,
@@ -262,16 +262,7 @@ pub(super) async fn update(
         }
     }
     taken::slots(pve, plan, found).await?;
-    for pool in [&plan.value, plan.prior] {
-        let pool = pool
-            .get("pool_id")
-            .as_str()
-            .filter(|_| plan.changed("pool_id"));
-        if let Some(pool) = pool {
-            wanted = wanted.privilege(format!("/pool/{pool}"), "Pool.Allocate", "pool_id");
-        }
-    }
-    wanted = mappings(startup(wanted, plan), plan, &path);
+    wanted = mappings(pools(startup(wanted, plan), plan), plan, &path);
     wanted.check(pve, found).await
 }
 

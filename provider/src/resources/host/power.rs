@@ -141,6 +141,26 @@ pub(in crate::resources) fn resize(place: &Place, slot: &str, gibibytes: &str) -
     Call::put(place.path("/resize"), params).task()
 }
 
+/// Puts the guest into another pool, or out of its own.
+pub(in crate::resources) fn pool(
+    prior: Option<&String>,
+    plan: Option<&String>,
+    vmid: u32,
+) -> Option<Call> {
+    if prior == plan {
+        return None;
+    }
+    let params = Params::new()
+        .with("poolid", plan.or(prior))
+        .with("vms", Some(vmid));
+    let params = match (prior, plan) {
+        (_, None) => params.flag("delete", Some(true)),
+        (Some(_), _) => params.flag("allow-move", Some(true)),
+        (None, _) => params,
+    };
+    Some(Call::put("/pools", params))
+}
+
 /// Destroys the guest with its volumes, and on wish all that the cluster plans with it.
 pub(in crate::resources) fn destroy(place: &Place, purge: bool) -> Call {
     let params = Params::new()

@@ -1,7 +1,7 @@
 //! Checks of a plan that VMs and containers have in common. Only reads.
 
 use crate::{
-    framework::{Plan, Result, resource::Faults},
+    framework::{Plan, Result, Value, resource::Faults},
     pve::Pve,
     resources::privileges::Wanted,
 };
@@ -14,18 +14,38 @@ pub(in crate::resources) fn startup(wanted: Wanted, plan: &Plan<'_>) -> Wanted {
     }
 }
 
+/// What a change of pools takes, of that which the guest leaves too.
+pub(in crate::resources) fn pools(mut wanted: Wanted, plan: &Plan<'_>) -> Wanted {
+    for pool in [&plan.value, plan.prior] {
+        let pool = pool
+            .get("pool_id")
+            .as_str()
+            .filter(|_| plan.changed("pool_id"));
+        if let Some(pool) = pool {
+            wanted = wanted.privilege(format!("/pool/{pool}"), "Pool.Allocate", "pool_id");
+        }
+    }
+    wanted
+}
+
 /// What the bridges of new and changed NICs, at `nics`, take.
 pub(in crate::resources) fn bridges(wanted: Wanted, plan: &Plan<'_>, nics: &'static str) -> Wanted {
     let at = nics;
     let nics = plan.value.get(at);
     let nics = nics.as_map().into_iter().flatten();
     nics.filter(|(slot, _)| plan.changed(&format!("{at}.{slot}")))
-        .filter_map(|(_, nic)| Some((nic.get("bridge").as_str()?, nic.get("vlan_id").as_i64())))
-        .fold(wanted, |wanted, (bridge, vlan)| {
-            let tag = vlan.map(|tag| format!("/{tag}")).unwrap_or_default();
-            let path = format!("/sdn/zones/localnetwork/{bridge}{tag}");
-            wanted.privilege(path, "SDN.Use", at)
+        .filter_map(|(_, nic)| {
+            let path = format!("/sdn/zones/localnetwork/{}", nic.get("bridge").as_str()?);
+            let trunks = nic.get("trunks").as_list().into_iter().flatten();
+            let tags = [nic.get("vlan_id")].into_iter().chain(trunks);
+            let tags: Vec<i64> = tags.filter_map(Value::as_i64).collect();
+            Some(match tags.is_empty() {
+                true => vec![path],
+                false => tags.iter().map(|tag| format!("{path}/{tag}")).collect(),
+            })
         })
+        .flatten()
+        .fold(wanted, |wanted, path| wanted.privilege(path, "SDN.Use", at))
 }
 
 /// Whether the VMID that is asked for belongs to another guest.

@@ -12,7 +12,10 @@ use crate::{
         reached::Reached,
     },
     pve::Pve,
-    resources::{cluster::Cluster, host::HostId},
+    resources::{
+        cluster::Cluster,
+        host::{HostId, ssh::Ssh},
+    },
 };
 
 /// A host that a stack is brought to.
@@ -23,13 +26,20 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) async fn of(cx: &Context<'_, Cluster>, host_id: &str) -> Result<Self> {
+    pub(super) async fn of(
+        cx: &Context<'_, Cluster>,
+        host_id: &str,
+        ssh: Option<&Ssh>,
+    ) -> Result<Self> {
         let pve = cx.client.pve(cx)?;
         let missing = || Failure::new(format!("the cluster has no guest {host_id}")).at("host_id");
         let HostId { kind, vmid } = HostId::parse(host_id).ok_or_else(missing)?;
         let row = pve.guest_opt(vmid).await?;
         let row = row.filter(|row| row.kind == kind.word());
-        let guest = cx.client.guest(&pve, &row.ok_or_else(missing)?);
+        let guest = cx
+            .client
+            .guest(&pve, &row.ok_or_else(missing)?, ssh)
+            .await?;
         cx.client.forget(vmid);
         Ok(Self { guest, pve, vmid })
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::checks;
 use crate::{
     framework::{Model, duration},
+    resources::host::ssh::Ssh,
     resources::timeouts::Timeouts,
     secret::Secret,
 };
@@ -72,6 +73,8 @@ pub struct Stack {
     /// What a destroy does: `down` removes containers and networks, `keep` leaves everything running.
     #[attr(default("down"), setting, one_of(&["down", "keep"]))]
     pub on_destroy: Option<String>,
+    /// How SSH gets to the host. Set, commands run by SSH; else by the guest agent or the console where they lead in.
+    pub ssh: Option<Ssh>,
     /// How long operations may take. `update` covers `wait_timeout`.
     pub timeouts: Option<Timeouts>,
     /// `running`, `degraded`, `stopped` or `unreachable`.

@@ -40,13 +40,13 @@ pub(super) async fn read(
         }
         return Ok(());
     };
-    let guest = cx.client.guest(&pve, &row);
+    let guest = cx.client.guest(&pve, &row, prior.ssh.as_ref()).await?;
     if cx.importing {
         let done = adopt(&guest, prior, state).await;
         guest.close().await;
         return done;
     }
-    let look = cx.client.look(&pve, &row).await;
+    let look = cx.client.look_by(vmid, guest.clone()).await;
     let round = match look.as_ref() {
         Ok(look) => &look.round,
         Err(silence) => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{super::model::DockerLxc, CONSOLE, grow, moves, params};
+use super::{super::model::DockerLxc, cmode, grow, moves, params};
 use crate::{
     pve::{Call, LxcConfig, Params},
     resources::host::{clones::CloneOf, power::Place},
@@ -38,11 +38,12 @@ pub(in super::super) fn adopt(
         nets: BTreeMap::new(),
         ..config.clone()
     };
-    let after = params(plan, &bare, tag).with("cmode", Some(CONSOLE));
+    let after = params(plan, &bare, tag).with("cmode", cmode(plan, config.cmode.as_deref()));
     let inherited = [
         ("description", config.description.is_some()),
         ("tags", !config.tags.is_empty()),
         ("startup", config.startup.is_some()),
+        ("cpulimit", config.cpulimit.is_some()),
         ("cpuunits", config.cpuunits.is_some()),
         ("nameserver", config.nameserver.is_some()),
         ("searchdomain", config.searchdomain.is_some()),

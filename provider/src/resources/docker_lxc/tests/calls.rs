@@ -47,8 +47,7 @@ fn mount(volume: &str) -> MountPoint {
         volume: volume.into(),
         path: "/media".into(),
         size_gb: Some(number("1.5")),
-        backup: None,
-        read_only: None,
+        ..MountPoint::default()
     }
 }
 

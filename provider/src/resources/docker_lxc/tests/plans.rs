@@ -67,7 +67,7 @@ fn a_new_container_gets_the_defaults() {
             addresses = ?
             compose_version = ?
             connection = "auto"
-            cpu = {"cores":2,"units":null}
+            cpu = {"cores":2,"limit":null,"units":null}
             current_node = ?
             docker = {"address_pools":null,"daemon_json":null,"data_root":null,"insecure_registries":null,"live_restore":true,"log":{"driver":"local","max_file":3,"max_size":"10m"},"mtu":null,"proxy":null,"prune":{"schedule":"weekly","until":"168h"},"registry_ca":null,"registry_mirrors":null,"repository_key":null,"repository_url":null,"source":"distro","users":null,"version":null}
             docker_version = ?
@@ -99,7 +99,7 @@ fn what_a_new_container_needs_is_asked_for() {
             addresses = ?
             compose_version = ?
             connection = "auto"
-            cpu = {"cores":2,"units":null}
+            cpu = {"cores":2,"limit":null,"units":null}
             current_node = ?
             docker = {"address_pools":null,"daemon_json":null,"data_root":null,"insecure_registries":null,"live_restore":true,"log":{"driver":"local","max_file":3,"max_size":"10m"},"mtu":null,"proxy":null,"prune":{"schedule":"weekly","until":"168h"},"registry_ca":null,"registry_mirrors":null,"repository_key":null,"repository_url":null,"source":"distro","users":null,"version":null}
             docker_version = ?
@@ -200,7 +200,7 @@ fn a_new_mount_point_restarts_nothing() {
         &config,
         Some(&host()),
         &expect![[
-            r#"mount_point = {"mp1":{"backup":null,"path":"/media","read_only":null,"size_gb":1,"volume":"tank"}}"#
+            r#"mount_point = {"mp1":{"acl":null,"backup":null,"mount_options":null,"path":"/media","quota":null,"read_only":null,"replicate":null,"shared":null,"size_gb":1,"volume":"tank"}}"#
         ]],
     );
 }
