@@ -21,6 +21,7 @@ mod indexes;
 mod journal;
 mod lxc;
 pub mod machine;
+mod mapping;
 mod memory;
 mod network;
 mod node;
@@ -285,6 +286,7 @@ fn installed(options: &Options) -> State {
         cts: BTreeMap::new(),
         ha: BTreeMap::new(),
         jobs: BTreeMap::new(),
+        mappings: BTreeMap::new(),
         appliances: Vec::new(),
         pools: BTreeMap::new(),
         options: BTreeMap::new(),

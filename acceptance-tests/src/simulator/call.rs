@@ -18,8 +18,8 @@ use super::storage::upload::Upload;
 use super::tasks::TaskOrder;
 use super::world::World;
 use super::{
-    access, appliances, backup, cluster, console, ha, indexes, lxc, network, node, options, pools,
-    qemu, storage, tasks,
+    access, appliances, backup, cluster, console, ha, indexes, lxc, mapping, network, node,
+    options, pools, qemu, storage, tasks,
 };
 
 /// A call whose sender is known.
@@ -193,6 +193,7 @@ impl Parsed {
 const PROTECTED_READS: &[&str] = &[
     "/access/tfa/**",
     "/access/users",
+    "/cluster/mapping/*/*",
     "/cluster/status",
     "/nodes/{node}/lxc/{vmid}/feature",
     "/nodes/{node}/lxc/{vmid}/interfaces",
@@ -267,6 +268,7 @@ fn routes(release: Release) -> Vec<Parsed> {
         qemu::read::ROUTES,
         qemu::resize::ROUTES,
         qemu::snapshot::ROUTES,
+        qemu::template::ROUTES,
         qemu::update::ROUTES,
         storage::allocate::ROUTES,
         storage::calls::ROUTES,
@@ -280,8 +282,8 @@ fn routes(release: Release) -> Vec<Parsed> {
         route,
         rules: RuleSet::parse(route.rules, release),
     };
+    let families = families.iter().chain(mapping::ROUTES);
     families
-        .iter()
         .flat_map(|family| family.iter())
         .map(parse)
         .filter(|parsed| parsed.rules.exists)

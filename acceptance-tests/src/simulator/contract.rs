@@ -9,11 +9,12 @@ use serde_json::{Value as Json, json};
 
 use super::call::{Allow, ROUTES};
 use super::release::Release;
-use super::rules::{Format, Rule, RuleSet, set};
+use super::rules::{Format, Kind, Rule, RuleSet, set};
 
 /// Formats that the description only names, and the rule sets that spell them out.
 const NAMED_SETS: &[(&str, &str)] = &[
     ("pve-qm-cicustom", "cicustom"),
+    ("pve-qm-hostpci", "hostpci"),
     ("pve-qm-ide", "drive-ide"),
     ("pve-qm-ipconfig", "ipconfig"),
     ("pve-qm-rng", "rng"),
@@ -170,7 +171,10 @@ impl Facts {
             };
             self.add(&format!("{name}.{fact}"), &own, &told);
         }
-        let told = &theirs["format"];
+        let told = match ours.kind {
+            Kind::Array => &theirs["items"]["format"],
+            _ => &theirs["format"],
+        };
         let own = match &ours.format {
             Some(Format::Properties(own)) if told.is_object() => {
                 return self.sets(&format!("{name}."), set(own), told);
@@ -213,7 +217,14 @@ fn check(allow: &Allow) -> Json {
         Allow::Any(path, [only]) => json!(["perm", path, [only]]),
         Allow::Any(path, privileges) => json!(["perm", path, privileges, "any", 1]),
         Allow::Both(first, second) => json!(["and", check(first), check(second)]),
-        Allow::Either(first, second) => json!(["or", check(first), check(second)]),
+        Allow::Either(first, second) => {
+            let mut words = vec![json!("or"), check(first)];
+            match check(second) {
+                Json::Array(more) if more[0] == "or" => words.extend(more.into_iter().skip(1)),
+                second => words.push(second),
+            }
+            words.into()
+        }
     }
 }
 

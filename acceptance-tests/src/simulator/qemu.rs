@@ -19,6 +19,7 @@ pub(crate) mod resize;
 pub(crate) mod snapshot;
 pub(crate) mod spec;
 pub(crate) mod start;
+pub(crate) mod template;
 pub(crate) mod texts;
 pub(crate) mod update;
 

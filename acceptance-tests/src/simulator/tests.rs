@@ -8,6 +8,7 @@ mod disks;
 mod faults;
 mod files;
 mod machines;
+mod mappings;
 mod network;
 mod protocol;
 mod releases;
@@ -114,6 +115,15 @@ impl Lab {
                 .body(params.to_string());
         }
         self.send(request).await
+    }
+
+    /// Status and reason of a call, with what is wrong about its parameters.
+    async fn line(&self, method: &str, path: &str, params: Json) -> String {
+        let answer = self.call(method, path, params).await;
+        match &answer.body["errors"] {
+            Json::Null => answer.line(),
+            errors => format!("{} {errors}", answer.status),
+        }
     }
 
     async fn get(&self, path: &str) -> Json {

@@ -18,6 +18,7 @@ use super::faults::Fault;
 use super::journal::Entry;
 use super::lxc::Ct;
 use super::machine::Hypervisor;
+use super::mapping::Mappings;
 use super::network::Network;
 use super::node::Texts;
 use super::options::Options;
@@ -184,6 +185,8 @@ pub(crate) struct State {
     pub(crate) cts: BTreeMap<u32, Ct>,
     pub(crate) ha: ha::Resources,
     pub(crate) jobs: BTreeMap<String, backup::Job>,
+    #[serde(default)]
+    pub(crate) mappings: Mappings,
     pub(crate) appliances: Vec<Appliance>,
     pub(crate) pools: BTreeMap<String, Pool>,
     pub(crate) options: Options,

@@ -157,13 +157,8 @@ fn config(call: &Call) -> Outcome {
     let config: Config = match call.params.text_opt("snapshot") {
         Some(_) if is_current => {
             let text = "cannot use 'snapshot' parameter with 'current'";
-            let mut errors = crate::simulator::rules::check::Errors::new();
-            errors.insert("snapshot".to_owned(), text.to_owned());
-            errors.insert(
-                "current".to_owned(),
-                "cannot use 'current' parameter with 'snapshot'".to_owned(),
-            );
-            return Err(Fail::Params(errors));
+            let both = ["snapshot", "current"].map(|name| (name.to_owned(), text.to_owned()));
+            return Err(Fail::Params(both.into()));
         }
         Some(name) => snapshot::find(ct, name)?.config.clone(),
         None if is_current => ct.config.clone(),

@@ -5,6 +5,7 @@
 use super::Config;
 use super::drives::{self, Source};
 use crate::simulator::call::Call;
+use crate::simulator::mapping;
 use crate::simulator::reply::Fail;
 use crate::simulator::rules::property;
 use crate::simulator::rules::set;
@@ -114,7 +115,7 @@ impl Call {
         Ok(())
     }
 
-    /// Checks devices of the node that only root may pass through.
+    /// Checks devices and directories of the node: what has no mapping is for root alone.
     pub(crate) fn may_set_devices(
         &self,
         vmid: u32,
@@ -126,19 +127,51 @@ impl Call {
             return Ok(());
         }
         for (key, value) in values {
-            let real =
-                |what: &str| Fail::died(format!("only root can {verb} '{key}' config for {what}"));
-            match stem(key) {
-                "serial" if value != "socket" => return Err(real("real devices")),
-                "usb" if value.contains("host=") && !value.to_lowercase().contains("spice") => {
-                    return Err(real("real devices"));
+            let real = |verb: &str, what: &str| {
+                Fail::died(format!("only root can {verb} '{key}' config for {what}"))
+            };
+            let kind = stem(key);
+            if kind == "serial" && value != "socket" {
+                return Err(real(verb, "real devices"));
+            }
+            if matches!(kind, "serial" | "usb" | "hostpci") {
+                self.need_on_vm(vmid, pool, "VM.Config.HWType")?;
+            }
+            let rules = match kind {
+                "usb" | "hostpci" => set(kind),
+                "virtiofs" => {
+                    self.may_use_mapping(key, value)?;
+                    continue;
                 }
-                "hostpci" if !value.contains("mapping=") => return Err(real("non-mapped devices")),
-                "serial" | "usb" | "hostpci" => self.need_on_vm(vmid, pool, "VM.Config.HWType")?,
-                _ => {}
+                _ => continue,
+            };
+            let device = property::parse(rules, value).unwrap_or_default();
+            if device.contains_key("romfile") {
+                let text = "only root@pam can set 'romfile' option";
+                return Err(Fail::param(key, text));
+            }
+            match device.get("host") {
+                Some(host) if kind == "usb" && host.eq_ignore_ascii_case("spice") => {}
+                Some(_) if kind == "usb" => return Err(real("set", "real devices")),
+                Some(_) => return Err(real("set", "non-mapped devices")),
+                None if device.contains_key("mapping") => self.may_use_mapping(key, value)?,
+                None => return Err(Fail::died("either 'host' or 'mapping' must be set.")),
             }
         }
         Ok(())
+    }
+
+    fn may_use_mapping(&self, key: &str, value: &str) -> Result<(), Fail> {
+        match mapping::used(key, value) {
+            Some((kind, id)) => self.need(&mapping::path(kind, &id), &["Mapping.Use"]),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that a VM with the mappings of another may be made.
+    pub(crate) fn may_use_mappings(&self, config: &Config) -> Result<(), Fail> {
+        let mut values = config.iter();
+        values.try_for_each(|(key, value)| self.may_use_mapping(key, value))
     }
 
     /// Checks that bridges may be used.

@@ -1,6 +1,4 @@
-//! Cloning a VM, and turning one into a template.
-//!
-//! Snapshots do not exist here, so a clone is always of the present configuration.
+//! Cloning a VM as it is, or as a snapshot has it.
 
 use std::time::Duration;
 
@@ -14,28 +12,19 @@ use crate::simulator::storage::{Storage, Volume};
 use crate::simulator::tasks::Worker;
 use crate::simulator::world::State;
 
-pub(crate) const ROUTES: &[Route] = &[
-    Route {
-        call: "POST /nodes/{node}/qemu/{vmid}/clone",
-        allow: Allow::All("/vms/{vmid}", &["VM.Clone"]),
-        rules:
-            "+vm; bwlimit? integer min=0; description? string; format? string enum=raw|qcow2|vmdk
+pub(crate) const ROUTES: &[Route] = &[Route {
+    call: "POST /nodes/{node}/qemu/{vmid}/clone",
+    allow: Allow::All("/vms/{vmid}", &["VM.Clone"]),
+    rules: "+vm; bwlimit? integer min=0; description? string; format? string enum=raw|qcow2|vmdk
             full? boolean; name? string dns-name
             newid integer pve-vmid min=100 max=999999999; pool? string pve-poolid
             snapname? string pve-configid len=..40; storage? string pve-storage-id
             target? string pve-node",
-        handler: now!(clone),
-    },
-    Route {
-        call: "POST /nodes/{node}/qemu/{vmid}/template",
-        allow: Allow::All("/vms/{vmid}", &["VM.Allocate"]),
-        rules: "+vm; +convertible",
-        handler: now!(template),
-    },
-];
+    handler: now!(clone),
+}];
 
 /// The disks of a configuration that a clone copies, with their parsed text.
-fn disks(config: &Config) -> Vec<(String, property::Properties)> {
+pub(super) fn disks(config: &Config) -> Vec<(String, property::Properties)> {
     let all = config.iter().filter(|(key, _)| drives::is_drive(key));
     let parsed = all.map(|(key, text)| (key.clone(), drives::parse(key, text)));
     parsed
@@ -72,7 +61,10 @@ fn clone(call: &Call) -> Outcome {
         let state = call.world.state();
         let missing = format!("unable to find configuration file for VM {vmid} on node '{node}'");
         let vm = state.vm(&node, vmid).map_err(|_| Fail::died(missing))?;
-        (vm.config.clone(), vm.is_template())
+        let snapshot = params.text_opt("snapname");
+        let snapshot = snapshot.and_then(|name| vm.snapshots.get(name));
+        let config = snapshot.map_or(&vm.config, |snapshot| &snapshot.config);
+        (config.clone(), vm.is_template())
     };
     let full = params
         .text_opt("full")
@@ -102,33 +94,20 @@ fn clone(call: &Call) -> Outcome {
         }
     }
     call.may_use_bridges(&config)?;
+    call.may_use_mappings(&config)?;
     {
         let mut state = call.world.state();
         state.vm(&node, vmid)?.check_lock()?;
-        if let Some(snapshot) = params.text_opt("snapname") {
-            return Err(Fail::died(format!("snapshot '{snapshot}' does not exist")));
+        let snapshot = params.text_opt("snapname");
+        if let Some(name) = snapshot {
+            state.vm(&node, vmid)?.snapshot(name)?;
         }
         if state.guest(newid).is_some() {
             return Err(Fail::died(format!(
                 "unable to create VM {newid}: config file already exists"
             )));
         }
-        for (key, drive) in disks(&config)
-            .iter()
-            .filter(|(_, drive)| !full && !drives::is_cdrom(drive))
-        {
-            let file = drive.get("file").map_or("", String::as_str);
-            let is_base = file
-                .rsplit(['/', ':'])
-                .next()
-                .is_some_and(|name| name.starts_with("base-"));
-            let storage = state.storage(file.split(':').next().unwrap_or_default())?;
-            if !is_base || !(storage.is_file_based() || storage.kind().copies_on_write) {
-                return Err(Fail::died(format!(
-                    "Linked clone feature is not supported for '{file}' ({key})"
-                )));
-            }
-        }
+        check_copies(&state, &config, full, snapshot.is_some())?;
         let reserved = Config::from([("lock".to_owned(), "clone".to_owned())]);
         state.vms.insert(newid, Vm::new(newid, &target, reserved));
         if let Some(pool) = pool.and_then(|pool| state.pools.get_mut(pool)) {
@@ -156,6 +135,35 @@ fn clone(call: &Call) -> Outcome {
             })
         }),
     )
+}
+
+/// Refuses what the storages of the disks cannot copy, or clone where that is wanted.
+fn check_copies(state: &State, config: &Config, full: bool, snapshot: bool) -> Result<(), Fail> {
+    for (key, drive) in disks(config) {
+        if drives::is_cdrom(&drive) {
+            continue;
+        }
+        let file = drive.get("file").map_or("", String::as_str);
+        let stem = file.rsplit(['/', ':']).next().unwrap_or_default();
+        let storage = state.storage(file.split(':').next().unwrap_or_default())?;
+        let kind = storage.kind();
+        let can = match (full, snapshot) {
+            (true, false) => true,
+            // The snapshot of a dataset cannot be read.
+            (true, true) => kind.names != Names::Zfs,
+            (false, true) => kind.names == Names::Lvm && kind.copies_on_write,
+            (false, false) => {
+                stem.starts_with("base-") && (storage.is_file_based() || kind.copies_on_write)
+            }
+        };
+        if !can {
+            let what = if full { "Full" } else { "Linked" };
+            return Err(Fail::died(format!(
+                "{what} clone feature is not supported for '{file}' ({key})"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn check_target(
@@ -333,52 +341,4 @@ impl Job {
         drive.insert("file".to_owned(), id.clone());
         Ok(id)
     }
-}
-
-fn template(call: &Call) -> Outcome {
-    let (node, vmid) = (call.node().to_owned(), call.params.vmid());
-    {
-        let state = call.world.state();
-        let vm = state.vm(&node, vmid)?;
-        vm.check_lock()?;
-        if vm.is_template() {
-            return Err(Fail::died("you can't convert a template to a template"));
-        }
-        if vm.running.is_some() {
-            return Err(Fail::died(
-                "you can't convert a VM to template if VM is running",
-            ));
-        }
-    }
-    Ok(
-        call.start_task("qmtemplate", &vmid.to_string(), |worker| async move {
-            worker.takes(Duration::from_millis(500)).await?;
-            let mut state = worker.world.state();
-            let config = state
-                .vm(&node, vmid)
-                .map_err(|fail| fail.text())?
-                .config
-                .clone();
-            let mut after = config.clone();
-            for (key, mut drive) in disks(&config) {
-                if drives::is_cdrom(&drive) {
-                    continue;
-                }
-                let from = drive.get("file").cloned().unwrap_or_default();
-                let base = from.replacen(&format!("vm-{vmid}-"), &format!("base-{vmid}-"), 1);
-                let place = state.place(&node, &from);
-                if let Some(volume) = state.volumes.remove(&place) {
-                    state.put_volume(&node, &base, volume);
-                }
-                drive.insert("file".to_owned(), base);
-                after.insert(key.clone(), drives::print(&key, &drive));
-            }
-            after.insert("template".to_owned(), "1".to_owned());
-            state
-                .vm_mut(&node, vmid)
-                .map_err(|fail| fail.text())?
-                .config = after;
-            Ok(())
-        }),
-    )
 }

@@ -37,6 +37,7 @@ pub(crate) fn disk(state: &State, node: &str, slot: &str, drive: &Properties) ->
 
 /// Describes the VM, or tells why it cannot start.
 pub(crate) fn spec(state: &State, vm: &Vm) -> Result<Spec, Fail> {
+    state.check_mappings(&vm.node, &vm.config)?;
     let mut spec = Spec {
         vmid: vm.vmid,
         node: vm.node.clone(),

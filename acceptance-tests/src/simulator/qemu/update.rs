@@ -119,8 +119,16 @@ fn checked(call: &Call) -> Result<Change, Fail> {
     call.may_use_storages(vmid, &drives_of(&values), None)?;
     call.may_set_devices(vmid, None, &values, "modify")?;
     call.may_use_bridges(&values)?;
-    call.world.state().vm(&node, vmid)?;
-    may_touch_drives(call, vmid, &values, &delete)?;
+    let old: Config = {
+        let state = call.world.state();
+        let config = state.vm(&node, vmid)?.config.iter();
+        let goes = |key: &String| delete.contains(key) || values.contains_key(key);
+        let old = config.filter(|(key, _)| goes(key));
+        old.map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    };
+    call.may_set_devices(vmid, None, &old, "delete")?;
+    may_touch_drives(call, vmid, &values, &delete, &old)?;
     texts::settle(&mut values);
     let change = Change {
         node,
@@ -142,24 +150,17 @@ fn may_touch_drives(
     vmid: u32,
     values: &Config,
     delete: &[String],
+    old: &Config,
 ) -> Result<(), Fail> {
-    let of = |key: &str| {
-        let old = call
-            .world
-            .state()
-            .vms
-            .get(&vmid)
-            .and_then(|vm| vm.config.get(key).cloned());
-        values.get(key).cloned().or(old)
-    };
     for key in values.keys().chain(delete) {
         if key.starts_with("unused") {
             call.need(&format!("/vms/{vmid}"), &["VM.Config.Disk"])?;
         }
-        let Some(text) = of(key).filter(|_| drives::is_drive(key)) else {
+        let text = values.get(key).or(old.get(key));
+        let Some(text) = text.filter(|_| drives::is_drive(key)) else {
             continue;
         };
-        let drive = drives::parse(key, &text);
+        let drive = drives::parse(key, text);
         let needed: &[&str] = match () {
             () if drives::is_cloudinit(&drive) => &["VM.Config.Cloudinit", "VM.Config.CDROM"],
             () if drives::is_cdrom(&drive) => &["VM.Config.CDROM"],

@@ -18,7 +18,9 @@ pub(crate) fn check(rules: &RuleSet, given: &mut BTreeMap<String, Value>) -> Res
     for (name, value) in given.iter_mut() {
         if let Some(rule) = rules.rule(name) {
             settle(rule, value);
-            if let Err(text) = one(rule, name, value) {
+            if let (Value::List(items), Kind::Array) = (&*value, rule.kind) {
+                errors.extend(elements(rule, name, items));
+            } else if let Err(text) = one(rule, name, value) {
                 errors.insert(name.clone(), text);
             }
         }
@@ -83,9 +85,22 @@ fn settle(rule: &Rule, value: &mut Value) {
     };
 }
 
+/// What is wrong about the elements of an array.
+fn elements(rule: &Rule, name: &str, items: &[String]) -> Errors {
+    let element = Rule {
+        kind: Kind::String,
+        ..rule.clone()
+    };
+    let check = |(i, item): (usize, &String)| {
+        let name = format!("{name}[{i}]");
+        let result = one(&element, &name, &Value::Text(item.clone()));
+        result.err().map(|text| (name, text))
+    };
+    items.iter().enumerate().filter_map(check).collect()
+}
+
 fn one(rule: &Rule, name: &str, value: &Value) -> Result<(), String> {
     let text = match (value, rule.kind) {
-        (Value::List(_), Kind::Array) => return Ok(()),
         (Value::Text(text), kind) if kind != Kind::Array => text,
         (Value::Text(text), kind) => return Err(wrong_type(kind, text)),
         (Value::List(_), kind) => return Err(wrong_type(kind, "ARRAY")),

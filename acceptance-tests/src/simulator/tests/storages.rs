@@ -29,17 +29,6 @@ async fn lab() -> Lab {
     lab
 }
 
-impl Lab {
-    /// Status and reason of a call, with what is wrong about its parameters.
-    async fn line(&self, method: &str, path: &str, params: Json) -> String {
-        let answer = self.call(method, path, params).await;
-        match &answer.body["errors"] {
-            Json::Null => answer.line(),
-            errors => format!("{} {errors}", answer.status),
-        }
-    }
-}
-
 #[tokio::test]
 async fn storages_are_configured_by_the_rules_of_their_type() {
     let lab = lab().await;
@@ -260,4 +249,48 @@ async fn backups_are_kept_protected_and_pruned() {
             .await,
         "500 storage 'tank' does not support backups"
     );
+}
+
+#[tokio::test]
+async fn clones_are_made_of_snapshots_where_these_can_be_read() {
+    let lab = lab().await;
+    let vms = "/nodes/pve1/qemu";
+    for (vmid, storage) in [(100, "local-lvm"), (200, "tank")] {
+        let create = json!({"vmid": vmid, "onboot": 1, "scsi0": format!("{storage}:1")});
+        assert_eq!(lab.task("POST", vms, create).await, "OK");
+        let vm = format!("{vms}/{vmid}");
+        let named = json!({"snapname": "s1"});
+        assert_eq!(
+            lab.task("POST", &format!("{vm}/snapshot"), named).await,
+            "OK"
+        );
+        let change = json!({"onboot": 0});
+        assert_eq!(
+            lab.line("PUT", &format!("{vm}/config"), change).await,
+            "200 OK"
+        );
+        assert_eq!(
+            lab.line("POST", &format!("{vm}/template"), json!({})).await,
+            "500 unable to create template, because VM contains snapshots"
+        );
+    }
+    let clone = |vmid: u32, params: Json| {
+        let path = format!("{vms}/{vmid}/clone");
+        let lab = &lab;
+        async move { lab.line("POST", &path, params).await }
+    };
+    assert_eq!(
+        clone(100, json!({"newid": 101, "snapname": "s2"})).await,
+        "500 snapshot 's2' does not exist"
+    );
+    assert_eq!(
+        clone(200, json!({"newid": 201, "snapname": "s1"})).await,
+        "500 Full clone feature is not supported for 'tank:vm-200-disk-0' (scsi0)"
+    );
+    let linked = json!({"newid": 101, "snapname": "s1", "full": 0});
+    let path = format!("{vms}/100/clone");
+    assert_eq!(lab.task("POST", &path, linked).await, "OK");
+    let config = lab.get(&format!("{vms}/101/config")).await;
+    assert_eq!(config["onboot"], 1);
+    assert!(config["parent"].is_null());
 }
