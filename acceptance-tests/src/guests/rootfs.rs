@@ -42,7 +42,8 @@ impl Rootfs {
     /// A sentence and the end of the log, where the build fails.
     pub async fn ready() -> Result<Self, String> {
         let mirrors = Mirrors::of_machine();
-        let recipe = format!("{SUITE} {PACKAGES} {DOCKER_PACKAGES} {NODE_PACKAGES} {mirrors:?} {SCRIPT}");
+        let recipe =
+            format!("{SUITE} {PACKAGES} {DOCKER_PACKAGES} {NODE_PACKAGES} {mirrors:?} {SCRIPT}");
         let name = digest::digest(&digest::SHA256, recipe.as_bytes()).as_ref()[..6]
             .iter()
             .fold("rootfs-".to_owned(), |mut name, byte| {
