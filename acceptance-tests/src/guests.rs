@@ -14,6 +14,7 @@ mod lxc;
 mod lxc_files;
 mod names;
 mod network;
+mod nodes;
 mod registry;
 mod requirements;
 mod rootfs;

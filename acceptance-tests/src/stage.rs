@@ -18,7 +18,7 @@ use crate::{
     simulator::{
         Options, Simulator, Strict,
         container::{ContainerSpec, Started},
-        machine::{BoxFuture, Hypervisor, Machine, Spec},
+        machine::{BadReload, BoxFuture, Hypervisor, Machine, Reload, Spec},
     },
     tofu::Workspace,
 };
@@ -55,8 +55,8 @@ impl Hypervisor for Power {
         self.hypervisor.start_container(spec)
     }
 
-    fn reload_network(&self, node: &str, bridges: &[String]) -> BoxFuture<'_, Result<(), String>> {
-        self.hypervisor.reload_network(node, bridges)
+    fn reload_network(&self, reload: Reload) -> BoxFuture<'_, Result<(), BadReload>> {
+        self.hypervisor.reload_network(reload)
     }
 
     fn discard(&self, vmid: u32) -> BoxFuture<'_, ()> {

@@ -20,15 +20,16 @@ use super::guest::{Guest, Parts};
 use super::lxc::Containers;
 use super::names::Names;
 use super::network::{Forward, Network};
+use super::nodes::Nodes;
 use super::registry::Registry;
 use super::requirements;
 use super::rootfs::{self, Rootfs};
 use super::seed;
 use crate::simulator::container::{Container, ContainerSpec, Started};
-use crate::simulator::machine::{BoxFuture, Hypervisor, Machine, Spec};
+use crate::simulator::machine::{BadReload, BoxFuture, Hypervisor, Machine, Reload, Spec};
 
 /// The programs of the lab's processes, written into its directory.
-const SCRIPTS: [(&str, &str); 9] = [
+const SCRIPTS: [(&str, &str); 10] = [
     ("janitor.sh", include_str!("../../lab/janitor.sh")),
     ("lab.sh", include_str!("../../lab/lab.sh")),
     ("guest.sh", include_str!("../../lab/guest.sh")),
@@ -36,6 +37,7 @@ const SCRIPTS: [(&str, &str); 9] = [
     ("disk.sh", include_str!("../../lab/disk.sh")),
     ("cgroup.sh", include_str!("../../lab/cgroup.sh")),
     ("node.sh", include_str!("../../lab/node.sh")),
+    ("network.sh", include_str!("../../lab/network.sh")),
     ("container.sh", include_str!("../../lab/container.sh")),
     ("hook.sh", include_str!("../../lab/hook.sh")),
 ];
@@ -56,6 +58,7 @@ struct Inner {
     volumes: Arc<Mutex<Volumes>>,
     guests: std::sync::Mutex<HashMap<u32, Slot>>,
     containers: Containers,
+    nodes: Nodes,
     _egress: Vec<Forward>,
     janitor: Child,
 }
@@ -147,10 +150,16 @@ impl Lab {
         let guests = std::sync::Mutex::default();
         let target = format!("--target={node}");
         let enter = ["nsenter", &target, "--mount", "--net", "--pid"];
+        let enter = enter.map(ToOwned::to_owned).to_vec();
+        let nodes = Nodes {
+            run: run.clone(),
+            enter: enter.clone(),
+            known: Mutex::default(),
+        };
         let containers = Containers {
             run: run.clone(),
             rootfs: rootfs.clone(),
-            node: enter.map(ToOwned::to_owned).to_vec(),
+            node: enter,
             volumes: Arc::clone(&volumes),
             running: std::sync::Mutex::default(),
         };
@@ -163,6 +172,7 @@ impl Lab {
             volumes,
             guests,
             containers,
+            nodes,
             _egress: egress,
             janitor,
         })))
@@ -208,6 +218,14 @@ impl Lab {
         super::shell::run(guest.as_ref(), command).await
     }
 
+    /// Runs a shell command in the network of a Proxmox VE node, which has one since it was first reloaded.
+    ///
+    /// # Errors
+    /// Where it has none, or what the command wrote where it fails.
+    pub async fn node_sh(&self, node: &str, command: &str) -> Result<String, String> {
+        self.0.nodes.sh(node, command).await
+    }
+
     async fn power_on(&self, spec: Spec) -> Result<Arc<Guest>, String> {
         let lab = &self.0;
         let failed = |error: io::Error| format!("cannot start VM {}: {error}", spec.vmid);
@@ -219,7 +237,7 @@ impl Lab {
         let directory = lab.run.join("guests").join(spec.vmid.to_string());
         std::fs::create_dir_all(&directory).map_err(failed)?;
         let boots_docker = boots_docker(&directory, &spec).map_err(failed)?;
-        insert_cd(&directory, spec.cdrom.as_deref())?;
+        seed::insert(&directory, spec.cdrom.as_deref())?;
 
         let mut lines = String::new();
         let mut slots = HashMap::new();
@@ -315,6 +333,10 @@ impl Hypervisor for Lab {
         })
     }
 
+    fn reload_network(&self, reload: Reload) -> BoxFuture<'_, Result<(), BadReload>> {
+        Box::pin(async move { self.0.nodes.reload(&reload).await })
+    }
+
     fn discard(&self, vmid: u32) -> BoxFuture<'_, ()> {
         Box::pin(self.erase(vmid))
     }
@@ -332,21 +354,6 @@ fn boots_docker(guest: &Path, spec: &Spec) -> io::Result<bool> {
         File::create(&mark)?;
     }
     Ok(mark.exists())
-}
-
-/// Lays the files of a seed where cloud-init finds them, or takes away those of the last boot.
-fn insert_cd(guest: &Path, image: Option<&[u8]>) -> Result<(), String> {
-    let seeds = guest.join("upper/var/lib/cloud/seed");
-    rootfs::remove(&seeds)?;
-    let Some(files) = image.map(seed::files).transpose()?.flatten() else {
-        return Ok(());
-    };
-    let failed = |error| format!("cannot write the seed: {error}");
-    std::fs::create_dir_all(seeds.join("nocloud")).map_err(failed)?;
-    for (name, bytes) in files {
-        std::fs::write(seeds.join("nocloud").join(name), bytes).map_err(failed)?;
-    }
-    Ok(())
 }
 
 /// Directories as overlayfs wants them, topmost first.

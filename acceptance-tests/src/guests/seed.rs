@@ -3,6 +3,9 @@
 //! Reads the root directory only, by its Joliet names where it has them. No Rock Ridge, no multi-extent files.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::rootfs;
 
 const SECTOR: usize = 2048;
 
@@ -55,6 +58,21 @@ pub(crate) fn files(image: &[u8]) -> Result<Option<BTreeMap<String, Vec<u8>>>, S
         }
     }
     Ok(Some(files))
+}
+
+/// Lays the files of a seed where cloud-init finds them, or takes away those of the last boot.
+pub(crate) fn insert(guest: &Path, image: Option<&[u8]>) -> Result<(), String> {
+    let seeds = guest.join("upper/var/lib/cloud/seed");
+    rootfs::remove(&seeds)?;
+    let Some(files) = image.map(files).transpose()?.flatten() else {
+        return Ok(());
+    };
+    let failed = |error| format!("cannot write the seed: {error}");
+    std::fs::create_dir_all(seeds.join("nocloud")).map_err(failed)?;
+    for (name, bytes) in files {
+        std::fs::write(seeds.join("nocloud").join(name), bytes).map_err(failed)?;
+    }
+    Ok(())
 }
 
 const CUT: &str = "the CD image is cut off";

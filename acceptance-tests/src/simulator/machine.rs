@@ -83,6 +83,26 @@ pub enum AgentError {
     },
 }
 
+/// The settings of a node's network that are to be applied.
+#[derive(Clone, Debug)]
+pub struct Reload {
+    /// The node.
+    pub node: String,
+    /// Its network cards, such as `eno1`.
+    pub cards: Vec<String>,
+    /// Its `/etc/network/interfaces`.
+    pub interfaces: String,
+}
+
+/// Why settings could not be applied, as `ifreload -a` tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadReload {
+    /// Its exit status.
+    pub status: i32,
+    /// Its lines.
+    pub said: String,
+}
+
 /// Powers VMs on.
 pub trait Hypervisor: Send + Sync {
     /// Powers a VM on. The error is the text of the failed start task.
@@ -92,13 +112,8 @@ pub trait Hypervisor: Send + Sync {
         let text = format!("nothing here runs containers such as CT {}", spec.vmid);
         Box::pin(std::future::ready(Err(text)))
     }
-    /// Brings up the bridges of a node and takes down those that are gone. The error is a line of
-    /// what the tool says.
-    fn reload_network(
-        &self,
-        _node: &str,
-        _bridges: &[String],
-    ) -> BoxFuture<'_, Result<(), String>> {
+    /// Applies the settings of a node's network.
+    fn reload_network(&self, _reload: Reload) -> BoxFuture<'_, Result<(), BadReload>> {
         Box::pin(std::future::ready(Ok(())))
     }
     /// Frees what the guest's disks hold (called on destroy).

@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::call::{Allow, Call, Route, now};
+use super::machine::Reload;
 use super::reply::{Fail, Outcome, Reply};
 use super::rules::formats::split_list;
 use super::world::{Node, State};
@@ -298,7 +299,7 @@ fn reload(call: &Call) -> Outcome {
     let name = call.node().to_owned();
     Ok(
         call.start_task("srvreload", "networking", |worker| async move {
-            let bridges: Vec<String> = {
+            let reload = {
                 let mut state = worker.world.state();
                 let found = state.nodes.iter_mut().find(|node| node.name == name);
                 let network = &mut found.ok_or("the node is gone")?.network;
@@ -306,19 +307,18 @@ fn reload(call: &Call) -> Outcome {
                 if let Some(new) = network.pending.take() {
                     network.live = new;
                 }
-                let all = network.applied().into_iter();
-                let bridges = all.filter(|(_, iface)| iface["type"] == "bridge");
-                bridges.map(|(name, _)| name).collect()
+                Reload {
+                    node: name.clone(),
+                    cards: network.cards.clone(),
+                    interfaces: network.live.text.clone(),
+                }
             };
             worker.takes(Duration::from_secs(2)).await?;
-            let done = worker
-                .world
-                .hypervisor
-                .reload_network(&name, &bridges)
-                .await;
-            if let Err(why) = done {
-                worker.log(why);
-                return Err("command 'ifreload -a' failed: exit code 1".to_owned());
+            let done = worker.world.hypervisor.reload_network(reload).await;
+            if let Err(bad) = done {
+                worker.log_all(bad.said.lines().map(str::to_owned).collect());
+                let status = bad.status;
+                return Err(format!("command 'ifreload -a' failed: exit code {status}"));
             }
             let mut state = worker.world.state();
             if let Some(node) = state.nodes.iter_mut().find(|node| node.name == name) {

@@ -1,5 +1,7 @@
 //! `pmoves_bridge`.
 
+mod real;
+
 use std::{fmt::Write as _, time::Duration};
 
 use acceptance_tests::simulator::{Effect, Fault};

@@ -1,6 +1,7 @@
 //! Real guests, booted for real: needs root. Each test has a lab of its own.
 
 mod container;
+mod network;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
