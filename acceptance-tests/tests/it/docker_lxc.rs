@@ -90,10 +90,12 @@ async fn a_host_that_shall_not_run_is_made_left_alone_and_destroyed() {
         GET /version
         GET /nodes/pve1/storage
         GET /nodes/pve1/apt/versions
+        GET /nodes/pve1/network
         GET /access/permissions
         GET /version
         GET /nodes/pve1/storage
         GET /nodes/pve1/apt/versions
+        GET /nodes/pve1/network
         GET /access/permissions
         GET /cluster/nextid
         POST /nodes/pve1/lxc"#]]

@@ -37,6 +37,7 @@ pub struct Cluster {
     unknown: String,
     tag: String,
     storages: Mutex<BTreeMap<String, Arc<OnceCell<Vec<StorageRow>>>>>,
+    bridges: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<Vec<String>>>>>,
     looks: Mutex<BTreeMap<u32, Arc<tokio::sync::Mutex<Option<Seen>>>>>,
     consoles: Mutex<BTreeMap<u32, Console>>,
     ssh: Option<Arc<ssh::Settings>>,
@@ -70,6 +71,7 @@ impl Cluster {
             unknown,
             tag: String::new(),
             storages: Mutex::default(),
+            bridges: Mutex::default(),
             looks: Mutex::default(),
             consoles: Mutex::default(),
             ssh: None,
@@ -220,6 +222,30 @@ impl Cluster {
                 .or_default(),
         );
         cell.get_or_try_init(|| pve.storages(node)).await.cloned()
+    }
+
+    /// The names of a node's bridges that the credential may use: asked once, and again if one of `wanted` is not
+    /// among them, for it may have been made since.
+    pub async fn bridges(
+        &self,
+        pve: &Pve,
+        node: &str,
+        wanted: &[&str],
+    ) -> Result<Vec<String>, pve::Error> {
+        let known = Arc::clone(
+            self.bridges
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(node.to_owned())
+                .or_default(),
+        );
+        let mut known = known.lock().await;
+        let knows = |name: &&str| known.iter().any(|there| there == *name);
+        if !wanted.iter().all(knows) {
+            let rows = pve.bridges(node).await?;
+            *known = rows.into_iter().map(|bridge| bridge.name).collect();
+        }
+        Ok(known.clone())
     }
 
     /// What a guest looks like: one round for all who ask, host and stacks alike.

@@ -158,14 +158,13 @@ impl Resource for DockerVmResource {
         let mut row = row(&pve, vmid).await?;
         let plan = plan.with_macs();
         cx.client.forget(vmid);
+        let mut known = prior.clone();
         if prior.node_name != plan.node_name && row.node != plan.node_name {
             migrate(&pve, &prior, &row, &plan.node_name, state).await?;
             row.node.clone_from(&plan.node_name);
-            state.save(DockerVm {
-                node_name: plan.node_name.clone(),
-                current_node: Some(row.node.clone()),
-                ..prior.clone()
-            });
+            known.node_name.clone_from(&plan.node_name);
+            known.current_node = Some(row.node.clone());
+            state.save(known.clone());
         }
         let Some(config) = pve.vm_config_opt(&row.node, vmid).await? else {
             return Err(Failure::new(format!(
@@ -180,6 +179,12 @@ impl Resource for DockerVmResource {
         if leaves && prior.has_agent() && power::runs(&pve, &place).await? {
             host::release(&pve, &row.node, vmid, &plan).await?;
         }
+        let inside = host::concerned(&prior, &plan);
+        if inside {
+            // Whatever breaks from here on, the next plan takes the guest up again.
+            known.docker_version = None;
+            state.save(known);
+        }
         let calls = calls::update(&prior, &plan, &row.node, vmid, &config, cx.client.tag());
         run(&pve, state, calls).await?;
         let mut done = DockerVm {
@@ -188,7 +193,6 @@ impl Resource for DockerVmResource {
         };
         // From here only power and the guest are left; the configuration is as planned. Until the
         // guest is too, the state has no docker_version, so that the next plan takes it up again.
-        let inside = host::concerned(&prior, &plan);
         state.save(DockerVm {
             started: prior.started,
             status: prior.status.clone(),

@@ -32,6 +32,19 @@ pub(super) fn disks(config: &Config) -> Vec<(String, property::Properties)> {
         .collect()
 }
 
+/// The id that a clone has taken: a worker that fails or is interrupted gives it back.
+struct Reserved<'a>(&'a Worker, u32);
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.world.state();
+        let locked = |vm: &Vm| vm.config.get("lock").is_some_and(|lock| lock == "clone");
+        if state.vms.get(&self.1).is_some_and(locked) {
+            state.vms.remove(&self.1);
+        }
+    }
+}
+
 struct Job {
     node: String,
     vmid: u32,
@@ -128,11 +141,9 @@ fn clone(call: &Call) -> Outcome {
     };
     Ok(
         call.start_task("qmclone", &vmid.to_string(), |worker| async move {
+            let _reserved = Reserved(&worker, job.newid);
             let result = job.run(&worker, config).await;
-            result.map_err(|why| {
-                worker.world.state().vms.remove(&job.newid);
-                format!("clone failed: {why}")
-            })
+            result.map_err(|why| format!("clone failed: {why}"))
         }),
     )
 }

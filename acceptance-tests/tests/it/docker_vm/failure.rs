@@ -5,7 +5,7 @@ use acceptance_tests::{
     simulator::{Effect, Fault},
 };
 
-use crate::scene::{Block, IMAGE, PLAIN, Scene, dormant, web};
+use crate::scene::{Block, IMAGE, PLAIN, Scene, dormant, until, web};
 
 const CREATE: &str = "/nodes/*/qemu";
 
@@ -171,4 +171,29 @@ async fn a_destroy_that_fails_is_not_forgotten() {
     assert!(scene.ws.resource("pmoves_docker_vm.web").await.is_some());
     scene.ws.destroy().await.ok();
     assert!(scene.stage.simulator.vms().is_empty());
+}
+
+#[tokio::test]
+async fn a_disk_that_grew_before_something_broke_is_filled_by_the_next_apply() {
+    let scene = Scene::new().await;
+    scene.settle(&web()).await;
+    // The disk grows, but nobody hears of it.
+    let lost = Effect::DoThenAnswer {
+        status: 500,
+        text: "got no worker upid".to_owned(),
+    };
+    let resize = Fault::new("PUT", "/nodes/*/qemu/*/resize", lost);
+    scene.stage.simulator.fault(resize);
+    let grown = web().with("data_disk", "{ size_gb = 3 }");
+    scene.apply(&grown).await.refused();
+    until("the disk to grow", || {
+        let config = scene.stage.simulator.config(100).expect("it is there");
+        config["scsi1"].contains("size=3G")
+    })
+    .await;
+    let bytes = "df -B1 --output=size /opt/docker | tail -n 1";
+    let size = async || -> u64 { scene.sh(100, bytes).await.trim().parse().expect("a number") };
+    assert!(size().await <= 2 << 30);
+    scene.settle(&grown).await;
+    assert!(size().await > 2 << 30);
 }

@@ -234,3 +234,32 @@ async fn a_change_needs_privileges_too() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_bridge_that_is_not_there_is_known_before_a_vm_is_made() {
+    let scene = Scene::new().await;
+    let nic = |name: &str| {
+        dormant().with(
+            "network_device",
+            &format!("{{ net0 = {{ bridge = {name} }} }}"),
+        )
+    };
+    let host = nic(r#""vmbr9""#);
+    scene.ws.write("main.tf", &host.to_string());
+    let said = scene.ws.run(&["plan", "-no-color"]).await.ok().said();
+    assert!(
+        said.contains("pve1 has no bridge vmbr9; it has vmbr0"),
+        "{said}"
+    );
+    let said = scene.apply(&host).await.refused();
+    assert!(said.contains(r#"network_device["net0"].bridge"#), "{said}");
+    assert!(scene.writes().is_empty(), "{:?}", scene.writes());
+
+    // One that the same apply makes is there in time.
+    let bridge = Block::new(
+        r#"resource "pmoves_bridge" "docker""#,
+        &[("node_name", r#""pve1""#), ("name", r#""vmbr9""#)],
+    );
+    let both = format!("{bridge}{}", nic("pmoves_bridge.docker.name"));
+    scene.settle(&both).await;
+}

@@ -16,6 +16,7 @@ use crate::{
         host::{
             Kind,
             clones::{concerns_tags, refused, source_node, warn_of_tag},
+            network,
         },
     },
 };
@@ -28,6 +29,9 @@ pub(super) async fn make(
     plan: &mut DockerLxc,
     state: &mut State<DockerLxc>,
 ) -> Result<u32> {
+    let nics = plan.network_interface.iter().flatten();
+    let bridges = nics.map(|(slot, nic)| (slot, nic.bridge.as_str()));
+    network::want_bridges(cluster, pve, &plan.node_name, "network_interface", bridges).await?;
     let asked = plan.vm_id;
     let mut tag = cluster.tag();
     let source = match plan.clone.clone() {

@@ -11,7 +11,10 @@ use crate::{
     pve::{self, Pve},
     resources::{
         cluster::Cluster,
-        host::preflight::{bridges, pools, startup, vm_id},
+        host::{
+            network,
+            preflight::{bridges, pools, startup, vm_id},
+        },
         privileges::Wanted,
     },
 };
@@ -64,6 +67,7 @@ pub(super) async fn check(
         pools(updating(plan, by_ssh), plan)
     };
     reserved::reserved(pve, plan, found);
+    network::expect_bridges(cluster, pve, &node, plan, "network_interface", found).await?;
     let wanted = storages(cluster, pve, plan, &node, wanted, found).await?;
     bridges(startup(wanted, plan), plan, "network_interface")
         .check(pve, found)

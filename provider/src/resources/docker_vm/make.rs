@@ -13,6 +13,7 @@ use crate::{
         host::{
             Kind,
             clones::{concerns_tags, refused, source_node, warn_of_tag},
+            network,
         },
     },
 };
@@ -26,6 +27,9 @@ pub(super) async fn make(
     storage: &str,
     state: &mut State<DockerVm>,
 ) -> Result<u32> {
+    let nics = plan.network_device.iter().flatten();
+    let bridges = nics.map(|(slot, nic)| (slot, nic.bridge.as_str()));
+    network::want_bridges(cluster, pve, &plan.node_name, "network_device", bridges).await?;
     let asked = plan.vm_id;
     let mut tag = cluster.tag();
     let source = match plan.clone.clone() {
@@ -123,10 +127,25 @@ async fn finish(
                 if plan.clone.is_some() && exit.contains("can't lock file") {
                     return Ok(false);
                 }
+            } else if plan.clone.is_some() {
+                if matches!(error, pve::Error::Cancelled)
+                    && undone(pve, task, plan, seed.vmid()).await?
+                {
+                    state.remove();
+                }
+                // Unlike a VM that is made from an image, a clone does not have the seed yet.
+                seed.clean_up(pve, state).await;
             }
             Err(explain(error, plan))
         }
     }
+}
+
+/// Stops a clone that was cancelled, and says whether nothing is left of it.
+async fn undone(pve: &Pve, task: &Upid, plan: &DockerVm, vmid: u32) -> Result<bool> {
+    pve.stop(task).await?;
+    let node = plan.current_node.as_deref().unwrap_or(&plan.node_name);
+    Ok(pve.lasting().vm_config_opt(node, vmid).await?.is_none())
 }
 
 /// Points a failed create at the image if it is about that.

@@ -16,6 +16,7 @@ use crate::{
         cluster::Cluster,
         host::{
             checks::mebibytes,
+            network,
             preflight::{bridges, pools, startup, vm_id},
             volumes::{bytes_of, gibibytes},
         },
@@ -42,6 +43,7 @@ pub(super) async fn create(
         return Ok(());
     }
     vm_id(pve, plan, found).await?;
+    network::expect_bridges(cluster, pve, &node, plan, "network_device", found).await?;
     let pool = text("pool_id").map(|pool| format!("/pool/{pool}"));
     // What holds for a pool holds for the guests in it.
     let mut wanted = [
@@ -260,6 +262,9 @@ pub(super) async fn update(
                 .check_storage(pve, node, storage, "images", at, found)
                 .await?;
         }
+    }
+    if let (true, Some(node)) = (plan.changed("network_device"), node) {
+        network::expect_bridges(cluster, pve, node, plan, "network_device", found).await?;
     }
     taken::slots(pve, plan, found).await?;
     wanted = mappings(pools(startup(wanted, plan), plan), plan, &path);
