@@ -26,7 +26,7 @@ async fn a_host_is_made_left_alone_and_destroyed() {
     scene.forget();
     scene.ws.run(&["apply", "-no-color", "plan.bin"]).await.ok();
     // The storages and the privileges are asked once for all resources.
-    expect![[r#"
+    expect![[r"
         GET /nodes/pve1/storage
         GET /nodes/pve1/network
         GET /access/permissions
@@ -36,7 +36,7 @@ async fn a_host_is_made_left_alone_and_destroyed() {
         PUT /nodes/pve1/qemu/100/resize
         POST /nodes/pve1/qemu/100/status/start
         PUT /nodes/pve1/qemu/100/config
-        DELETE /nodes/pve1/storage/local/content/local:iso/pmoves-seed-100.iso"#]]
+        DELETE /nodes/pve1/storage/local/content/local:iso/pmoves-seed-100.iso"]]
     .assert_eq(&scene.calls().join("\n"));
 
     let config = scene.stage.simulator.config(100).expect("the VM is there");
