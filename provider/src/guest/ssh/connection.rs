@@ -295,9 +295,11 @@ impl Gate {
         let unusable = |error: std::io::Error| format!("known_hosts cannot be used: {error}");
         let hosts = &self.known_hosts;
         let line = line(&self.host, self.port, key);
+        let new = || hosts.accept_new && hosts.kinds(&self.host, self.port).is_empty();
         match hosts.pinned(&self.host, self.port, key).map_err(unusable)? {
             Pinned::Same => Ok(()),
-            Pinned::Unknown if hosts.accept_new => hosts.learn(&line).map_err(unusable),
+            // Whoever is in between could show another kind of key than the one that is known.
+            Pinned::Unknown if new() => hosts.learn(&line).map_err(unusable),
             pinned => {
                 let seen = format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256));
                 Err(distrust(&self.label, pinned, &seen, &line))
