@@ -223,10 +223,10 @@ impl Scenes {
     fn summary(&self, all: Duration) {
         say("seconds   calls   reads  writes   polls  step");
         for (title, took, calls) in &self.0 {
-            let polls = calls.iter().filter(|call| is_poll(call)).count();
+            let polls = calls.iter().filter(|call| call.is_poll()).count();
             let reads = calls
                 .iter()
-                .filter(|call| !is_poll(call) && call.method == "GET")
+                .filter(|call| !call.is_poll() && call.method == "GET")
                 .count();
             let writes = calls.len() - polls - reads;
             say(&format!(
@@ -241,17 +241,6 @@ impl Scenes {
         ));
         say("\nPolls wait for a task, for the guest agent, or for a command in the guest.");
     }
-}
-
-fn is_poll(call: &Entry) -> bool {
-    [
-        "GET /nodes/*/tasks/**",
-        "POST /nodes/*/qemu/*/agent/**",
-        "GET /nodes/*/qemu/*/agent/**",
-    ]
-    .iter()
-    .filter_map(|poll| poll.split_once(' '))
-    .any(|(method, pattern)| call.is(method, pattern))
 }
 
 fn heading(text: &str) {

@@ -213,6 +213,11 @@ impl Simulator {
         }
     }
 
+    /// Maps devices (`pci`, `usb`) or directories (`dir`) of nodes to a name of the cluster, one line for each node.
+    pub fn map(&self, kind: &str, id: &str, lines: &[&str]) {
+        self.world.state().map(kind, id, lines);
+    }
+
     /// Locks a guest, or unlocks it.
     pub fn set_lock(&self, vmid: u32, lock: Option<&str>) {
         self.set_config(vmid, "lock", lock);

@@ -121,6 +121,14 @@ impl State {
         self.mappings.get(KINDS[kind])?.get(id)
     }
 
+    /// Maps something of nodes: `lines` are its property strings.
+    pub(crate) fn map(&mut self, kind: &str, id: &str, lines: &[&str]) {
+        let map = lines.iter().map(|line| (*line).to_owned()).collect();
+        let settings = BTreeMap::new();
+        let of_kind = self.mappings.entry(kind.to_owned()).or_default();
+        of_kind.insert(id.to_owned(), Mapping { map, settings });
+    }
+
     fn mappings_digest(&self, kind: usize) -> String {
         sha1(&format!("{:?}", self.mappings.get(KINDS[kind])))
     }

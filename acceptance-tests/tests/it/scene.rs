@@ -109,7 +109,7 @@ impl Scene {
         let journal = self.stage.simulator.journal();
         journal
             .iter()
-            .filter(|entry| !polls(entry))
+            .filter(|entry| !entry.is_poll())
             .map(line)
             .collect()
     }
@@ -159,12 +159,6 @@ pub(crate) fn workspace(stage: &Stage) -> Workspace {
     let ws = stage.workspace().expect("a workspace is made");
     ws.write("head.tf", HEAD);
     ws
-}
-
-fn polls(entry: &Entry) -> bool {
-    entry.is("GET", "/nodes/*/tasks/*/status")
-        || entry.is("*", "/nodes/*/qemu/*/agent/**")
-        || entry.path.contains("/agent/")
 }
 
 fn line(entry: &Entry) -> String {
