@@ -10,6 +10,7 @@ mod files;
 mod machines;
 mod mappings;
 mod network;
+mod privileges;
 mod protocol;
 mod releases;
 mod storages;

@@ -191,7 +191,7 @@ fn change_list(call: &Call) -> Outcome {
     if !is_path(path) {
         return Err(Fail::param("path", format!("invalid ACL path '{path}'")));
     }
-    call.need(path, &["Permissions.Modify"])?;
+    call.need_change(path)?;
     let kinds = ["users", "groups", "tokens"];
     if kinds.iter().all(|kind| params.text_opt(kind).is_none()) {
         let text = "either 'users', 'groups' or 'tokens' is required.";

@@ -79,13 +79,16 @@ struct Change {
 }
 
 fn named(call: &Call, list: &str, values: &Config) -> Result<Vec<String>, Fail> {
-    let names = split_list(call.params.text_opt(list).unwrap_or_default());
-    for name in &names {
+    let mut names = split_list(call.params.text_opt(list).unwrap_or_default());
+    for name in &mut names {
+        if *name == "cdrom" {
+            *name = "ide2";
+        }
         if values.contains_key(*name) {
             let text = format!("you can't use '-{name}' and -{list} {name}' at the same time");
             return Err(Fail::param(list, text));
         }
-        if set("qemu-config").rule(name).is_none() && *name != "cdrom" {
+        if set("qemu-config").rule(name).is_none() {
             return Err(Fail::param(list, format!("unknown option '{name}'")));
         }
     }
@@ -110,25 +113,26 @@ fn checked(call: &Call) -> Result<Change, Fail> {
     if values.is_empty() && delete.is_empty() && revert.is_empty() {
         return Err(Fail::died("no options specified"));
     }
-    let keys = values
-        .keys()
-        .chain(&delete)
-        .chain(&revert)
-        .map(String::as_str);
+    let keys = delete.iter().chain(values.keys()).map(String::as_str);
     call.may_set_keys(vmid, None, keys)?;
-    call.may_use_storages(vmid, &drives_of(&values), None)?;
+    call.may_use_storages(vmid, &values, None)?;
     call.may_set_devices(vmid, None, &values, "modify")?;
     call.may_use_bridges(&values)?;
     let old: Config = {
         let state = call.world.state();
-        let config = state.vm(&node, vmid)?.config.iter();
+        let config = state.vm(&node, vmid)?.with_pending();
         let goes = |key: &String| delete.contains(key) || values.contains_key(key);
-        let old = config.filter(|(key, _)| goes(key));
+        let old = config.iter().filter(|(key, _)| goes(key));
         old.map(|(key, value)| (key.clone(), value.clone()))
             .collect()
     };
     call.may_set_devices(vmid, None, &old, "delete")?;
-    may_touch_drives(call, vmid, &values, &delete, &old)?;
+    may_touch_drives(call, vmid, &delete, &old)?;
+    may_touch_drives(call, vmid, values.keys(), &old)?;
+    may_touch_drives(call, vmid, values.keys(), &values)?;
+    if values.contains_key("tags") || old.contains_key("tags") {
+        call.may_tag((vmid, None), old.get("tags"), values.get("tags"))?;
+    }
     texts::settle(&mut values);
     let change = Change {
         node,
@@ -145,19 +149,17 @@ fn checked(call: &Call) -> Result<Change, Fail> {
 }
 
 /// What setting or deleting drives needs: it depends on what they are.
-fn may_touch_drives(
+fn may_touch_drives<'a>(
     call: &Call,
     vmid: u32,
+    keys: impl IntoIterator<Item = &'a String>,
     values: &Config,
-    delete: &[String],
-    old: &Config,
 ) -> Result<(), Fail> {
-    for key in values.keys().chain(delete) {
+    for key in keys {
         if key.starts_with("unused") {
             call.need(&format!("/vms/{vmid}"), &["VM.Config.Disk"])?;
         }
-        let text = values.get(key).or(old.get(key));
-        let Some(text) = text.filter(|_| drives::is_drive(key)) else {
+        let Some(text) = values.get(key).filter(|_| drives::is_drive(key)) else {
             continue;
         };
         let drive = drives::parse(key, text);
