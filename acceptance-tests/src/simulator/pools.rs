@@ -37,6 +37,19 @@ pub(crate) const ROUTES: &[Route] = &[
         handler: now!(change),
     },
     Route {
+        call: "PUT /pools/{poolid}",
+        allow: Allow::All("/pool/{poolid}", &["Pool.Allocate"]),
+        rules: "allow-move? boolean; comment? string; delete? boolean; poolid string pve-poolid
+            storage? string pve-storage-id-list; vms? string pve-vmid-list",
+        handler: now!(change),
+    },
+    Route {
+        call: "DELETE /pools/{poolid}",
+        allow: Allow::All("/pool/{poolid}", &["Pool.Allocate"]),
+        rules: "poolid string pve-poolid",
+        handler: now!(remove),
+    },
+    Route {
         call: "DELETE /pools",
         allow: Allow::All("/pool/{poolid}", &["Pool.Allocate"]),
         rules: "poolid string pve-poolid",
@@ -50,6 +63,13 @@ fn add(call: &Call) -> Outcome {
     if state.pools.contains_key(id) {
         return Err(Fail::died(format!(
             "create pool failed: pool '{id}' already exists"
+        )));
+    }
+    if let Some((parent, _)) = id.rsplit_once('/')
+        && !state.pools.contains_key(parent)
+    {
+        return Err(Fail::died(format!(
+            "create pool failed: parent '{parent}' of pool '{id}' does not exist"
         )));
     }
     let comment = call.params.text_opt("comment").map(str::to_owned);
@@ -178,6 +198,12 @@ fn remove(call: &Call) -> Outcome {
     if let Some(vmid) = pool.guests.first() {
         return Err(Fail::died(format!(
             "delete pool failed: pool '{id}' is not empty (contains VM {vmid})"
+        )));
+    }
+    let below = format!("{id}/");
+    if let Some(child) = state.pools.keys().find(|other| other.starts_with(&below)) {
+        return Err(Fail::died(format!(
+            "delete pool failed: pool '{id}' is not empty (contains pool '{child}')"
         )));
     }
     state.pools.remove(id);

@@ -11,6 +11,7 @@ mod machines;
 mod mappings;
 mod network;
 mod privileges;
+mod refusals;
 mod protocol;
 mod releases;
 mod storages;

@@ -237,6 +237,32 @@ impl Call {
         Ok(())
     }
 
+    /// Checks that drives with these values may be set or deleted: it depends on what they are.
+    pub(crate) fn may_touch_drives<'a>(
+        &self,
+        vmid: u32,
+        keys: impl IntoIterator<Item = &'a String>,
+        values: &Config,
+    ) -> Result<(), Fail> {
+        let path = format!("/vms/{vmid}");
+        for key in keys {
+            if key.starts_with("unused") {
+                self.need(&path, &["VM.Config.Disk"])?;
+            }
+            let Some(text) = values.get(key).filter(|_| drives::is_drive(key)) else {
+                continue;
+            };
+            let drive = drives::parse(key, text);
+            let needed: &[&str] = match () {
+                () if drives::is_cloudinit(&drive) => &["VM.Config.Cloudinit", "VM.Config.CDROM"],
+                () if drives::is_cdrom(&drive) => &["VM.Config.CDROM"],
+                () => &["VM.Config.Disk"],
+            };
+            self.need(&path, needed)?;
+        }
+        Ok(())
+    }
+
     /// Checks that a volume may be imported, a disk of a VM by cloning that.
     fn may_import(&self, vmid: u32, key: &str, id: &str) -> Result<(), Fail> {
         let owner = match id.split_once(':').filter(|_| !id.starts_with('/')) {

@@ -66,6 +66,9 @@ pub(crate) const ROUTES: &[Route] = &[
     },
 ];
 
+/// Keys that the API keeps for itself and yet knows.
+const INTERNAL: &[&str] = &["meta", "parent", "runningcpu", "runningmachine", "snaptime"];
+
 /// A change that passed its first checks.
 struct Change {
     node: String,
@@ -78,6 +81,7 @@ struct Change {
     skip_lock: bool,
 }
 
+/// The keys of a list parameter, all of them known and none of them set at the same time.
 fn named(call: &Call, list: &str, values: &Config) -> Result<Vec<String>, Fail> {
     let mut names = split_list(call.params.text_opt(list).unwrap_or_default());
     for name in &mut names {
@@ -86,9 +90,9 @@ fn named(call: &Call, list: &str, values: &Config) -> Result<Vec<String>, Fail> 
         }
         if values.contains_key(*name) {
             let text = format!("you can't use '-{name}' and -{list} {name}' at the same time");
-            return Err(Fail::param(list, text));
+            return Err(Fail::param("delete", text));
         }
-        if set("qemu-config").rule(name).is_none() {
+        if set("qemu-config").rule(name).is_none() && !INTERNAL.contains(name) {
             return Err(Fail::param(list, format!("unknown option '{name}'")));
         }
     }
@@ -106,6 +110,10 @@ fn checked(call: &Call) -> Result<Change, Fail> {
     }
     let revert = named(call, "revert", &values)?;
     let mut delete = named(call, "delete", &values)?;
+    if let Some(name) = delete.iter().find(|name| revert.contains(name)) {
+        let text = format!("you can't use '-{name}' and -revert {name}' at the same time");
+        return Err(Fail::param("revert", text));
+    }
     if values.get("description").is_some_and(String::is_empty) {
         values.remove("description");
         delete.push("description".to_owned());
@@ -127,9 +135,9 @@ fn checked(call: &Call) -> Result<Change, Fail> {
             .collect()
     };
     call.may_set_devices(vmid, None, &old, "delete")?;
-    may_touch_drives(call, vmid, &delete, &old)?;
-    may_touch_drives(call, vmid, values.keys(), &old)?;
-    may_touch_drives(call, vmid, values.keys(), &values)?;
+    call.may_touch_drives(vmid, &delete, &old)?;
+    call.may_touch_drives(vmid, values.keys(), &old)?;
+    call.may_touch_drives(vmid, values.keys(), &values)?;
     if values.contains_key("tags") || old.contains_key("tags") {
         call.may_tag((vmid, None), old.get("tags"), values.get("tags"))?;
     }
@@ -146,31 +154,6 @@ fn checked(call: &Call) -> Result<Change, Fail> {
     };
     change.check(&call.world.state())?;
     Ok(change)
-}
-
-/// What setting or deleting drives needs: it depends on what they are.
-fn may_touch_drives<'a>(
-    call: &Call,
-    vmid: u32,
-    keys: impl IntoIterator<Item = &'a String>,
-    values: &Config,
-) -> Result<(), Fail> {
-    for key in keys {
-        if key.starts_with("unused") {
-            call.need(&format!("/vms/{vmid}"), &["VM.Config.Disk"])?;
-        }
-        let Some(text) = values.get(key).filter(|_| drives::is_drive(key)) else {
-            continue;
-        };
-        let drive = drives::parse(key, text);
-        let needed: &[&str] = match () {
-            () if drives::is_cloudinit(&drive) => &["VM.Config.Cloudinit", "VM.Config.CDROM"],
-            () if drives::is_cdrom(&drive) => &["VM.Config.CDROM"],
-            () => &["VM.Config.Disk"],
-        };
-        call.need(&format!("/vms/{vmid}"), needed)?;
-    }
-    Ok(())
 }
 
 impl Change {

@@ -74,7 +74,7 @@ fn needs(part: &'static str) -> Vec<Need> {
 }
 
 /// A cluster with guests, volumes and all else that the operations are about.
-async fn lab() -> Lab {
+pub(super) async fn lab() -> Lab {
     let mut lab = Lab::with(|options| options.nodes.push("pve2".to_owned())).await;
     let token = Token {
         secret: "s".to_owned(),
