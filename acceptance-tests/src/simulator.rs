@@ -5,6 +5,7 @@
 
 mod access;
 pub mod admin;
+mod allow;
 mod appliances;
 mod back_door;
 mod backup;

@@ -69,6 +69,9 @@ const BUILT_IN: &[(&str, &str)] = &[
     ),
 ];
 
+/// The role that takes everything away.
+const NO_ACCESS: &str = "NoAccess";
+
 /// Whether `release` knows the privilege `name`.
 pub(crate) fn is_privilege(name: &str, release: Release) -> bool {
     let known = match name {
@@ -157,7 +160,7 @@ impl Access {
             .map(|(name, list)| ((*name).to_owned(), privileges(list, release)))
             .collect();
         roles.insert("Administrator".to_owned(), privileges(PRIVILEGES, release));
-        roles.insert("NoAccess".to_owned(), Privileges::new());
+        roles.insert(NO_ACCESS.to_owned(), Privileges::new());
         Self {
             release,
             users: BTreeMap::from([("root@pam".to_owned(), root)]),
@@ -174,54 +177,63 @@ impl Access {
         self.users.get(user)?.tokens.get(token)
     }
 
-    /// What `who` (a user or a token) may do on `path`.
-    pub(crate) fn allowed(&self, who: &str, path: &str) -> Privileges {
-        let Some((user, _)) = who.split_once('!') else {
-            return self.of_user(who, path);
+    /// What `who` (a user or a token) may do on `path`, which may be a member of `pool`.
+    pub(crate) fn allowed(&self, who: &str, path: &str, pool: Option<&str>) -> Privileges {
+        let user = who.split('!').next().unwrap_or_default();
+        let of_user = match user {
+            "root@pam" => privileges(PRIVILEGES, self.release),
+            _ if self.users.contains_key(user) => self.given(user, path, pool),
+            _ => Privileges::new(),
         };
-        let of_user = self.of_user(user, path);
         match self.token(who) {
             Some(token) if token.separated => {
-                let own = self.of_subject(path, |subject| subject == who);
-                own.unwrap_or_default()
-                    .intersection(&of_user)
-                    .cloned()
-                    .collect()
+                let own = self.given(who, path, pool);
+                own.intersection(&of_user).cloned().collect()
             }
+            None if who != user => Privileges::new(),
             _ => of_user,
         }
     }
 
-    fn of_user(&self, user: &str, path: &str) -> Privileges {
-        if user == "root@pam" {
-            return privileges(PRIVILEGES, self.release);
+    /// The privileges of the roles that the list gives.
+    fn given(&self, who: &str, path: &str, pool: Option<&str>) -> Privileges {
+        let mut roles = self.roles_on(who, path);
+        if let Some(pool) = pool.filter(|_| !roles.contains(&NO_ACCESS)) {
+            let of_pool = self.roles_on(who, &format!("/pool/{pool}"));
+            if of_pool.contains(&NO_ACCESS) {
+                roles.clear();
+            }
+            roles.extend(of_pool);
         }
-        let Some(groups) = self.users.get(user).map(|user| &user.groups) else {
-            return Privileges::new();
-        };
-        let own = self.of_subject(path, |subject| subject == user);
-        own.or_else(|| {
-            self.of_subject(path, |s| {
-                s.strip_prefix('@').is_some_and(|g| groups.contains(g))
-            })
-        })
-        .unwrap_or_default()
+        let all = roles.into_iter().filter_map(|role| self.roles.get(role));
+        all.flatten().cloned().collect()
     }
 
-    /// The privileges that the deepest entry on the way to `path` gives; a deeper one replaces what is
-    /// inherited.
-    fn of_subject(&self, path: &str, is: impl Fn(&str) -> bool) -> Option<Privileges> {
-        let mut found = None;
+    /// The roles that the deepest entry on the way to `path` gives: there one of the subject itself goes before those
+    /// of its groups, and a deeper one replaces what is inherited.
+    fn roles_on(&self, who: &str, path: &str) -> BTreeSet<&str> {
+        let groups = self.users.get(who).map(|user| &user.groups);
+        let is_group = |subject: &str| {
+            let group = subject.strip_prefix('@');
+            group.is_some_and(|group| groups.is_some_and(|groups| groups.contains(group)))
+        };
+        let mut found = BTreeSet::new();
         for step in steps(path) {
-            let here: Vec<&Entry> = self
-                .list
-                .iter()
-                .filter(|e| e.path == step && is(&e.subject) && (e.propagate || step == path))
-                .collect();
-            if !here.is_empty() {
-                let of = |e: &&Entry| self.roles.get(&e.role).cloned().unwrap_or_default();
-                found = Some(here.iter().flat_map(of).collect());
+            let here = |is: &dyn Fn(&str) -> bool| -> BTreeSet<&str> {
+                let entries = self.list.iter().filter(|entry| {
+                    let applies = entry.propagate || step == path;
+                    entry.path == step && applies && is(&entry.subject)
+                });
+                entries.map(|entry| entry.role.as_str()).collect()
+            };
+            let own = here(&|subject| subject == who);
+            let roles = if own.is_empty() { here(&is_group) } else { own };
+            if !roles.is_empty() {
+                found = roles;
             }
+        }
+        if found.contains(NO_ACCESS) {
+            found.retain(|role| *role == NO_ACCESS);
         }
         found
     }
@@ -270,6 +282,7 @@ mod tests {
             comment: None,
         };
         let mut user = User::default();
+        user.groups.insert("ops".to_owned());
         user.tokens.insert("sep".to_owned(), secret());
         user.tokens.insert(
             "full".to_owned(),
@@ -290,13 +303,19 @@ mod tests {
             entry("/vms/100", "a@pve", "PVEAuditor", true),
             entry("/", "a@pve!sep", "PVETemplateUser", true),
             entry("/storage", "a@pve", "PVEDatastoreUser", false),
+            entry("/vms/102", "@ops", "PVETemplateUser", true),
+            entry("/vms/103", "a@pve", "PVEVMUser", true),
+            entry("/vms/103", "a@pve", "NoAccess", true),
+            entry("/pool/p", "@ops", "PVEDatastoreUser", true),
+            entry("/pool/p", "a@pve!sep", "PVEAdmin", true),
+            entry("/pool/no", "a@pve", "NoAccess", true),
         ];
         access
     }
 
     #[track_caller]
     fn check(who: &str, path: &str, privilege: &str, expected: bool) {
-        let allowed = sample().allowed(who, path);
+        let allowed = sample().allowed(who, path, None);
         assert_eq!(
             allowed.contains(privilege),
             expected,
@@ -311,6 +330,26 @@ mod tests {
         check("a@pve", "/vms/100", "Sys.Audit", true);
         check("a@pve", "/storage", "Datastore.Audit", true);
         check("a@pve", "/storage/local", "Datastore.Audit", false);
+    }
+
+    #[test]
+    fn groups_count_where_the_user_has_no_entry() {
+        check("a@pve", "/vms/102", "VM.Clone", true);
+        check("a@pve", "/vms/102", "VM.PowerMgmt", false);
+        check("a@pve", "/vms/103", "VM.PowerMgmt", false);
+    }
+
+    #[test]
+    fn a_pool_adds_to_what_its_members_have() {
+        let may = |who, path, pool| {
+            let allowed = sample().allowed(who, path, Some(pool));
+            ["VM.PowerMgmt", "Datastore.Audit"].map(|name| allowed.contains(name))
+        };
+        assert_eq!(may("a@pve", "/vms/101", "p"), [true, true]);
+        // What the token has through the pool, its user has from elsewhere.
+        assert_eq!(may("a@pve!sep", "/vms/101", "p"), [true, true]);
+        assert_eq!(may("a@pve", "/vms/103", "p"), [false, false]);
+        assert_eq!(may("a@pve", "/vms/101", "no"), [false, false]);
     }
 
     #[test]

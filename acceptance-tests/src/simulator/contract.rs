@@ -13,6 +13,7 @@ use super::rules::{Format, Kind, Rule, RuleSet, set};
 
 /// Formats that the description only names, and the rule sets that spell them out.
 const NAMED_SETS: &[(&str, &str)] = &[
+    ("pve-qm-boot", "boot"),
     ("pve-qm-cicustom", "cicustom"),
     ("pve-qm-hostpci", "hostpci"),
     ("pve-qm-ide", "drive-ide"),

@@ -2,7 +2,7 @@
 //!
 //! Only name servers, hosts and the description can be changed.
 
-mod cpus;
+pub(crate) mod cpus;
 
 use std::time::Duration;
 

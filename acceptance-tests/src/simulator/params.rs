@@ -68,6 +68,11 @@ pub(crate) fn read_json(text: &[u8]) -> Result<Raw, Fail> {
     };
     let scalar = |json: &Json| match json {
         Json::String(text) => text.clone(),
+        // With a fraction or an exponent it is a floating point number to the API.
+        Json::Number(number) if !number.is_i64() && !number.is_u64() => {
+            let number = number.as_f64();
+            number.map_or_else(|| json.to_string(), |number| number.to_string())
+        }
         other => other.to_string(),
     };
     let value = |json: Json| match json {
@@ -178,7 +183,7 @@ mod tests {
     fn json_null_is_not_given() {
         let raw = read_json(br#"{"a":null,"b":1.50,"c":true,"d":["x",2]}"#).expect("it is JSON");
         assert_eq!(raw.len(), 3);
-        assert_eq!(raw["b"], Value::Text("1.50".to_owned()));
+        assert_eq!(raw["b"], Value::Text("1.5".to_owned()));
         assert_eq!(raw["d"], Value::List(vec!["x".to_owned(), "2".to_owned()]));
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use super::call::{Allow, Call, Route, now};
 use super::cluster::guest;
 use super::reply::{Fail, Outcome, Reply};
+use super::rules::formats::split_list;
 use super::world::{Pool, State};
 
 pub(crate) const ROUTES: &[Route] = &[
@@ -36,6 +37,19 @@ pub(crate) const ROUTES: &[Route] = &[
         handler: now!(change),
     },
     Route {
+        call: "PUT /pools/{poolid}",
+        allow: Allow::All("/pool/{poolid}", &["Pool.Allocate"]),
+        rules: "allow-move? boolean; comment? string; delete? boolean; poolid string pve-poolid
+            storage? string pve-storage-id-list; vms? string pve-vmid-list",
+        handler: now!(change),
+    },
+    Route {
+        call: "DELETE /pools/{poolid}",
+        allow: Allow::All("/pool/{poolid}", &["Pool.Allocate"]),
+        rules: "poolid string pve-poolid",
+        handler: now!(remove),
+    },
+    Route {
         call: "DELETE /pools",
         allow: Allow::All("/pool/{poolid}", &["Pool.Allocate"]),
         rules: "poolid string pve-poolid",
@@ -49,6 +63,13 @@ fn add(call: &Call) -> Outcome {
     if state.pools.contains_key(id) {
         return Err(Fail::died(format!(
             "create pool failed: pool '{id}' already exists"
+        )));
+    }
+    if let Some((parent, _)) = id.rsplit_once('/')
+        && !state.pools.contains_key(parent)
+    {
+        return Err(Fail::died(format!(
+            "create pool failed: parent '{parent}' of pool '{id}' does not exist"
         )));
     }
     let comment = call.params.text_opt("comment").map(str::to_owned);
@@ -65,12 +86,17 @@ fn add(call: &Call) -> Outcome {
 fn change(call: &Call) -> Outcome {
     let id = call.params.text("poolid");
     let refuse = |why: String| Fail::died(format!("update pools failed: {why}"));
-    let mut state = call.world.state();
-    if !state.pools.contains_key(id) {
+    if !call.world.state().pools.contains_key(id) {
         return Err(refuse(format!("pool '{id}' does not exist")));
     }
-    let vms = call.params.text_opt("vms").unwrap_or_default();
-    for vmid in vms.split(',').filter_map(|vmid| vmid.parse::<u32>().ok()) {
+    let vms = split_list(call.params.text_opt("vms").unwrap_or_default());
+    for vmid in &vms {
+        // What fails under the lock of the user list loses its status.
+        call.need_change(&format!("/vms/{vmid}"))
+            .map_err(|fail| refuse(format!("403 {}", fail.text())))?;
+    }
+    let mut state = call.world.state();
+    for vmid in vms.iter().filter_map(|vmid| vmid.parse::<u32>().ok()) {
         let holder = state
             .pools
             .iter()
@@ -126,6 +152,9 @@ fn with_members(call: &Call, state: &State, id: &str) -> Result<Json, Fail> {
 }
 
 fn list(call: &Call) -> Outcome {
+    if let Some(id) = call.params.text_opt("poolid") {
+        call.need(&format!("/pool/{id}"), &["Pool.Audit"])?;
+    }
     let state = call.world.state();
     let sees = |id: &str| {
         state
@@ -169,6 +198,12 @@ fn remove(call: &Call) -> Outcome {
     if let Some(vmid) = pool.guests.first() {
         return Err(Fail::died(format!(
             "delete pool failed: pool '{id}' is not empty (contains VM {vmid})"
+        )));
+    }
+    let below = format!("{id}/");
+    if let Some(child) = state.pools.keys().find(|other| other.starts_with(&below)) {
+        return Err(Fail::died(format!(
+            "delete pool failed: pool '{id}' is not empty (contains pool '{child}')"
         )));
     }
     state.pools.remove(id);

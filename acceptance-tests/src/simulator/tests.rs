@@ -10,6 +10,8 @@ mod files;
 mod machines;
 mod mappings;
 mod network;
+mod privileges;
+mod refusals;
 mod protocol;
 mod releases;
 mod storages;

@@ -252,12 +252,9 @@ impl State {
 
     /// What `who` may do on `path`, through the pool of the guest too.
     pub(crate) fn allowed(&self, who: &str, path: &str) -> Privileges {
-        let mut allowed = self.access.allowed(who, path);
         let vmid = path.strip_prefix("/vms/").and_then(|id| id.parse().ok());
-        if let Some(pool) = vmid.and_then(|id| self.pool_of(id)) {
-            allowed.extend(self.access.allowed(who, &format!("/pool/{pool}")));
-        }
-        allowed
+        let pool = vmid.and_then(|id| self.pool_of(id));
+        self.access.allowed(who, path, pool)
     }
 
     /// The storage, or the error that a wrong name gives.

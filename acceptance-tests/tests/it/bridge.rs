@@ -1,6 +1,7 @@
 //! `pmoves_bridge`.
 
 mod real;
+mod reload;
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -266,45 +267,6 @@ async fn changes_of_others_are_refused_until_they_are_wanted() {
     assert!(interfaces(&scene).await.1);
     scene.settle(&docker().with("reload_foreign", "true")).await;
     assert!(!interfaces(&scene).await.1);
-}
-
-#[tokio::test]
-async fn a_failed_reload_is_taken_back() {
-    let scene = scene().await;
-    scene.settle(&docker()).await;
-    let failure = || {
-        Fault::new(
-            "PUT",
-            NETWORK,
-            Effect::TaskFails("command 'ifreload -a' failed: exit code 1".to_owned()),
-        )
-    };
-    scene.stage.simulator.fault(failure().times(1));
-    let said = scene.apply(&docker().with("mtu", "9000")).await.refused();
-    for words in [
-        "could not apply its network",
-        "former configuration was put back",
-        "ifreload",
-    ] {
-        assert!(said.contains(words), "{words}: {said}");
-    }
-    let row = other(&scene, "GET", &format!("{NETWORK}/vmbr1"), Value::Null).await;
-    assert_eq!(
-        (&row["data"]["mtu"], &row["data"]["cidr"]),
-        (&Value::Null, &json!("10.10.0.1/24"))
-    );
-    assert!(!interfaces(&scene).await.1);
-    scene.settle(&docker().with("mtu", "9000")).await;
-
-    // A new one leaves nothing, in the state as on the node.
-    scene.stage.simulator.fault(failure().times(1));
-    let more = named("more", "vmbr2");
-    scene
-        .apply(&format!("{}{more}", docker().with("mtu", "9000")))
-        .await
-        .refused();
-    assert!(scene.ws.resource("pmoves_bridge.more").await.is_none());
-    assert!(!interfaces(&scene).await.0.contains(&"vmbr2".to_owned()));
 }
 
 #[tokio::test]

@@ -2,12 +2,15 @@
 //!
 //! What the list means is computed in `access`.
 
+use std::sync::LazyLock;
+
 use serde_json::{Value as Json, json};
 
 use super::{BUILT_IN, Entry, Privileges, privileges};
 use crate::simulator::call::{Allow, Call, Route, now, tell};
 use crate::simulator::reply::{Fail, Outcome, Reply};
 use crate::simulator::rules::formats::split_list;
+use crate::simulator::rules::pattern::Pattern;
 
 const ROLES: Allow = Allow::All("/access", &["Sys.Modify"]);
 
@@ -175,11 +178,22 @@ fn list(call: &Call) -> Json {
 
 /// Whether the access control list knows paths of this kind.
 fn is_path(path: &str) -> bool {
-    let roots = [
-        "access", "mapping", "nodes", "pool", "sdn", "storage", "vms",
-    ];
-    let mut parts = path.split('/').filter(|part| !part.is_empty());
-    path.starts_with('/') && parts.next().is_none_or(|root| roots.contains(&root))
+    static KNOWN: LazyLock<Pattern> = LazyLock::new(|| {
+        let one = r"/[[:alnum:].\-_]+";
+        let paths = [
+            "/",
+            &format!("/access(/(groups|realm)({one})?)?"),
+            &format!("/nodes({one})?"),
+            &format!("/pool({one}){{0,3}}"),
+            r"/sdn(/controllers(/[[:alnum:]_\-]+)?|/(dns|ipams)(/[[:alnum:]]+)?)?",
+            &format!("/sdn/zones({one}({one}(/[1-9][0-9]{{0,3}})?)?)?"),
+            &format!("/storage({one})?"),
+            "/vms(/[1-9][0-9]{2,})?",
+            &format!("/mapping({one}){{0,2}}"),
+        ];
+        Pattern::new(&paths.join("|"))
+    });
+    KNOWN.matches(path)
 }
 
 fn change_list(call: &Call) -> Outcome {
@@ -188,10 +202,11 @@ fn change_list(call: &Call) -> Outcome {
         "" => "/",
         path => path,
     };
-    if !is_path(path) {
+    let known = is_path(path) || (params.is_set("delete") && path.starts_with('/'));
+    if !known {
         return Err(Fail::param("path", format!("invalid ACL path '{path}'")));
     }
-    call.need(path, &["Permissions.Modify"])?;
+    call.need_change(path)?;
     let kinds = ["users", "groups", "tokens"];
     if kinds.iter().all(|kind| params.text_opt(kind).is_none()) {
         let text = "either 'users', 'groups' or 'tokens' is required.";

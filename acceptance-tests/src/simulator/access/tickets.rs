@@ -112,7 +112,7 @@ fn capabilities(access: &Access, user: &str) -> Json {
             starts.iter().any(|start| name.starts_with(start))
                 || (name == "Permissions.Modify" && *area != "dc")
         };
-        let own = access.allowed(user, path).into_iter().filter(wanted);
+        let own = access.allowed(user, path, None).into_iter().filter(wanted);
         caps.insert(
             (*area).to_owned(),
             own.map(|name| (name, json!(1)))
@@ -162,7 +162,7 @@ fn permissions(call: &Call) -> Outcome {
         let allowed = state.allowed(who, &path);
         let propagates = |privilege: &str| {
             let below = format!("{}/~", path.trim_end_matches('/'));
-            u8::from(state.access.allowed(who, &below).contains(privilege))
+            u8::from(state.access.allowed(who, &below, None).contains(privilege))
         };
         let all: BTreeMap<_, _> = allowed
             .iter()

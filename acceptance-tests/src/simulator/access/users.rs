@@ -1,8 +1,10 @@
 //! The calls on users and their tokens.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value as Json, json};
 
-use super::{Token, User};
+use super::{Access, Token, User};
 use crate::simulator::call::{Allow, Call, Route, now, tell};
 use crate::simulator::random::random_uuid;
 use crate::simulator::reply::{Fail, Outcome, Reply};
@@ -16,7 +18,7 @@ pub(crate) const ROUTES: &[Route] = &[
     Route { call: "GET /access/users", allow: Allow::Anyone, rules: "enabled? boolean; full? boolean", handler: tell!(users) },
     Route {
         call: "POST /access/users",
-        allow: Allow::All("/access/groups", &["User.Modify"]),
+        allow: Allow::Anyone,
         rules: "userid string pve-userid len=..64; comment? string len=..2048
             email? string email-opt len=..254; enable? boolean; expire? integer min=0
             firstname? string len=..1024; groups? string pve-groupid-list
@@ -36,9 +38,9 @@ pub(crate) const ROUTES: &[Route] = &[
     },
     Route {
         call: "DELETE /access/users/{userid}",
-        allow: Allow::All("/access/groups", &["User.Modify"]),
+        allow: Allow::Anyone,
         rules: USER,
-        handler: tell!(remove_user),
+        handler: now!(remove_user),
     },
     Route { call: "GET /access/users/{userid}/token", allow: Allow::Anyone, rules: USER, handler: now!(tokens) },
     Route { call: "GET /access/users/{userid}/token/{tokenid}", allow: Allow::Anyone, rules: TOKEN, handler: now!(token) },
@@ -98,6 +100,12 @@ fn self_or_admin(call: &Call) -> Result<(), Fail> {
     }
 }
 
+/// Checks that users of this one's realm may come and go.
+fn may_keep_user(call: &Call, id: &str) -> Result<(), Fail> {
+    let realm = id.rsplit('@').next().unwrap_or_default();
+    call.need(&format!("/access/realm/{realm}"), &["Realm.AllocateUser"])
+}
+
 fn no_user(id: &str) -> Fail {
     Fail::died(format!("no such user ('{id}')"))
 }
@@ -128,23 +136,44 @@ fn user(call: &Call) -> Outcome {
 fn add_user(call: &Call) -> Outcome {
     let params = &call.params;
     let id = params.text("userid");
+    may_keep_user(call, id)?;
+    let groups = split_list(params.text_opt("groups").unwrap_or_default());
+    if groups.is_empty() || !call.can("/access/groups", "User.Modify") {
+        let own = groups.iter().map(|group| format!("/access/groups/{group}"));
+        let mut paths: Vec<String> = own.collect();
+        if paths.is_empty() {
+            paths.push("/access/groups".to_owned());
+        }
+        let mut paths = paths.iter();
+        paths.try_for_each(|path| call.need(path, &["User.Modify"]))?;
+    }
     let mut state = call.world.state();
     if state.access.users.contains_key(id) {
         return Err(Fail::died(format!(
             "create user failed: user '{id}' already exists"
         )));
     }
+    let groups = known_groups(call, &state.access);
     let mut user = User {
         password: params.text_opt("password").map(str::to_owned),
-        groups: split_list(params.text_opt("groups").unwrap_or_default())
-            .into_iter()
-            .map(str::to_owned)
-            .collect(),
+        groups: groups.map_err(|why| Fail::died(format!("create user failed: {why}")))?,
         ..User::default()
     };
     set_details(call, &mut user);
     state.access.users.insert(id.to_owned(), user);
     Ok(Reply::null())
+}
+
+/// The groups among the parameters, all of which must be there.
+fn known_groups(call: &Call, access: &Access) -> Result<BTreeSet<String>, String> {
+    let groups = split_list(call.params.text_opt("groups").unwrap_or_default());
+    match groups
+        .iter()
+        .find(|group| !access.groups.contains_key(**group))
+    {
+        Some(missing) => Err(format!("no such group '{missing}'")),
+        None => Ok(groups.into_iter().map(str::to_owned).collect()),
+    }
 }
 
 /// Facts about a user that mean nothing here.
@@ -190,29 +219,30 @@ fn change_user(call: &Call) -> Outcome {
     let mut state = call.world.state();
     let access = &mut state.access;
     let missing = || Fail::died(format!("update user failed: no such user ('{id}')"));
+    let groups = known_groups(call, access);
     let user = access.users.get_mut(id).ok_or_else(missing)?;
     set_details(call, user);
-    if let Some(groups) = call.params.text_opt("groups") {
+    if call.params.text_opt("groups").is_some() {
         if !call.params.is_set("append") {
             user.groups.clear();
         }
-        let known = split_list(groups)
-            .into_iter()
-            .filter(|group| access.groups.contains_key(*group));
-        user.groups.extend(known.map(str::to_owned));
+        let groups = groups.map_err(|why| Fail::died(format!("update user failed: {why}")))?;
+        user.groups.extend(groups);
     }
     Ok(Reply::null())
 }
 
-fn remove_user(call: &Call) -> Reply {
+fn remove_user(call: &Call) -> Outcome {
     let id = call.params.text("userid");
+    may_keep_user(call, id)?;
+    call.need("/access/groups", &["User.Modify"])?;
     let mut state = call.world.state();
     state.access.users.remove(id);
     state
         .access
         .list
         .retain(|e| e.subject != id && e.subject.split('!').next() != Some(id));
-    Reply::null()
+    Ok(Reply::null())
 }
 
 fn shown(token: &Token) -> Json {

@@ -34,8 +34,8 @@ impl Call {
         }
         let values = change.values.iter().map(|(key, value)| (key, Some(value)));
         let delete = change.delete.iter().map(|key| (key, None));
-        values
-            .chain(delete)
+        delete
+            .chain(values)
             .try_for_each(|(key, value)| self.may_change_key(change, key, value))
     }
 
@@ -68,6 +68,10 @@ impl Call {
                     self.may_plug(text)?;
                 }
                 Ok(())
+            }
+            "tags" => {
+                let old = change.old.and_then(|old| old.get(key));
+                self.may_tag((change.vmid, change.pool), old, value)
             }
             _ => need("VM.Config.Options"),
         }
@@ -104,7 +108,7 @@ impl Call {
             Source::New { storage, .. } => {
                 self.need(&format!("/storage/{storage}"), &["Datastore.AllocateSpace"])
             }
-            Source::Volume(id) => self.may_use_volume(Some(vmid), &id, "rootdir"),
+            Source::Volume(id) => self.may_use_volume(Some(vmid), &id, Some("rootdir")),
             other => {
                 let kind = other.kind();
                 Err(refuse(format!(
@@ -120,62 +124,6 @@ impl Call {
         let Some(bridge) = card.get("bridge") else {
             return Ok(());
         };
-        let path = format!("/sdn/zones/localnetwork/{bridge}");
-        let tags = card.get("tag").into_iter().map(String::as_str);
-        let trunks = card.get("trunks").map_or("", String::as_str).split(';');
-        let tags: Vec<&str> = tags.chain(trunks).filter(|tag| !tag.is_empty()).collect();
-        if tags.is_empty() {
-            return self.need(&path, &["SDN.Use"]);
-        }
-        tags.iter()
-            .try_for_each(|tag| self.need(&format!("{path}/{tag}"), &["SDN.Use"]))
-    }
-
-    /// Checks that a volume is of one type and may be used.
-    pub(crate) fn may_use_volume(
-        &self,
-        vmid: Option<u32>,
-        id: &str,
-        wanted: &str,
-    ) -> Result<(), Fail> {
-        let split = id.split_once(':').filter(|_| !id.starts_with('/'));
-        let Some((storage, name)) = split else {
-            if self.who.is_root() {
-                return Ok(());
-            }
-            return Err(Fail::died(
-                "Only root can pass arbitrary filesystem paths. at \
-                 /usr/share/perl5/PVE/Storage.pm line 651.",
-            ));
-        };
-        let (kind, owner) = {
-            let state = self.world.state();
-            let storage = state.storage(storage)?;
-            storage.parse_name(name).map_err(Fail::died)?
-        };
-        let fits = kind == wanted || (kind == "images" && wanted == "rootdir");
-        if !fits {
-            return Err(Fail::died(format!(
-                "unable to use volume {id} - content type needs to be '{wanted}'"
-            )));
-        }
-        let path = format!("/storage/{storage}");
-        if self.can(&path, "Datastore.Allocate") || (owner.is_some() && owner == vmid) {
-            return Ok(());
-        }
-        match owner {
-            _ if kind == "vztmpl" => {
-                self.need_any(&path, &["Datastore.AllocateSpace", "Datastore.Audit"])
-            }
-            Some(owner) if kind == "backup" => {
-                self.need(&path, &["Datastore.AllocateSpace"])?;
-                self.need(&format!("/vms/{owner}"), &["VM.Backup"])
-            }
-            Some(owner) => {
-                self.need(&path, &["Datastore.Audit"])?;
-                self.need(&format!("/vms/{owner}"), &["VM.Config.Disk"])
-            }
-            None => self.need(&path, &["Datastore.Allocate"]),
-        }
+        self.may_use_bridge(bridge, card.get("tag"), card.get("trunks"))
     }
 }

@@ -66,11 +66,11 @@ async fn clone(call: Call) -> Outcome {
     let params = &call.params;
     let newid = params.text("newid").parse().unwrap_or_default();
     let pool = params.text_opt("pool");
+    call.need_on_vm(newid, pool, "VM.Allocate")
+        .map_err(|_| Fail::denied())?;
     if let Some(pool) = pool.filter(|pool| !call.world.state().pools.contains_key(*pool)) {
         return Err(Fail::Denied(format!("pool '{pool}' does not exist")));
     }
-    call.need_on_vm(newid, pool, "VM.Allocate")
-        .map_err(|_| Fail::denied())?;
     let (node, vmid) = (call.node().to_owned(), params.vmid());
     let target = params.text_opt("target").unwrap_or(&node).to_owned();
     call.world.state().ct(&node, vmid)?;

@@ -105,7 +105,7 @@ fn create(call: &Call) -> Outcome {
     })?;
     let template = params.text("ostemplate").to_owned();
     let wanted = if restore { "backup" } else { "vztmpl" };
-    call.may_use_volume(Some(vmid), &template, wanted)?;
+    call.may_use_volume(Some(vmid), &template, Some(wanted))?;
     if restore {
         return Err(Fail::died(format!(
             "unable to restore CT {vmid} - volume '{template}' does not exist"

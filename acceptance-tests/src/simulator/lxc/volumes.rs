@@ -81,8 +81,11 @@ pub(crate) fn source(mount: &Properties) -> Source {
     if volume.starts_with("/dev/") {
         return Source::Device(volume.to_owned());
     }
-    let Some((storage, rest)) = volume.split_once(':').filter(|_| !volume.starts_with('/')) else {
+    if volume.starts_with('/') {
         return Source::Bind(volume.to_owned());
+    }
+    let Some((storage, rest)) = volume.split_once(':') else {
+        return Source::Volume(volume.to_owned());
     };
     let is_size = rest.starts_with(|c: char| c.is_ascii_digit())
         && rest.chars().all(|c| c.is_ascii_digit() || c == '.');

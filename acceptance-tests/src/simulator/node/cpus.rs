@@ -24,6 +24,14 @@ const INTEL: &str = "486 Broadwell Broadwell-IBRS Broadwell-noTSX Broadwell-noTS
 const OTHERS: &str =
     "host kvm32 kvm64 max qemu32 qemu64 x86-64-v2 x86-64-v2-AES x86-64-v3 x86-64-v4";
 
+/// Whether a model of that name is built in.
+pub(crate) fn is_known(name: &str) -> bool {
+    let mut all = [AMD, INTEL, OTHERS]
+        .into_iter()
+        .flat_map(str::split_whitespace);
+    all.any(|known| known == name)
+}
+
 pub(super) fn list(_: &Call) -> Json {
     let models = [
         ("AuthenticAMD", AMD),

@@ -9,7 +9,6 @@ use crate::simulator::mapping;
 use crate::simulator::reply::Fail;
 use crate::simulator::rules::property;
 use crate::simulator::rules::set;
-use crate::simulator::world::State;
 
 const CPU: &[&str] = &[
     "cores", "cpu", "cpulimit", "cpuunits", "numa", "smp", "sockets", "vcpus",
@@ -35,7 +34,6 @@ const GENERAL: &[&str] = &[
     "reboot",
     "startdate",
     "startup",
-    "tags",
     "tdf",
     "template",
 ];
@@ -61,20 +59,6 @@ pub(crate) fn is_cloud_init(key: &str) -> bool {
 }
 
 impl Call {
-    /// As `need`, on a VM that may still be in a pool only.
-    pub(crate) fn need_on_vm(
-        &self,
-        vmid: u32,
-        pool: Option<&str>,
-        privilege: &str,
-    ) -> Result<(), Fail> {
-        let path = format!("/vms/{vmid}");
-        if pool.is_some_and(|pool| self.can(&format!("/pool/{pool}"), privilege)) {
-            return Ok(());
-        }
-        self.need(&path, &[privilege])
-    }
-
     /// Checks the keys whose values do not matter.
     pub(crate) fn may_set_keys<'a>(
         &self,
@@ -87,7 +71,7 @@ impl Call {
         }
         for key in keys {
             let by_value = matches!(stem(key), "unused" | "serial" | "usb" | "hostpci");
-            if drives::is_drive(key) || key == "cdrom" || by_value {
+            if drives::is_drive(key) || key == "cdrom" || key == "tags" || by_value {
                 continue;
             }
             let privilege = match key {
@@ -100,9 +84,7 @@ impl Call {
                 _ if stem(key) == "net" => "VM.Config.Network",
                 _ if is_cloud_init(key) => {
                     let either = ["VM.Config.Cloudinit", "VM.Config.Network"];
-                    if pool.is_none_or(|pool| !self.can(&format!("/pool/{pool}"), either[0])) {
-                        self.need_any(&format!("/vms/{vmid}"), &either)?;
-                    }
+                    self.need_any_on_vm(vmid, pool, &either)?;
                     continue;
                 }
                 _ => return Err(Fail::died(format!("only root can set '{key}' config"))),
@@ -180,29 +162,9 @@ impl Call {
             let Ok(net) = property::parse(set("net"), value) else {
                 continue;
             };
-            let Some(bridge) = net.get("bridge") else {
-                continue;
-            };
-            let path = format!("/sdn/zones/localnetwork/{bridge}");
-            let mut paths = Vec::new();
-            if let Some(tag) = net.get("tag") {
-                paths.push(format!("{path}/{tag}"));
+            if let Some(bridge) = net.get("bridge") {
+                self.may_use_bridge(bridge, net.get("tag"), net.get("trunks"))?;
             }
-            for trunk in net
-                .get("trunks")
-                .iter()
-                .flat_map(|trunks| trunks.split(';'))
-            {
-                let (from, to) = trunk.split_once('-').unwrap_or((trunk, trunk));
-                let range = from.parse().unwrap_or(0)..=to.parse::<u32>().unwrap_or(0);
-                paths.extend(range.map(|tag| format!("{path}/{tag}")));
-            }
-            if paths.is_empty() {
-                paths.push(path);
-            }
-            paths
-                .iter()
-                .try_for_each(|path| self.need(path, &["SDN.Use"]))?;
         }
         Ok(())
     }
@@ -211,10 +173,10 @@ impl Call {
     pub(crate) fn may_use_storages(
         &self,
         vmid: u32,
-        drives: &Config,
+        values: &Config,
         default_storage: Option<&str>,
     ) -> Result<(), Fail> {
-        for (key, text) in drives {
+        for (key, text) in values.iter().filter(|(key, _)| drives::is_drive(key)) {
             let drive = drives::parse(key, text);
             if drive.contains_key("import-from") {
                 let size = drive
@@ -227,19 +189,22 @@ impl Call {
                 }
             }
             match drives::source(&drive, default_storage) {
+                Source::Nothing if drive.get("file").is_some_and(|file| file == "cdrom") => {
+                    self.need("/", &["Sys.Console"])?;
+                }
                 Source::Nothing => {}
                 Source::New { storage, .. } | Source::CloudInit { storage } => {
                     self.may_allocate(&storage)?;
                 }
                 Source::Import { storage, from } => {
                     self.may_allocate(&storage)?;
-                    self.may_read(vmid, key, &from, &["images", "import"])?;
+                    self.may_import(vmid, key, &from)?;
                 }
                 Source::Volume(id) if drives::is_cdrom(&drive) => {
-                    self.may_read(vmid, key, &id, &["iso", "images"])?;
+                    self.may_use_volume(Some(vmid), &id, None)?;
                 }
                 Source::Volume(id) => {
-                    self.may_read(vmid, key, &id, &[])?;
+                    self.may_use_volume(Some(vmid), &id, None)?;
                     if id
                         .split_once(':')
                         .is_some_and(|(_, name)| name.starts_with("iso/"))
@@ -250,16 +215,15 @@ impl Call {
                         ));
                     }
                 }
-                Source::Path if self.who.is_root() => {}
-                Source::Path => {
-                    return Err(Fail::died(
-                        "Only root can pass arbitrary filesystem paths. at \
-                         /usr/share/perl5/PVE/Storage.pm line 651.",
-                    ));
-                }
+                Source::Path => self.may_use_volume(Some(vmid), "/", None)?,
             }
         }
-        Ok(())
+        match values.get("vmstatestorage") {
+            Some(storage) => {
+                self.need(&format!("/storage/{storage}"), &["Datastore.AllocateSpace"])
+            }
+            None => Ok(()),
+        }
     }
 
     /// Checks that disk images may be made on a storage.
@@ -273,40 +237,51 @@ impl Call {
         Ok(())
     }
 
-    /// Checks that a volume may be used, and that it is of one of these types.
-    fn may_read(&self, vmid: u32, key: &str, id: &str, kinds: &[&str]) -> Result<(), Fail> {
-        let (kind, owner) = kind_of(&self.world.state(), id)?;
-        if !kinds.is_empty() && !kinds.contains(&kind) {
-            let text = format!("{id} has wrong type '{kind}' - needs to be 'images' or 'import'");
-            return Err(Fail::param(key, text));
-        }
-        let storage = id.split(':').next().unwrap_or_default();
-        let path = format!("/storage/{storage}");
-        if owner == Some(vmid) || self.can(&path, "Datastore.Allocate") {
-            return Ok(());
-        }
-        match owner {
-            Some(owner) => {
-                self.need(&path, &["Datastore.Audit"])?;
-                let privilege = if kinds.contains(&"import") {
-                    "VM.Clone"
-                } else {
-                    "VM.Config.Disk"
-                };
-                self.need(&format!("/vms/{owner}"), &[privilege])
+    /// Checks that drives with these values may be set or deleted: it depends on what they are.
+    pub(crate) fn may_touch_drives<'a>(
+        &self,
+        vmid: u32,
+        keys: impl IntoIterator<Item = &'a String>,
+        values: &Config,
+    ) -> Result<(), Fail> {
+        let path = format!("/vms/{vmid}");
+        for key in keys {
+            if key.starts_with("unused") {
+                self.need(&path, &["VM.Config.Disk"])?;
             }
-            None => self.need_any(&path, &["Datastore.AllocateSpace", "Datastore.Audit"]),
+            let Some(text) = values.get(key).filter(|_| drives::is_drive(key)) else {
+                continue;
+            };
+            let drive = drives::parse(key, text);
+            let needed: &[&str] = match () {
+                () if drives::is_cloudinit(&drive) => &["VM.Config.Cloudinit", "VM.Config.CDROM"],
+                () if drives::is_cdrom(&drive) => &["VM.Config.CDROM"],
+                () => &["VM.Config.Disk"],
+            };
+            self.need(&path, needed)?;
+        }
+        Ok(())
+    }
+
+    /// Checks that a volume may be imported, a disk of a VM by cloning that.
+    fn may_import(&self, vmid: u32, key: &str, id: &str) -> Result<(), Fail> {
+        let owner = match id.split_once(':').filter(|_| !id.starts_with('/')) {
+            Some((storage, name)) => {
+                let state = self.world.state();
+                let storage = state.storage(storage)?;
+                let (kind, owner) = storage.parse_name(name).map_err(Fail::died)?;
+                if !matches!(kind, "images" | "import") {
+                    let text =
+                        format!("{id} has wrong type '{kind}' - needs to be 'images' or 'import'");
+                    return Err(Fail::param(key, text));
+                }
+                owner
+            }
+            None => None,
+        };
+        match owner {
+            Some(owner) => self.need(&format!("/vms/{owner}"), &["VM.Clone"]),
+            None => self.may_use_volume(Some(vmid), id, None),
         }
     }
-}
-
-/// Type and owner of a volume id.
-fn kind_of(state: &State, id: &str) -> Result<(&'static str, Option<u32>), Fail> {
-    if id.starts_with('/') {
-        return Err(Fail::died(
-            "Only root can pass arbitrary filesystem paths. at /usr/share/perl5/PVE/Storage.pm line 651.",
-        ));
-    }
-    let (storage, name) = id.split_once(':').unwrap_or_default();
-    state.storage(storage)?.parse_name(name).map_err(Fail::died)
 }

@@ -64,11 +64,11 @@ fn clone(call: &Call) -> Outcome {
         .and_then(|id| u32::try_from(id).ok())
         .unwrap_or_default();
     let pool = params.text_opt("pool");
+    call.need_on_vm(newid, pool, "VM.Allocate")
+        .map_err(|_| Fail::denied())?;
     if let Some(pool) = pool.filter(|pool| !call.world.state().pools.contains_key(*pool)) {
         return Err(Fail::Denied(format!("pool '{pool}' does not exist")));
     }
-    call.need_on_vm(newid, pool, "VM.Allocate")
-        .map_err(|_| Fail::denied())?;
     let (node, vmid) = (call.node().to_owned(), params.vmid());
     let (config, template) = {
         let state = call.world.state();

@@ -90,6 +90,9 @@ fn create(call: &Call) -> Outcome {
     if let Some(pool) = pool.filter(|pool| !call.world.state().pools.contains_key(*pool)) {
         return Err(Fail::Denied(format!("pool '{pool}' does not exist")));
     }
+    if let Some(storage) = params.text_opt("storage") {
+        call.need(&format!("/storage/{storage}"), &["Datastore.AllocateSpace"])?;
+    }
     call.need_on_vm(vmid, pool, "VM.Allocate")
         .map_err(|_| Fail::denied())?;
     let release = call.world.settings.release;
@@ -106,8 +109,11 @@ fn create(call: &Call) -> Outcome {
     let mut values = values(call);
     let storage = params.text_opt("storage").map(str::to_owned);
     let wanted = drives_of(&values);
-    call.may_use_storages(vmid, &wanted, storage.as_deref())?;
+    call.may_use_storages(vmid, &values, storage.as_deref())?;
     call.may_set_keys(vmid, pool, values.keys().map(String::as_str))?;
+    if release >= Release::V9_2 {
+        call.may_tag((vmid, pool), None, values.get("tags"))?;
+    }
     call.may_set_devices(vmid, pool, &values, "set")?;
     call.may_use_bridges(&values)?;
     if let Some(keys) = values.get("sshkeys") {

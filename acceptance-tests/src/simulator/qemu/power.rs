@@ -67,7 +67,7 @@ pub(crate) const ROUTES: &[Route] = &[
 
 /// Options that only `root@pam` itself may use.
 pub(crate) fn only_root(call: &Call, options: &[&str]) -> Result<(), Fail> {
-    let given = |option: &&&str| call.params.text_opt(option).is_some();
+    let given = |option: &&&str| !matches!(call.params.text_opt(option), None | Some("" | "0"));
     match options.iter().find(given).filter(|_| !call.who.is_root()) {
         Some(option) => Err(Fail::param(option, "Only root may use this option.")),
         None => Ok(()),

@@ -66,6 +66,9 @@ pub(crate) const ROUTES: &[Route] = &[
     },
 ];
 
+/// Keys that the API keeps for itself and yet knows.
+const INTERNAL: &[&str] = &["meta", "parent", "runningcpu", "runningmachine", "snaptime"];
+
 /// A change that passed its first checks.
 struct Change {
     node: String,
@@ -78,14 +81,18 @@ struct Change {
     skip_lock: bool,
 }
 
+/// The keys of a list parameter, all of them known and none of them set at the same time.
 fn named(call: &Call, list: &str, values: &Config) -> Result<Vec<String>, Fail> {
-    let names = split_list(call.params.text_opt(list).unwrap_or_default());
-    for name in &names {
+    let mut names = split_list(call.params.text_opt(list).unwrap_or_default());
+    for name in &mut names {
+        if *name == "cdrom" {
+            *name = "ide2";
+        }
         if values.contains_key(*name) {
             let text = format!("you can't use '-{name}' and -{list} {name}' at the same time");
-            return Err(Fail::param(list, text));
+            return Err(Fail::param("delete", text));
         }
-        if set("qemu-config").rule(name).is_none() && *name != "cdrom" {
+        if set("qemu-config").rule(name).is_none() && !INTERNAL.contains(name) {
             return Err(Fail::param(list, format!("unknown option '{name}'")));
         }
     }
@@ -103,6 +110,10 @@ fn checked(call: &Call) -> Result<Change, Fail> {
     }
     let revert = named(call, "revert", &values)?;
     let mut delete = named(call, "delete", &values)?;
+    if let Some(name) = delete.iter().find(|name| revert.contains(name)) {
+        let text = format!("you can't use '-{name}' and -revert {name}' at the same time");
+        return Err(Fail::param("revert", text));
+    }
     if values.get("description").is_some_and(String::is_empty) {
         values.remove("description");
         delete.push("description".to_owned());
@@ -110,25 +121,26 @@ fn checked(call: &Call) -> Result<Change, Fail> {
     if values.is_empty() && delete.is_empty() && revert.is_empty() {
         return Err(Fail::died("no options specified"));
     }
-    let keys = values
-        .keys()
-        .chain(&delete)
-        .chain(&revert)
-        .map(String::as_str);
+    let keys = delete.iter().chain(values.keys()).map(String::as_str);
     call.may_set_keys(vmid, None, keys)?;
-    call.may_use_storages(vmid, &drives_of(&values), None)?;
+    call.may_use_storages(vmid, &values, None)?;
     call.may_set_devices(vmid, None, &values, "modify")?;
     call.may_use_bridges(&values)?;
     let old: Config = {
         let state = call.world.state();
-        let config = state.vm(&node, vmid)?.config.iter();
+        let config = state.vm(&node, vmid)?.with_pending();
         let goes = |key: &String| delete.contains(key) || values.contains_key(key);
-        let old = config.filter(|(key, _)| goes(key));
+        let old = config.iter().filter(|(key, _)| goes(key));
         old.map(|(key, value)| (key.clone(), value.clone()))
             .collect()
     };
     call.may_set_devices(vmid, None, &old, "delete")?;
-    may_touch_drives(call, vmid, &values, &delete, &old)?;
+    call.may_touch_drives(vmid, &delete, &old)?;
+    call.may_touch_drives(vmid, values.keys(), &old)?;
+    call.may_touch_drives(vmid, values.keys(), &values)?;
+    if values.contains_key("tags") || old.contains_key("tags") {
+        call.may_tag((vmid, None), old.get("tags"), values.get("tags"))?;
+    }
     texts::settle(&mut values);
     let change = Change {
         node,
@@ -142,33 +154,6 @@ fn checked(call: &Call) -> Result<Change, Fail> {
     };
     change.check(&call.world.state())?;
     Ok(change)
-}
-
-/// What setting or deleting drives needs: it depends on what they are.
-fn may_touch_drives(
-    call: &Call,
-    vmid: u32,
-    values: &Config,
-    delete: &[String],
-    old: &Config,
-) -> Result<(), Fail> {
-    for key in values.keys().chain(delete) {
-        if key.starts_with("unused") {
-            call.need(&format!("/vms/{vmid}"), &["VM.Config.Disk"])?;
-        }
-        let text = values.get(key).or(old.get(key));
-        let Some(text) = text.filter(|_| drives::is_drive(key)) else {
-            continue;
-        };
-        let drive = drives::parse(key, text);
-        let needed: &[&str] = match () {
-            () if drives::is_cloudinit(&drive) => &["VM.Config.Cloudinit", "VM.Config.CDROM"],
-            () if drives::is_cdrom(&drive) => &["VM.Config.CDROM"],
-            () => &["VM.Config.Disk"],
-        };
-        call.need(&format!("/vms/{vmid}"), needed)?;
-    }
-    Ok(())
 }
 
 impl Change {

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Format, Kind, Rule, RuleSet, formats, property, set_in};
+use super::property::{self, Properties};
+use super::{Format, Kind, Rule, RuleSet, formats, set_in};
 use crate::simulator::params::Value;
 
 /// What is wrong, by parameter.
@@ -37,7 +38,12 @@ pub(crate) fn check(rules: &RuleSet, given: &mut BTreeMap<String, Value>) -> Res
 /// What is unknown, missing, or missing because another key needs it.
 fn presence(rules: &RuleSet, names: &[&str], prefix: &str, errors: &mut Errors) {
     let mut add = |name: &str, text: String| {
-        errors.entry(format!("{prefix}{name}")).or_insert(text);
+        let found = errors.entry(format!("{prefix}{name}")).or_default();
+        if !found.is_empty() {
+            // Not a line break: the API joins with the two characters.
+            found.push_str("\\n");
+        }
+        found.push_str(&text);
     };
     for rule in rules
         .iter()
@@ -103,11 +109,9 @@ fn one(rule: &Rule, name: &str, value: &Value) -> Result<(), String> {
     let text = match (value, rule.kind) {
         (Value::Text(text), kind) if kind != Kind::Array => text,
         (Value::Text(text), kind) => return Err(wrong_type(kind, text)),
-        (Value::List(_), kind) => return Err(wrong_type(kind, "ARRAY")),
-        (Value::Bool(is), kind) => {
-            return Err(wrong_type(kind, if *is { "true" } else { "false" }));
-        }
-        (Value::Other(what), kind) => return Err(wrong_type(kind, what)),
+        (Value::List(_), kind) => return Err(wrong_kind(kind, "ARRAY")),
+        (Value::Bool(_), kind) => return Err(wrong_kind(kind, "JSON::PP::Boolean")),
+        (Value::Other(what), kind) => return Err(wrong_kind(kind, what)),
     };
     let good = match rule.kind {
         Kind::Integer => is_integer(text),
@@ -124,6 +128,7 @@ fn one(rule: &Rule, name: &str, value: &Value) -> Result<(), String> {
                 .map_err(|why| format!("invalid format - {why}\n"))?;
         }
         Some(Format::Properties(subset)) => properties(set_in(subset, rule.release), name, text)
+            .and_then(|found| formats::whole(subset, &found))
             .map_err(|why| format!("invalid format - {why}\n"))?,
         None => {}
     }
@@ -131,7 +136,12 @@ fn one(rule: &Rule, name: &str, value: &Value) -> Result<(), String> {
 }
 
 fn wrong_type(kind: Kind, got: &str) -> String {
-    format!("type check ('{}') failed - got '{got}'", kind.name()).replace("'ARRAY'", "ARRAY")
+    wrong_kind(kind, &format!("'{got}'"))
+}
+
+/// As [`wrong_type`], where the value is no text and only its class is told.
+fn wrong_kind(kind: Kind, got: &str) -> String {
+    format!("type check ('{}') failed - got {got}", kind.name())
 }
 
 fn is_integer(text: &str) -> bool {
@@ -171,7 +181,7 @@ fn limits(rule: &Rule, text: &str) -> Result<(), String> {
 }
 
 /// Checks a property string; the text of a violation names it `NAME.KEY`.
-fn properties(rules: &RuleSet, name: &str, text: &str) -> Result<(), String> {
+fn properties(rules: &RuleSet, name: &str, text: &str) -> Result<Properties, String> {
     let found = property::parse(rules, text)?;
     let mut errors = Errors::new();
     for (key, value) in &found {
@@ -185,7 +195,7 @@ fn properties(rules: &RuleSet, name: &str, text: &str) -> Result<(), String> {
     let names: Vec<&str> = found.keys().map(String::as_str).collect();
     presence(rules, &names, &format!("{name}."), &mut errors);
     if errors.is_empty() {
-        return Ok(());
+        return Ok(found);
     }
     let lines: Vec<String> = errors
         .iter()

@@ -2,7 +2,10 @@
 //!
 //! Only the look of a value is judged: whether a node, a storage or a VM exists is not asked here.
 
+mod guests;
 mod storages;
+
+pub(crate) use guests::whole;
 
 use super::pattern::Pattern;
 use crate::simulator::access::is_privilege;
@@ -25,9 +28,9 @@ pub(crate) fn check(name: &str, value: &str, release: Release) -> Result<(), Str
     }
     let (good, text) = names(name, value)
         .or_else(|| addresses(name, value))
-        .or_else(|| devices(name, value))
+        .or_else(|| guests::devices(name, value))
         .or_else(|| people(name, value, release))
-        .or_else(|| containers(name, value))
+        .or_else(|| guests::containers(name, value))
         .or_else(|| jobs(name, value))
         .or_else(|| storages::judge(name, value))
         .unwrap_or_else(|| panic!("no format is called {name}"));
@@ -63,9 +66,13 @@ fn names(name: &str, value: &str) -> Judgement {
             fits(r"[a-zA-Z0-9_][a-zA-Z0-9_\-+.]*", value),
             "invalid characters in tag".to_owned(),
         ),
+        "pve-poolid" if value.split('/').count() > 3 => judged(
+            false,
+            format!("pool name '{value}' nested too deeply (max levels = 3)"),
+        ),
         "pve-poolid" => judged(
-            fits(r"[A-Za-z0-9.\-_]+(/[A-Za-z0-9.\-_]+){,2}", value),
-            format!("invalid pool ID '{value}'"),
+            fits(r"[A-Za-z0-9.\-_]+(/[A-Za-z0-9.\-_]+)*", value),
+            format!("pool name '{value}' contains invalid characters"),
         ),
         _ => None,
     }
@@ -93,16 +100,21 @@ fn addresses(name: &str, value: &str) -> Judgement {
         "ip" => judged(is_ipv4(value) || is_ipv6(value), like("IP address")),
         "address" => judged(
             is_ipv4(value) || is_ipv6(value) || value.split('.').all(|part| fits(LABEL, part)),
-            like("IP address or DNS name"),
+            format!("value does not look like a valid address: {value}"),
         ),
         "ipv4mask" => judged(is_mask(value), like("IP netmask")),
-        "pve-vlan-id-or-range" => judged(
-            value.split('-').count() <= 2
-                && value
-                    .split('-')
-                    .all(|id| id.parse::<u32>().is_ok_and(|id| (1..4095).contains(&id))),
-            format!("invalid VLAN configuration '{value}'"),
-        ),
+        "pve-vlan-id-or-range" if !fits(r"\d+(-\d+)?", value) => {
+            judged(false, format!("invalid VLAN configuration '{value}'"))
+        }
+        "pve-vlan-id-or-range" => {
+            let ids = value.split('-').map(|id| id.parse().unwrap_or(u32::MAX));
+            let outside = ids.clone().find(|id| !(1..=4094).contains(id));
+            let text = match outside {
+                Some(id) => format!("invalid VLAN tag '{id}'"),
+                None => format!("VLAN range must go from lower to higher tag '{value}'"),
+            };
+            judged(outside.is_none() && ids.is_sorted(), text)
+        }
         "CIDRv4" => judged(is_cidr4(value), like("IPv4 CIDR network")),
         "CIDRv6" => judged(is_cidr6(value), like("IPv6 CIDR network")),
         "pve-ipv4-config" => judged(
@@ -112,98 +124,6 @@ fn addresses(name: &str, value: &str) -> Judgement {
         "pve-ipv6-config" => judged(
             matches!(value, "auto" | "dhcp" | "manual") || is_cidr6(value),
             like("ipv6 network configuration"),
-        ),
-        _ => None,
-    }
-}
-
-/// Sizes, volumes and options of guests.
-fn devices(name: &str, value: &str) -> Judgement {
-    let judged = |is: bool, text: String| Some((is, text));
-    match name {
-        "urlencoded" => judged(
-            fits(r"[-%a-zA-Z0-9_.!~*'()]*", value),
-            format!("invalid urlencoded string: {value}"),
-        ),
-        "disk-size" => judged(
-            fits(r"\d+(\.\d+)?([KMGT](iB)?)?", value),
-            format!("value does not look like a valid disk size: {value}"),
-        ),
-        "pve-startup-order" => judged(
-            fits(r"((order=)?\d+)?,?(up=\d+)?,?(down=\d+)?", value),
-            "unable to parse startup options".to_owned(),
-        ),
-        "pve-qm-boot" => judged(
-            fits(
-                r"[acdn]{1,4}|legacy=[acdn]{1,4}|order=[a-z]+\d+(;[a-z]+\d+)*|order=",
-                value,
-            ),
-            "invalid boot order".to_owned(),
-        ),
-        "pve-hotplug-features" => {
-            let bad = split_list(value).into_iter().find(|part| {
-                !matches!(
-                    *part,
-                    "0" | "1" | "network" | "disk" | "cpu" | "memory" | "usb" | "cloudinit"
-                )
-            });
-            let text = format!("invalid hotplug feature '{}'", bad.unwrap_or_default());
-            judged(bad.is_none(), text)
-        }
-        "pve-qm-bootdisk" => judged(
-            fits(r"(ide|sata|scsi|virtio)\d+", value),
-            format!("invalid boot disk '{value}'"),
-        ),
-        "pve-cpuset" => judged(
-            fits(r"\d+(-\d+)?(,\d+(-\d+)?)*", value),
-            format!("invalid cpuset '{value}'"),
-        ),
-        "pve-volume-id" => judged(
-            is_volume_id(value),
-            format!("unable to parse volume ID '{value}'"),
-        ),
-        "pve-volume-id-or-qm-path" => judged(
-            matches!(value, "none" | "cdrom") || value.starts_with('/') || is_volume_id(value),
-            format!("unable to parse volume ID '{value}'"),
-        ),
-        "pve-volume-id-or-absolute-path" => judged(
-            value.starts_with('/') || is_volume_id(value),
-            format!("unable to parse volume ID '{value}'"),
-        ),
-        _ => None,
-    }
-}
-
-/// Paths and settings of containers.
-fn containers(name: &str, value: &str) -> Judgement {
-    let judged = |is: bool, text: String| Some((is, text));
-    // No step of a path may be `.` or `..`, but a first `.`.
-    let climbs = value.split('/').enumerate().any(|(i, part)| match part {
-        "." => i > 0,
-        ".." => true,
-        _ => false,
-    });
-    match name {
-        "pve-lxc-mp-string" => judged(
-            !climbs,
-            format!("{value} contains illegal character sequences"),
-        ),
-        "pve-lxc-dev-string" => judged(
-            !climbs && value.starts_with("/dev/"),
-            format!("{value} is not a valid device path"),
-        ),
-        "lxc-ip-with-ll-iface" => {
-            let address = match value.split_once('%') {
-                Some((address, iface)) if address.starts_with("fe80:") && !iface.is_empty() => {
-                    address
-                }
-                _ => value,
-            };
-            judged(is_ipv4(address) || is_ipv6(address), like("IP address"))
-        }
-        "pve-ct-timezone" => judged(
-            value == "host" || fits(r"[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+){,2}", value),
-            format!("invalid time zone '{value}'"),
         ),
         _ => None,
     }
@@ -235,8 +155,18 @@ fn jobs(name: &str, value: &str) -> Judgement {
 fn people(name: &str, value: &str, release: Release) -> Judgement {
     let judged = |is: bool, text: String| Some((is, text));
     match name {
+        "pve-userid" if value.chars().count() < 3 => {
+            judged(false, format!("user name '{value}' is too short"))
+        }
+        "pve-userid" if value.chars().count() > 64 => {
+            let length = value.chars().count();
+            judged(
+                false,
+                format!("user name '{value}' is too long ({length} > 64)"),
+            )
+        }
         "pve-userid" => judged(
-            fits(r"[^\s:/]+@[A-Za-z][A-Za-z0-9.\-_]+", value) && value.len() <= 64,
+            fits(r"[^\s:/]+@[A-Za-z][A-Za-z0-9.\-_]+", value),
             format!("value '{value}' does not look like a valid user name"),
         ),
         "pve-tokenid" => judged(
@@ -261,7 +191,13 @@ fn people(name: &str, value: &str, release: Release) -> Judgement {
             is_privilege(value, release),
             format!("invalid privilege '{value}'"),
         ),
-        "email" => judged(value.contains('@'), like("email address")),
+        "email" => judged(
+            fits(
+                r"[\w+\-~]+(\.[\w+\-~]+)*@[a-zA-Z0-9\-]+(\.[a-zA-Z0-9\-]+)*",
+                value,
+            ),
+            like("email address"),
+        ),
         _ => None,
     }
 }
@@ -282,7 +218,9 @@ fn is_mask(value: &str) -> bool {
     let mask = value
         .parse::<std::net::Ipv4Addr>()
         .map(std::net::Ipv4Addr::to_bits);
-    mask.is_ok_and(|mask| mask.leading_ones() + mask.trailing_zeros() == 32)
+    mask.is_ok_and(|mask| {
+        mask.leading_ones() >= 8 && mask.leading_ones() + mask.trailing_zeros() == 32
+    })
 }
 
 fn is_ipv6(value: &str) -> bool {
@@ -347,13 +285,14 @@ mod tests {
         accepts("dns-name", &["a", "vm-1.example.test"]);
         accepts("mac-addr", &["BC:24:11:aa:bb:cc"]);
         accepts("pve-ipv4-config", &["dhcp", "192.0.2.7/24"]);
-        accepts("pve-startup-order", &["order=1,up=10", "1", "up=3,down=4"]);
+        accepts("pve-startup-order", &["order=1,up=10", "1", "down=3,up=4"]);
         accepts("pve-tag-list", &["a;B c", ""]);
         accepts(
             "pve-volume-id-or-qm-path",
             &["none", "local:iso/x.iso", "/dev/sda"],
         );
-        accepts("pve-qm-boot", &["order=scsi0;net0", "cdn"]);
+        accepts("pve-qm-bootdev-list", &["scsi0;net0", ""]);
+        accepts("pve-vlan-id-or-range-list", &["2-4094", "1 7,8"]);
     }
 
     #[test]

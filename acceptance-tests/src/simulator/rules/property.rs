@@ -9,7 +9,7 @@ use super::{Kind, RuleSet};
 /// The keys and values of a property string.
 pub(crate) type Properties = BTreeMap<String, String>;
 
-/// Takes `text` apart. Aliases are resolved, booleans become `0` and `1`.
+/// Takes `text` apart. Aliases are resolved, booleans with a key become `0` and `1`.
 pub(crate) fn parse(rules: &RuleSet, text: &str) -> Result<Properties, String> {
     let mut found = Properties::new();
     let duplicate = |key: &str| format!("duplicate key in comma-separated list property: {key}");
@@ -21,30 +21,28 @@ pub(crate) fn parse(rules: &RuleSet, text: &str) -> Result<Properties, String> {
                 let rule = rules.default_key().ok_or(
                     "value without key, but schema does not define a default key".to_owned(),
                 )?;
-                if found
-                    .insert(rule.name.clone(), normal(rule.kind, part))
-                    .is_some()
-                {
+                if found.insert(rule.name.clone(), part.to_owned()).is_some() {
                     return Err(duplicate(&rule.name));
                 }
                 continue;
             }
         };
+        if found.contains_key(key) {
+            return Err(duplicate(key));
+        }
         let mut name = key;
         let mut rule = rules.rule(key);
         if let Some(alias) = rule.and_then(|rule| rule.alias.as_ref()) {
             if let Some(holder) = &alias.names_value_of
                 && found.insert(holder.clone(), key.to_owned()).is_some()
             {
-                return Err(duplicate(holder));
+                return Err(format!("key alias '{holder}' is already defined"));
             }
             name = &alias.target;
             rule = rules.rule(name);
         }
         let value = rule.map_or_else(|| value.to_owned(), |rule| normal(rule.kind, value));
-        if found.insert(name.to_owned(), value).is_some() {
-            return Err(duplicate(key));
-        }
+        found.insert(name.to_owned(), value);
     }
     Ok(found)
 }
@@ -117,6 +115,14 @@ mod tests {
         assert_eq!(
             refused("net", "virtio,virtio"),
             "duplicate key in comma-separated list property: model"
+        );
+        assert_eq!(
+            refused("net", "virtio,e1000=BC:24:11:00:00:01"),
+            "key alias 'model' is already defined"
+        );
+        assert_eq!(
+            refused("net", "virtio,tag=2,tag=3"),
+            "duplicate key in comma-separated list property: tag"
         );
         assert_eq!(
             refused("ipconfig", "dhcp"),

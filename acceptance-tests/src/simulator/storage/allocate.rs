@@ -94,8 +94,7 @@ fn named(storage: &Storage, vmid: u32, name: &str) -> Result<String, Fail> {
 
 fn change(call: &Call) -> Outcome {
     let (id, storage) = super::calls::volume_id(call)?;
-    let path = format!("/storage/{storage}");
-    call.need_any(&path, &["Datastore.Audit", "Datastore.AllocateSpace"])?;
+    call.may_use_volume(None, &id, None)?;
     let (kind, owner) = {
         let state = call.world.state();
         let name = id.split_once(':').map_or("", |(_, name)| name);
@@ -103,8 +102,7 @@ fn change(call: &Call) -> Outcome {
         parsed.map_err(Fail::died)?
     };
     let given = |name: &str| call.params.text_opt(name);
-    if let (Some(owner), "backup") = (owner, kind) {
-        call.need(&format!("/vms/{owner}"), &["VM.Backup"])?;
+    if kind == "backup" && owner.is_some() {
         let mut state = call.world.state();
         state.existing(call.node(), &id)?;
         let place = state.place(call.node(), &id);
@@ -118,7 +116,6 @@ fn change(call: &Call) -> Outcome {
         }
         return Ok(Reply::null());
     }
-    call.need(&path, &["Datastore.Allocate"])?;
     let texts = [
         ("notes", "only backups can have notes"),
         ("protected", "only backups can be protected"),

@@ -2,7 +2,7 @@
 //!
 //! Storages are not configured here; downloads and uploads have their own files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
@@ -165,6 +165,13 @@ fn status(call: &Call) -> Outcome {
 }
 
 fn content(call: &Call) -> Outcome {
+    let hidden: BTreeSet<String> = {
+        let state = call.world.state();
+        let ids: Vec<String> = state.volumes.keys().map(|(_, id)| id.clone()).collect();
+        drop(state);
+        let denied = |id: &String| call.may_use_volume(None, id, None).is_err();
+        ids.into_iter().filter(denied).collect()
+    };
     let state = call.world.state();
     let configured = state.storage(call.params.text("storage"))?;
     configured.check_on(call.node())?;
@@ -175,6 +182,7 @@ fn content(call: &Call) -> Outcome {
         (place.is_empty() || place == call.node())
             && id.split(':').next() == Some(storage)
             && configured.has(volume.content)
+            && !hidden.contains(id)
             && kind.is_none_or(|kind| kind == volume.content)
             && owner.is_none_or(|owner| volume.owner.map(i64::from) == Some(owner))
     });
@@ -217,12 +225,10 @@ pub(crate) fn volume_id(call: &Call) -> Result<(String, String), Fail> {
 
 fn volume(call: &Call) -> Outcome {
     let (id, storage) = volume_id(call)?;
-    let path = format!("/storage/{storage}");
-    call.need_any(&path, &["Datastore.Audit", "Datastore.AllocateSpace"])?;
+    call.may_use_volume(None, &id, None)?;
     let state = call.world.state();
     let name = id.split_once(':').map_or(id.as_str(), |(_, name)| name);
     let storage = state.storage(&storage)?;
-    storage.parse_name(name).map_err(Fail::died)?;
     let volume = state
         .volume(call.node(), &id)
         .ok_or_else(|| Fail::died(format!("volume_size_info on '{id}' failed - no format")))?;

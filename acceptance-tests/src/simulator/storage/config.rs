@@ -172,6 +172,11 @@ fn changed(call: &Call) -> Outcome {
         if !known.optional.contains(name) {
             return Err(Fail::died(format!("no such option '{name}'")));
         }
+        if params.text_opt(name).is_some() {
+            return Err(Fail::died(format!(
+                "cannot set and delete property '{name}' at the same time!"
+            )));
+        }
     }
     written(&mut state);
     let storage = state.storages.iter_mut().find(|storage| storage.id == id);

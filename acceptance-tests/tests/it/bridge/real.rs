@@ -3,7 +3,7 @@
 use acceptance_tests::{simulator::Options, stage::Stage};
 use serde_json::Value;
 
-use super::{RIGHTS, docker};
+use super::{NETWORK, RIGHTS, docker, named};
 use crate::scene::workspace;
 
 #[tokio::test]
@@ -49,6 +49,16 @@ async fn a_bridge_is_really_there_until_it_is_destroyed() {
     }
     let bridge = shown().await.expect("the bridge is there");
     assert_eq!(bridge[0]["addr_info"][0]["local"], "10.20.0.1");
+
+    // A name that something else has: the node fails once more with the former configuration.
+    let taken = "ip link add vmbr2 type veth peer name far-vmbr2";
+    lab.node_sh("pve1", taken).await.expect("a link is made");
+    ws.write("main.tf", &format!("{changed}{}", named("more", "vmbr2")));
+    stage.simulator.clear_journal();
+    let said = ws.apply(&[]).await.refused();
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("former configuration was put back"), "{said}");
+    assert_eq!(stage.simulator.calls("PUT", NETWORK), 3);
 
     ws.write("main.tf", &changed.to_string());
     ws.plan(&[]).await.empty();

@@ -158,7 +158,11 @@ impl Pve {
         if let Err(error) = self.reload(node).await {
             let former = async {
                 self.take_back(undo).await?;
-                self.reload(node).await
+                match self.reload(node).await {
+                    // What a failed reload leaves half-made may fail the next one too, which clears it away.
+                    Err(Error::Task { .. }) => self.reload(node).await,
+                    outcome => outcome,
+                }
             };
             return Err(Error::Reload {
                 node: node.to_owned(),

@@ -18,6 +18,8 @@ struct Node {
     pending: BTreeMap<String, Json>,
     /// A reload fails while this interface is in the file.
     broken: Option<&'static str>,
+    /// So many reloads fail whatever the file says.
+    failures: u32,
     exit: &'static str,
     /// Somebody adds this interface right after the first change of ours.
     intruder: Option<&'static str>,
@@ -31,6 +33,7 @@ impl Node {
             pending: live.clone(),
             live,
             broken: None,
+            failures: 0,
             exit: "OK",
             intruder: None,
         }
@@ -53,7 +56,9 @@ impl Node {
                 let bad = self
                     .broken
                     .is_some_and(|iface| self.live.contains_key(iface));
-                self.exit = if bad {
+                let fails = bad || self.failures > 0;
+                self.failures = self.failures.saturating_sub(1);
+                self.exit = if fails {
                     "command 'ifreload -a' failed: exit code 1"
                 } else {
                     "OK"
@@ -228,6 +233,40 @@ async fn a_failed_reload_puts_the_former_configuration_back() {
         );
     }
     assert_eq!(node.live["vmbr0"]["delete"], "mtu");
+}
+
+#[tokio::test]
+async fn a_reload_of_the_former_configuration_is_tried_twice() {
+    for (failures, outcome) in [
+        (2, "was put back"),
+        (
+            3,
+            "could not be put back (task srvreload networking on pve1 failed: command 'ifreload -a' failed: exit code 1)",
+        ),
+    ] {
+        let (server, _) = start(Node {
+            failures,
+            ..Node::new()
+        })
+        .await;
+        let pve = server.pve();
+        let error = pve.edit_network("pve1", new("vmbr1")).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("pve1 could not apply its network; the former configuration {outcome}")
+        );
+        let reload = "PUT /nodes/pve1/network";
+        assert_eq!(
+            writes(&server),
+            [
+                "POST /nodes/pve1/network",
+                reload,
+                "DELETE /nodes/pve1/network/vmbr1",
+                reload,
+                reload
+            ]
+        );
+    }
 }
 
 #[tokio::test]
