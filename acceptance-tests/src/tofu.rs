@@ -168,6 +168,15 @@ impl Workspace {
         std::fs::write(self.path().join(name), text).expect("the workspace takes files");
     }
 
+    /// Lets a VM of the configuration take Docker from its distribution: guests here do not reach Docker's repository.
+    pub fn docker_of_distribution(&self, host: &str) {
+        let docker = r#"{ docker = { source = "distro" } }"#;
+        self.write(
+            "override.tf",
+            &format!("resource \"pmoves_docker_vm\" {host:?} {docker}\n"),
+        );
+    }
+
     /// Copies all files of a directory.
     pub fn copy(&self, from: &Path) -> std::io::Result<()> {
         for entry in std::fs::read_dir(from)? {

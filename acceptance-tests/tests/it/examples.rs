@@ -12,6 +12,7 @@ fn example(resource: &str) -> String {
 async fn the_examples_of_host_and_stack_work_together() {
     let mut scene = Scene::new().await;
     scene.ws.write("host.tf", &example("pmoves_docker_vm"));
+    scene.ws.docker_of_distribution("apps");
     scene.ws.apply(&[]).await.ok();
     scene.ws.plan(&[]).await.empty();
 

@@ -238,6 +238,8 @@ pub(crate) fn web() -> Block {
             ("image", &format!("{{ id = {IMAGE:?} }}")),
             ("os_disk", r#"{ datastore_id = "local-lvm", size_gb = 4 }"#),
             ("data_disk", "{ size_gb = 2 }"),
+            // As the image has it, and where a guest does not reach Docker's repository.
+            ("docker", r#"{ source = "distro" }"#),
             ("network_device", r#"{ net0 = { bridge = "vmbr0" } }"#),
         ],
     )
