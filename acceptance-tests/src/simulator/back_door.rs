@@ -159,6 +159,11 @@ impl Simulator {
         state.volumes.remove(&place);
     }
 
+    /// Maps a device or directory of nodes, `lines` in the notation of the API, under a name of the cluster.
+    pub fn put_mapping(&self, kind: &str, id: &str, lines: &[&str]) {
+        self.world.state().put_mapping(kind, id, lines);
+    }
+
     /// Makes a resource pool.
     pub fn put_pool(&self, id: &str) {
         let pool = super::world::Pool {

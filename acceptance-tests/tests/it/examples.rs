@@ -76,6 +76,7 @@ async fn the_examples_of_whole_hosts_can_be_planned() {
         ),
     ] {
         let scene = Scene::new().await;
+        scene.map_devices();
         let head = scene.ws.path().join("head.tf");
         std::fs::remove_file(head).expect("the example brings its own");
         let example = scene::example(&format!("{name}/main.tf"));
