@@ -168,13 +168,11 @@ impl Workspace {
         std::fs::write(self.path().join(name), text).expect("the workspace takes files");
     }
 
-    /// Lets a VM of the configuration take Docker from its distribution: guests here do not reach Docker's repository.
-    pub fn docker_of_distribution(&self, host: &str) {
+    /// Lets VMs of the configuration take Docker from their distribution: guests here do not reach Docker's repository.
+    pub fn docker_of_distribution(&self, hosts: &[&str]) {
         let docker = r#"{ docker = { source = "distro" } }"#;
-        self.write(
-            "override.tf",
-            &format!("resource \"pmoves_docker_vm\" {host:?} {docker}\n"),
-        );
+        let block = |host: &&str| format!("resource \"pmoves_docker_vm\" {host:?} {docker}\n");
+        self.write("override.tf", &hosts.iter().map(block).collect::<String>());
     }
 
     /// Copies all files of a directory.

@@ -98,7 +98,7 @@ impl<'a> Show<'a> {
         let told = |error: std::io::Error| format!("cannot copy {QUICKSTART}: {error}");
         workspace.copy(Path::new(QUICKSTART)).map_err(told)?;
         let (url, checksum) = stage.image(image);
-        workspace.docker_of_distribution("web");
+        workspace.docker_of_distribution(&["web"]);
         workspace.set("TF_VAR_image_url", url);
         workspace.set("TF_VAR_image_checksum", checksum);
         workspace.set("TF_VAR_registry", registry);
