@@ -218,6 +218,18 @@ impl Simulator {
         }
     }
 
+    /// Puts a guest under HA, which keeps it in that state from its next request on.
+    pub fn put_under_ha(&self, sid: &str, state: &str) {
+        let resource = [("state".to_owned(), state.to_owned())].into();
+        self.world.state().ha.insert(sid.to_owned(), resource);
+    }
+
+    /// What HA is to do with a guest.
+    pub fn ha_state(&self, sid: &str) -> Option<String> {
+        let state = self.world.state();
+        state.ha.get(sid)?.get("state").cloned()
+    }
+
     /// Locks a guest, or unlocks it.
     pub fn set_lock(&self, vmid: u32, lock: Option<&str>) {
         self.set_config(vmid, "lock", lock);
