@@ -60,7 +60,7 @@ async fn cluster() -> Result<(Stage, String, String), String> {
     match Lab::available() {
         Ok(()) => {
             say(
-                "Its VMs are real guests in namespaces of this machine: systemd, cloud-init, the QEMU\nguest agent and, once the provider has installed it, Docker.",
+                "Its VMs are real guests in namespaces of this machine: systemd, cloud-init, the QEMU\nguest agent and, once the provider has installed it, Docker: that of Debian, since Docker's own\nrepository is out of reach here.",
             );
             let stage = Stage::real(Options::default()).await?;
             let registry = stage.lab.as_ref().map_or("", Lab::registry).to_owned();
@@ -98,6 +98,7 @@ impl<'a> Show<'a> {
         let told = |error: std::io::Error| format!("cannot copy {QUICKSTART}: {error}");
         workspace.copy(Path::new(QUICKSTART)).map_err(told)?;
         let (url, checksum) = stage.image(image);
+        workspace.docker_of_distribution(&["web"]);
         workspace.set("TF_VAR_image_url", url);
         workspace.set("TF_VAR_image_checksum", checksum);
         workspace.set("TF_VAR_registry", registry);

@@ -117,16 +117,17 @@ impl State {
         self.mappings.get(KINDS[kind]).into_iter().flatten()
     }
 
-    fn mapping(&self, kind: usize, id: &str) -> Option<&Mapping> {
-        self.mappings.get(KINDS[kind])?.get(id)
+    pub(crate) fn put_mapping(&mut self, kind: &str, id: &str, lines: &[&str]) {
+        let mapping = Mapping {
+            map: lines.iter().map(|line| (*line).to_owned()).collect(),
+            ..Mapping::default()
+        };
+        let all = self.mappings.entry(kind.to_owned()).or_default();
+        all.insert(id.to_owned(), mapping);
     }
 
-    /// Maps something of nodes: `lines` are its property strings.
-    pub(crate) fn map(&mut self, kind: &str, id: &str, lines: &[&str]) {
-        let map = lines.iter().map(|line| (*line).to_owned()).collect();
-        let settings = BTreeMap::new();
-        let of_kind = self.mappings.entry(kind.to_owned()).or_default();
-        of_kind.insert(id.to_owned(), Mapping { map, settings });
+    fn mapping(&self, kind: usize, id: &str) -> Option<&Mapping> {
+        self.mappings.get(KINDS[kind])?.get(id)
     }
 
     fn mappings_digest(&self, kind: usize) -> String {

@@ -99,6 +99,18 @@ impl Scene {
         said
     }
 
+    /// Maps what the examples and stories attach: a graphics card, a Zigbee stick and a directory of `pve1`.
+    pub(crate) fn map_devices(&self) {
+        for (kind, id, line) in [
+            ("pci", "gpu", "node=pve1,path=0000:01:00.0,id=10de:1c03"),
+            ("usb", "zigbee", "node=pve1,id=10c4:ea60"),
+            ("usb", "stick", "node=pve1,id=0951:1666"),
+            ("dir", "media", "node=pve1,path=/srv/media"),
+        ] {
+            self.stage.simulator.put_mapping(kind, id, &[line]);
+        }
+    }
+
     /// Begins a new journal.
     pub(crate) fn forget(&self) {
         self.stage.simulator.clear_journal();
@@ -232,6 +244,8 @@ pub(crate) fn web() -> Block {
             ("image", &format!("{{ id = {IMAGE:?} }}")),
             ("os_disk", r#"{ datastore_id = "local-lvm", size_gb = 4 }"#),
             ("data_disk", "{ size_gb = 2 }"),
+            // As the image has it, and where a guest does not reach Docker's repository.
+            ("docker", r#"{ source = "distro" }"#),
             ("network_device", r#"{ net0 = { bridge = "vmbr0" } }"#),
         ],
     )
