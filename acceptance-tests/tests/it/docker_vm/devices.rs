@@ -60,7 +60,7 @@ async fn devices_that_cannot_be_are_refused_by_the_plan() {
 }
 
 #[tokio::test]
-async fn a_mapping_is_there_and_names_the_node() {
+async fn a_mapping_that_is_not_there_or_not_for_the_node_is_told() {
     let scene = Scene::new().await;
     scene.map_devices();
     let simulator = &scene.stage.simulator;

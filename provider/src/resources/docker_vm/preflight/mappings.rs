@@ -28,8 +28,8 @@ pub(super) fn privileges(wanted: Wanted, plan: &Plan<'_>, vms: &str) -> Wanted {
     })
 }
 
-/// Refuses mappings that are not there, or not for the node: Proxmox VE would notice only when the VM starts. Those
-/// that were there before are looked at only if the VM `moves`.
+/// Refuses mappings that are not for the node, and warns of those that are not there, which this very apply may make:
+/// Proxmox VE would notice only when the VM starts. Those that were there before are looked at only if the VM `moves`.
 pub(super) async fn expect(
     cluster: &Cluster,
     pve: &Pve,
@@ -46,14 +46,17 @@ pub(super) async fn expect(
             }
             let all = cluster.mappings(pve, kind).await?;
             let Some(mapping) = all.iter().find(|mapping| mapping.id == name) else {
-                let names = all.iter().map(|mapping| mapping.id.as_str()).collect();
-                let detail = format!("The cluster has no mapping {name}; it has {}.", list(names));
-                found.error(&at, "No such mapping", detail);
+                let names: Vec<&str> = all.iter().map(|mapping| mapping.id.as_str()).collect();
+                let detail = format!(
+                    "The cluster has no mapping {name}; it has {}. The VM does not start if it is not made until then.",
+                    list(&names)
+                );
+                found.warn(&at, "No such mapping", detail);
                 continue;
             };
             let nodes: Vec<String> = mapping.nodes().collect();
             if !nodes.iter().any(|there| there == node) {
-                let nodes = list(nodes.iter().map(String::as_str).collect());
+                let nodes = list(&nodes);
                 let detail = format!("{name} names nothing on {node}, only on {nodes}.");
                 found.error(&at, "The node has no such device", detail);
             }
@@ -75,7 +78,7 @@ async fn may_use(pve: &Pve, path: &str) -> Result<bool> {
     Ok(pve.is_root() || pve.permissions().await?.has(path, "Mapping.Use"))
 }
 
-fn list(names: Vec<&str>) -> String {
+fn list(names: &[impl std::borrow::Borrow<str>]) -> String {
     match names.is_empty() {
         true => "none".to_owned(),
         false => names.join(", "),
