@@ -10,6 +10,7 @@ use super::{Config, Pending, drives, hotplug, memory_mib, texts, volume_of};
 use crate::simulator::call::{Allow, Call, Route, later};
 use crate::simulator::machine::BoxFuture;
 use crate::simulator::reply::{Fail, Outcome, Reply};
+use crate::simulator::rules::check::Errors;
 use crate::simulator::rules::formats::split_list;
 use crate::simulator::rules::set;
 use crate::simulator::storage::checksum::sha1;
@@ -234,7 +235,7 @@ impl Change {
     fn apply<'a>(&'a self, world: &'a World) -> BoxFuture<'a, Result<Vec<String>, Fail>> {
         Box::pin(async move {
             let _lock = world.lock_guest(self.vmid, LOCK_PATIENCE).await?;
-            let (log, attached) = {
+            let (log, attached, errors) = {
                 let mut state = world.state();
                 self.check(&state)?;
                 let log = self.store(&mut state)?;
@@ -243,12 +244,13 @@ impl Change {
                     .get(&self.vmid)
                     .is_some_and(|vm| vm.running.is_some());
                 if runs {
-                    let disks = hotplug::apply_live(&mut state, self.vmid);
+                    let (disks, errors) = hotplug::apply_live(&mut state, self.vmid);
                     let running = state.vms.get(&self.vmid).and_then(|vm| vm.running.as_ref());
-                    (log, running.map(|running| (running.machine.clone(), disks)))
+                    let attached = running.map(|running| (running.machine.clone(), disks));
+                    (log, attached, errors)
                 } else {
                     hotplug::apply_all(&mut state, self.vmid);
-                    (log, None)
+                    (log, None, Errors::new())
                 }
             };
             if let Some((machine, disks)) = attached {
@@ -256,7 +258,10 @@ impl Change {
                     machine.attached(disk).await;
                 }
             }
-            Ok(log)
+            match errors.is_empty() {
+                true => Ok(log),
+                false => Err(Fail::Params(errors)),
+            }
         })
     }
 
