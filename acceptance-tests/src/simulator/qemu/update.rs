@@ -171,23 +171,17 @@ impl Change {
         if !self.skip_lock {
             vm.check_lock()?;
         }
-        let holds_volume = |key: &&String| {
-            let value = vm.config.get(*key);
-            value.is_some_and(|value| volume_of(key, value).is_some())
-        };
-        if let Some(key) = self
-            .delete
-            .iter()
-            .find(holds_volume)
-            .filter(|_| vm.is_protected())
-        {
-            let what = if key.starts_with("unused") {
-                "unused disk"
-            } else {
-                "drive"
+        for key in self.delete.iter().filter(|_| vm.is_protected()) {
+            let Some(value) = vm.config.get(key) else {
+                continue;
+            };
+            let what = match volume_of(key, value) {
+                Some(volume) if key.starts_with("unused") => format!("unused disk '{volume}'"),
+                _ if drives::is_drive(key) => format!("drive '{key}'"),
+                _ => continue,
             };
             return Err(Fail::died(format!(
-                "can't remove {what} '{key}' - protection mode enabled"
+                "can't remove {what} - protection mode enabled"
             )));
         }
         let mut after = vm.with_pending();

@@ -81,3 +81,21 @@ async fn a_running_guest_gets_no_card_on_a_missing_bridge() {
             .is_some_and(|card| card.contains("bridge=vmbr0"))
     );
 }
+
+#[tokio::test]
+async fn a_protected_vm_keeps_its_drives() {
+    let lab = privileges::lab().await;
+    let protect = r#"PUT ./qemu/100/config {"protection":1}"#;
+    assert_eq!(lab.said(protect).await, "200 OK");
+    for (key, what) in [
+        ("scsi0", "drive 'scsi0'"),
+        ("ide2", "drive 'ide2'"),
+        ("unused0", "unused disk 'local-lvm:vm-100-disk-1'"),
+    ] {
+        assert_eq!(
+            lab.said(&format!(r#"PUT ./qemu/100/config {{"delete":"{key}"}}"#))
+                .await,
+            format!("500 can't remove {what} - protection mode enabled")
+        );
+    }
+}
