@@ -168,6 +168,13 @@ impl Workspace {
         std::fs::write(self.path().join(name), text).expect("the workspace takes files");
     }
 
+    /// Lets VMs of the configuration take Docker from their distribution: guests here do not reach Docker's repository.
+    pub fn docker_of_distribution(&self, hosts: &[&str]) {
+        let docker = r#"{ docker = { source = "distro" } }"#;
+        let block = |host: &&str| format!("resource \"pmoves_docker_vm\" {host:?} {docker}\n");
+        self.write("override.tf", &hosts.iter().map(block).collect::<String>());
+    }
+
     /// Copies all files of a directory.
     pub fn copy(&self, from: &Path) -> std::io::Result<()> {
         for entry in std::fs::read_dir(from)? {

@@ -41,7 +41,7 @@ pub use self::{
     error::{Cause, Error, Fingerprint, Permission, Result},
     lxc::LxcConfig,
     network::{Edit, Network, NetworkRow, Wish},
-    node::{Bridge, NodeRow, Remote, StorageRow, Volume},
+    node::{Bridge, MappingRow, NodeRow, Remote, StorageRow, Volume},
     params::Params,
     property_string::{Malformed, PropertyString, format_size, parse_size},
     qemu::{PendingRow, QemuConfig, VmStatus},

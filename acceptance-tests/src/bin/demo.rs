@@ -60,7 +60,7 @@ async fn cluster() -> Result<(Stage, String, String), String> {
     match Lab::available() {
         Ok(()) => {
             say(
-                "Its VMs are real guests in namespaces of this machine: systemd, cloud-init, the QEMU\nguest agent and, once the provider has installed it, Docker.",
+                "Its VMs are real guests in namespaces of this machine: systemd, cloud-init, the QEMU\nguest agent and, once the provider has installed it, Docker: that of Debian, since Docker's own\nrepository is out of reach here.",
             );
             let stage = Stage::real(Options::default()).await?;
             let registry = stage.lab.as_ref().map_or("", Lab::registry).to_owned();
@@ -98,6 +98,7 @@ impl<'a> Show<'a> {
         let told = |error: std::io::Error| format!("cannot copy {QUICKSTART}: {error}");
         workspace.copy(Path::new(QUICKSTART)).map_err(told)?;
         let (url, checksum) = stage.image(image);
+        workspace.docker_of_distribution(&["web"]);
         workspace.set("TF_VAR_image_url", url);
         workspace.set("TF_VAR_image_checksum", checksum);
         workspace.set("TF_VAR_registry", registry);
@@ -223,10 +224,10 @@ impl Scenes {
     fn summary(&self, all: Duration) {
         say("seconds   calls   reads  writes   polls  step");
         for (title, took, calls) in &self.0 {
-            let polls = calls.iter().filter(|call| is_poll(call)).count();
+            let polls = calls.iter().filter(|call| call.is_poll()).count();
             let reads = calls
                 .iter()
-                .filter(|call| !is_poll(call) && call.method == "GET")
+                .filter(|call| !call.is_poll() && call.method == "GET")
                 .count();
             let writes = calls.len() - polls - reads;
             say(&format!(
@@ -241,17 +242,6 @@ impl Scenes {
         ));
         say("\nPolls wait for a task, for the guest agent, or for a command in the guest.");
     }
-}
-
-fn is_poll(call: &Entry) -> bool {
-    [
-        "GET /nodes/*/tasks/**",
-        "POST /nodes/*/qemu/*/agent/**",
-        "GET /nodes/*/qemu/*/agent/**",
-    ]
-    .iter()
-    .filter_map(|poll| poll.split_once(' '))
-    .any(|(method, pattern)| call.is(method, pattern))
 }
 
 fn heading(text: &str) {

@@ -6,7 +6,6 @@
 
 mod container;
 mod machine;
-mod seed;
 pub mod shim;
 mod tree;
 

@@ -159,6 +159,11 @@ impl Simulator {
         state.volumes.remove(&place);
     }
 
+    /// Maps a device or directory of nodes, `lines` in the notation of the API, under a name of the cluster.
+    pub fn put_mapping(&self, kind: &str, id: &str, lines: &[&str]) {
+        self.world.state().put_mapping(kind, id, lines);
+    }
+
     /// Makes a resource pool.
     pub fn put_pool(&self, id: &str) {
         let pool = super::world::Pool {
@@ -211,6 +216,18 @@ impl Simulator {
                 None => config.remove(key),
             };
         }
+    }
+
+    /// Puts a guest under HA, which keeps it in that state from its next request on.
+    pub fn put_under_ha(&self, sid: &str, state: &str) {
+        let resource = [("state".to_owned(), state.to_owned())].into();
+        self.world.state().ha.insert(sid.to_owned(), resource);
+    }
+
+    /// What HA is to do with a guest.
+    pub fn ha_state(&self, sid: &str) -> Option<String> {
+        let state = self.world.state();
+        state.ha.get(sid)?.get("state").cloned()
     }
 
     /// Locks a guest, or unlocks it.

@@ -5,6 +5,7 @@
 use serde_json::{Value as Json, json};
 
 use super::call::{Allow, Call, Route, now, tell};
+use super::ha;
 use super::release::Release;
 use super::reply::{Fail, Outcome};
 use super::world::{Node, Settings, State};
@@ -249,6 +250,7 @@ pub(crate) fn guest(state: &State, vmid: u32, settings: &Settings) -> Option<Jso
     let (kind, node) = state.guest(vmid)?;
     let (vm, ct) = (state.vms.get(&vmid), state.cts.get(&vmid));
     let config = vm.map_or_else(|| ct.map(|ct| &ct.config), |vm| Some(&vm.config))?;
+    let sid = format!("{}:{vmid}", kind.to_lowercase());
     let kind = if kind == "CT" { "lxc" } else { "qemu" };
     let mut entry = json!({
         "id": format!("{kind}/{vmid}"), "type": kind, "vmid": vmid, "node": node,
@@ -258,6 +260,7 @@ pub(crate) fn guest(state: &State, vmid: u32, settings: &Settings) -> Option<Jso
         ("pool", state.pool_of(vmid)),
         ("tags", config.get("tags").map(String::as_str)),
         ("lock", config.get("lock").map(String::as_str)),
+        ("hastate", state.ha.get(&sid).map(ha::wanted)),
     ] {
         if let Some(value) = value {
             entry[key] = json!(value);

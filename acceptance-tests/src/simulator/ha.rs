@@ -67,7 +67,7 @@ pub(crate) type Resource = BTreeMap<String, String>;
 pub(crate) type Resources = BTreeMap<String, Resource>;
 
 /// The state that a resource is to have.
-fn wanted(resource: &Resource) -> &str {
+pub(crate) fn wanted(resource: &Resource) -> &str {
     match resource.get("state").map(String::as_str) {
         None | Some("started" | "enabled") => "started",
         Some(other) => other,

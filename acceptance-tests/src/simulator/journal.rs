@@ -37,6 +37,11 @@ impl Entry {
     pub fn is(&self, method: &str, pattern: &str) -> bool {
         self.method == method && covers(pattern, &self.path)
     }
+
+    /// Whether the call only asks for how far something is: a task, or what a guest does.
+    pub fn is_poll(&self) -> bool {
+        self.is("GET", "/nodes/*/tasks/*/status") || covers("/nodes/*/qemu/*/agent/**", &self.path)
+    }
 }
 
 /// Whether `pattern` covers `path`: `*` stands for one segment, a final `**` for any rest.

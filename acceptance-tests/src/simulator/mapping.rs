@@ -117,6 +117,15 @@ impl State {
         self.mappings.get(KINDS[kind]).into_iter().flatten()
     }
 
+    pub(crate) fn put_mapping(&mut self, kind: &str, id: &str, lines: &[&str]) {
+        let mapping = Mapping {
+            map: lines.iter().map(|line| (*line).to_owned()).collect(),
+            ..Mapping::default()
+        };
+        let all = self.mappings.entry(kind.to_owned()).or_default();
+        all.insert(id.to_owned(), mapping);
+    }
+
     fn mapping(&self, kind: usize, id: &str) -> Option<&Mapping> {
         self.mappings.get(KINDS[kind])?.get(id)
     }

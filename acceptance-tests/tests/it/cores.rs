@@ -42,6 +42,7 @@ async fn quickstart(core: &Path, release: Release) {
     let mut ws = Workspace::with_core(core, &scene.stage.variables()).expect("a workspace is made");
     ws.copy(Path::new(QUICKSTART))
         .expect("the example is there");
+    ws.docker_of_distribution(&["web"]);
     let (url, checksum) = scene.stage.image("debian-13.qcow2");
     ws.set("TF_VAR_image_url", url);
     ws.set("TF_VAR_image_checksum", checksum);

@@ -46,6 +46,7 @@ pub(crate) fn web() -> Block {
                 r#"{ datastore_id = "local-lvm", size_gb = 4 }"#,
             ),
             ("data_volume", "{ size_gb = 2 }"),
+            ("docker", r#"{ source = "distro" }"#),
             ("network_interface", r#"{ net0 = { bridge = "vmbr0" } }"#),
         ],
     )

@@ -6,6 +6,7 @@ mod disks;
 mod drift;
 mod engine;
 mod failure;
+mod ha;
 mod import;
 mod input;
 mod mounts;

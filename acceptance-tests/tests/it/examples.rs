@@ -12,6 +12,7 @@ fn example(resource: &str) -> String {
 async fn the_examples_of_host_and_stack_work_together() {
     let mut scene = Scene::new().await;
     scene.ws.write("host.tf", &example("pmoves_docker_vm"));
+    scene.ws.docker_of_distribution(&["apps"]);
     scene.ws.apply(&[]).await.ok();
     scene.ws.plan(&[]).await.empty();
 
@@ -52,33 +53,22 @@ async fn the_example_of_an_image_can_be_planned() {
     );
 }
 
-/// What takes a NAS, a graphics card or an afternoon is only planned.
 #[tokio::test]
-async fn the_examples_of_whole_hosts_can_be_planned() {
-    for (name, resources) in [
-        (
-            "clones",
-            &[
-                "pmoves_docker_vm.template: create",
-                "pmoves_docker_vm.worker[0]: create",
-                "pmoves_docker_vm.worker[1]: create",
-                "pmoves_docker_vm.worker[2]: create",
-            ][..],
-        ),
-        ("devices", &["pmoves_docker_vm.home: create"]),
-        (
-            "nas",
-            &[
-                "pmoves_docker_vm.media: create",
-                "pmoves_stack.jellyfin: create",
-            ],
-        ),
+async fn the_examples_of_whole_hosts_work() {
+    for (name, hosts) in [
+        ("clones", &["template", "worker"][..]),
+        ("devices", &["home"]),
+        ("nas", &["media"]),
     ] {
         let scene = Scene::new().await;
+        scene.map_devices();
         let head = scene.ws.path().join("head.tf");
         std::fs::remove_file(head).expect("the example brings its own");
-        let example = scene::example(&format!("{name}/main.tf"));
-        scene.ws.write("main.tf", &example);
-        assert_eq!(scene.ws.plan(&[]).await.changes(), resources, "{name}");
+        scene.ws.docker_of_distribution(hosts);
+        scene
+            .settle(&scene::example(&format!("{name}/main.tf")))
+            .await;
+        scene.ws.destroy().await.ok();
+        assert!(scene.stage.simulator.vms().is_empty(), "{name}");
     }
 }

@@ -99,6 +99,18 @@ impl Scene {
         said
     }
 
+    /// Maps what the examples and stories attach: a graphics card, a Zigbee stick and a directory of `pve1`.
+    pub(crate) fn map_devices(&self) {
+        for (kind, id, line) in [
+            ("pci", "gpu", "node=pve1,path=0000:01:00.0,id=10de:1c03"),
+            ("usb", "zigbee", "node=pve1,id=10c4:ea60"),
+            ("usb", "stick", "node=pve1,id=0951:1666"),
+            ("dir", "media", "node=pve1,path=/srv/media"),
+        ] {
+            self.stage.simulator.put_mapping(kind, id, &[line]);
+        }
+    }
+
     /// Begins a new journal.
     pub(crate) fn forget(&self) {
         self.stage.simulator.clear_journal();
@@ -109,7 +121,7 @@ impl Scene {
         let journal = self.stage.simulator.journal();
         journal
             .iter()
-            .filter(|entry| !polls(entry))
+            .filter(|entry| !entry.is_poll())
             .map(line)
             .collect()
     }
@@ -159,12 +171,6 @@ pub(crate) fn workspace(stage: &Stage) -> Workspace {
     let ws = stage.workspace().expect("a workspace is made");
     ws.write("head.tf", HEAD);
     ws
-}
-
-fn polls(entry: &Entry) -> bool {
-    entry.is("GET", "/nodes/*/tasks/*/status")
-        || entry.is("*", "/nodes/*/qemu/*/agent/**")
-        || entry.path.contains("/agent/")
 }
 
 fn line(entry: &Entry) -> String {
@@ -238,6 +244,8 @@ pub(crate) fn web() -> Block {
             ("image", &format!("{{ id = {IMAGE:?} }}")),
             ("os_disk", r#"{ datastore_id = "local-lvm", size_gb = 4 }"#),
             ("data_disk", "{ size_gb = 2 }"),
+            // As the image has it, and where a guest does not reach Docker's repository.
+            ("docker", r#"{ source = "distro" }"#),
             ("network_device", r#"{ net0 = { bridge = "vmbr0" } }"#),
         ],
     )

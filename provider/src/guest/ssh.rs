@@ -3,25 +3,26 @@
 //! Never goes to a node of the cluster. Who the guest is, `known_hosts` says; an unknown key is an error with its
 //! fingerprint.
 
-mod connection;
+mod config;
 pub mod key;
 pub mod known_hosts;
+mod log;
+mod session;
 
 use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use russh::ChannelMsg;
 use tokio::sync::Mutex;
 
 use self::{
-    connection::{Connection, Trouble},
-    key::PrivateKey,
-    known_hosts::{KnownHosts, Pinned},
+    known_hosts::KnownHosts,
+    session::{Session, Trouble},
 };
 use super::{ENVIRONMENT, Error, Guest, NOT_YET, Output, Result};
-use crate::pve::{self, PropertyString, Pve};
+use crate::{
+    pve::{self, PropertyString, Pve},
+    secret::Secret,
+};
 
-/// Bytes of either output that are kept.
-const LONGEST: usize = 32 << 20;
 /// How often a login is refused while a guest boots: until its boot is over, only root may log in.
 const REFUSALS: usize = 10;
 
@@ -33,7 +34,7 @@ pub struct Settings {
     /// Where sshd listens.
     pub port: u16,
     /// The key to log in with.
-    pub key: Option<PrivateKey>,
+    pub key: Option<Secret<String>>,
     /// Socket of an agent whose keys are tried.
     pub agent: Option<PathBuf>,
     /// The host keys of the guests.
@@ -52,7 +53,7 @@ pub struct Bastion {
     /// The account.
     pub username: String,
     /// The key to log in with.
-    pub key: Option<PrivateKey>,
+    pub key: Option<Secret<String>>,
     /// Its host key.
     pub known_hosts: Arc<KnownHosts>,
 }
@@ -68,9 +69,9 @@ pub struct Target {
     pub username: Option<String>,
 }
 
-/// The connection to a guest, for all who run commands there.
+/// The way into a guest, for all who run commands there.
 #[derive(Clone, Debug, Default)]
-pub struct Line(Arc<Mutex<Option<Connection>>>);
+pub struct Line(Arc<Mutex<Option<Arc<Session>>>>);
 
 /// A running guest with an sshd.
 #[derive(Clone)]
@@ -100,7 +101,7 @@ impl SshGuest {
         }
     }
 
-    /// Ends the connection once nobody is at work on it.
+    /// Ends the session once nobody is at work on it.
     pub fn close(&self) {
         if let Ok(mut line) = self.line.0.try_lock() {
             line.take();
@@ -109,14 +110,7 @@ impl SshGuest {
 
     async fn exec(&self, script: &str) -> Result<Output, Trouble> {
         let script = format!("{ENVIRONMENT}{script}");
-        let (connection, used) = self.connection().await?;
-        let mut output = run(&connection, &script).await;
-        // One that was opened before may have died since, and nothing was sent.
-        if used && matches!(output, Err(Trouble::Away(_))) {
-            self.line.0.lock().await.take();
-            let (connection, _) = self.connection().await?;
-            output = run(&connection, &script).await;
-        }
+        let output = self.session().await?.run(&script).await;
         match &output {
             Ok(output) => {
                 tracing::debug!(target: "pmoves::guest", vmid = self.place.1, bytes = script.len(), code = output.code);
@@ -126,11 +120,10 @@ impl SshGuest {
         output
     }
 
-    /// The connection, and whether it was there before.
-    async fn connection(&self) -> Result<(Connection, bool), Trouble> {
+    async fn session(&self) -> Result<Arc<Session>, Trouble> {
         let mut line = self.line.0.lock().await;
-        if let Some(connection) = line.as_ref().filter(|connection| connection.is_alive()) {
-            return Ok((connection.clone(), true));
+        if let Some(session) = &*line {
+            return Ok(Arc::clone(session));
         }
         let host = match &self.target.host {
             Some(host) => host.clone(),
@@ -139,9 +132,8 @@ impl SshGuest {
         let port = self.target.port.unwrap_or(self.settings.port);
         let username = self.target.username.as_ref();
         let username = username.unwrap_or(&self.settings.username);
-        let connection = Connection::open(&self.settings, &host, port, username).await?;
-        *line = Some(connection.clone());
-        Ok((connection, false))
+        let session = Session::open(&self.settings, &host, port, username).await?;
+        Ok(Arc::clone(line.insert(Arc::new(session))))
     }
 
     /// The address of a container's `net0`, as its node sees it.
@@ -167,52 +159,6 @@ impl SshGuest {
             .map(|address| address.to_string())
             .ok_or_else(|| Trouble::Away(format!("container {vmid} has no address yet")))
     }
-}
-
-/// Runs a script on a connection. Its output is read while its input is sent, since either may fill up.
-async fn run(connection: &Connection, script: &str) -> Result<Output, Trouble> {
-    let channel = connection.channel().await?;
-    let (mut answers, input) = channel.split();
-    let send = async {
-        input.exec(true, connection.shell()).await?;
-        input.data(script.as_bytes()).await?;
-        input.eof().await
-    };
-    let receive = async {
-        let (mut code, mut truncated) = (None, false);
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        while let Some(answer) = answers.wait().await {
-            let (to, data) = match answer {
-                ChannelMsg::Data { data } => (&mut stdout, data),
-                ChannelMsg::ExtendedData { data, ext: 1 } => (&mut stderr, data),
-                ChannelMsg::ExitStatus { exit_status } => {
-                    code = Some(i64::from(exit_status));
-                    continue;
-                }
-                ChannelMsg::ExitSignal { signal_name, .. } => {
-                    code = Some(128 + connection::number(&signal_name));
-                    continue;
-                }
-                ChannelMsg::Failure => return None,
-                _ => continue,
-            };
-            let room = LONGEST.saturating_sub(to.len());
-            truncated |= data.len() > room;
-            to.extend_from_slice(&data[..data.len().min(room)]);
-        }
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Some(Output {
-            code: code?,
-            stdout: text(stdout),
-            stderr: text(stderr),
-            truncated,
-        })
-    };
-    let (_, output) = tokio::join!(send, receive);
-    output.ok_or_else(|| {
-        let why = "the connection ended before the command did";
-        Trouble::Lost(connection.label().to_owned(), why.to_owned())
-    })
 }
 
 impl Guest for SshGuest {
@@ -269,25 +215,6 @@ impl From<Trouble> for Error {
                 source: Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(why)),
             }),
             Trouble::Away(why) | Trouble::Refused(why) | Trouble::Never(why) => Self::Ssh(why),
-        }
-    }
-}
-
-/// Why a host key is not taken, as a sentence.
-pub(super) fn distrust(label: &str, pinned: Pinned, seen: &str, line: &str) -> String {
-    match pinned {
-        Pinned::Unknown => format!(
-            "the host key of {label} is not known; it is {seen}. Compare that with what the guest says of itself \
-             (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` in its console), and add this line to known_hosts:\n\n\
-             {line}\n\nFor guests that are made anew, whose keys nobody can know, set accept_new_host_keys = true in \
-             the provider's ssh"
-        ),
-        Pinned::Other(at) => format!(
-            "the host key of {label} is not the one of line {at} of known_hosts; it is {seen} now. If the guest was \
-             made anew, remove the line (`ssh-keygen -R`); if not, somebody is in between"
-        ),
-        Pinned::Revoked | Pinned::Same => {
-            format!("the host key of {label}, {seen}, is revoked in known_hosts")
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Reads about one node: storages and what they hold, bridges; and the list of nodes.
+//! Reads about nodes: storages and what they hold, bridges, mapped devices; and the list of nodes.
 //!
 //! Changes nothing: that is done by calls the resources build.
 
 use serde::Deserialize;
 
-use super::{Call, Params, Pve, Result, Version, lenient};
+use super::{Call, Params, PropertyString, Pve, Result, Version, lenient};
 
 /// A node of the cluster.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -138,6 +138,25 @@ pub struct Bridge {
     pub vlan_aware: bool,
 }
 
+/// A resource mapping: what a device or directory is called on all nodes that have it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct MappingRow {
+    /// Its name.
+    pub id: String,
+    /// What it is on each node, as property strings.
+    #[serde(default)]
+    map: Vec<String>,
+}
+
+impl MappingRow {
+    /// The nodes that have it.
+    pub fn nodes(&self) -> impl Iterator<Item = String> {
+        let parsed = |line: &String| PropertyString::parse(line, None).ok();
+        let lines = self.map.iter().filter_map(parsed);
+        lines.filter_map(|line| Some(line.get("node")?.to_owned()))
+    }
+}
+
 impl Pve {
     /// The nodes of the cluster.
     pub async fn nodes(&self) -> Result<Vec<NodeRow>> {
@@ -192,6 +211,15 @@ impl Pve {
         let rows: Vec<PackageRow> = self.get(&call).await?;
         let row = rows.into_iter().find(|row| row.name == name);
         Ok(row.and_then(|row| row.installed))
+    }
+
+    /// The mappings of a kind (`pci`, `usb`, `dir`) that the credential may use or see.
+    pub async fn mappings(&self, kind: &str) -> Result<Vec<MappingRow>> {
+        self.get(&Call::get(
+            format!("/cluster/mapping/{kind}"),
+            Params::new(),
+        ))
+        .await
     }
 
     /// The bridges of `node` that the credential may use, virtual networks among them.

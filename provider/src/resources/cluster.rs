@@ -22,7 +22,7 @@ use crate::{
         reached::Reached,
         ssh,
     },
-    pve::{self, GuestRow, NodeRow, Pve, StorageRow},
+    pve::{self, GuestRow, MappingRow, NodeRow, Pve, StorageRow},
 };
 
 /// How long a look at a guest stands for all who ask. A refresh is over by then, and a change of
@@ -38,6 +38,7 @@ pub struct Cluster {
     tag: String,
     storages: Mutex<BTreeMap<String, Arc<OnceCell<Vec<StorageRow>>>>>,
     bridges: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<Vec<String>>>>>,
+    mappings: Mutex<BTreeMap<&'static str, Arc<OnceCell<Vec<MappingRow>>>>>,
     looks: Mutex<BTreeMap<u32, Arc<tokio::sync::Mutex<Option<Seen>>>>>,
     consoles: Mutex<BTreeMap<u32, Console>>,
     ssh: Option<Arc<ssh::Settings>>,
@@ -72,6 +73,7 @@ impl Cluster {
             tag: String::new(),
             storages: Mutex::default(),
             bridges: Mutex::default(),
+            mappings: Mutex::default(),
             looks: Mutex::default(),
             consoles: Mutex::default(),
             ssh: None,
@@ -246,6 +248,22 @@ impl Cluster {
             *known = rows.into_iter().map(|bridge| bridge.name).collect();
         }
         Ok(known.clone())
+    }
+
+    /// The mappings of a kind that the credential may use, asked once.
+    pub async fn mappings(
+        &self,
+        pve: &Pve,
+        kind: &'static str,
+    ) -> Result<Vec<MappingRow>, pve::Error> {
+        let cell = Arc::clone(
+            self.mappings
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(kind)
+                .or_default(),
+        );
+        cell.get_or_try_init(|| pve.mappings(kind)).await.cloned()
     }
 
     /// What a guest looks like: one round for all who ask, host and stacks alike.

@@ -24,8 +24,8 @@ use crate::{
 /// Docker Engine and Compose on the guest.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
 pub struct Docker {
-    /// Where Docker comes from: `distro` installs the packages of the guest's distribution, `docker` those of Docker's own repository, which the guest must reach, and `preinstalled` only checks what the image brings. It cannot be swapped on a host in use.
-    #[attr(default("distro"), one_of(&["distro", "docker", "preinstalled"]))]
+    /// Where Docker comes from: `docker` installs the packages of Docker's own repository, which the guest must reach, `distro` those of the guest's distribution, and `preinstalled` only checks what the image brings. It cannot be swapped on a host in use.
+    #[attr(default("docker"), sticky, one_of(&["docker", "distro", "preinstalled"]))]
     pub source: Option<String>,
     /// Version of the Engine, or the beginning of one such as `28.5`: installed, and held. Left open, the newest on the day of the install, which upgrades of the guest go on from. A change restarts the Engine.
     #[attr(open, check(version))]
@@ -170,8 +170,8 @@ pub(super) fn wish(docker: &Docker, mount: Option<String>) -> DockerWish {
     DockerWish {
         source: match docker.source.as_deref() {
             Some("preinstalled") => Source::Preinstalled,
-            Some("docker") => Source::Docker,
-            _ => Source::Distro,
+            Some("distro") => Source::Distro,
+            _ => Source::Docker,
         },
         version: docker.version.clone(),
         repository_url: docker.repository_url.clone(),

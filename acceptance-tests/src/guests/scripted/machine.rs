@@ -16,7 +16,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{AgentMood, BOOT, Output, Scenario, lock, seed, tree};
+use super::{AgentMood, BOOT, Output, Scenario, lock, tree};
+use crate::guests::seed;
 use crate::simulator::machine::{AgentError, BoxFuture, Disk, Exit, Machine, Spec};
 
 pub(super) struct ScriptedMachine {
@@ -40,7 +41,7 @@ impl ScriptedMachine {
         scenario: Scenario,
     ) -> Result<Arc<Self>, String> {
         let files = match &spec.cdrom {
-            Some(iso) => seed::files(iso).map_err(|why| format!("cloud-init seed: {why}"))?,
+            Some(iso) => seed_texts(iso).map_err(|why| format!("cloud-init seed: {why}"))?,
             None => HashMap::new(),
         };
         let hardware = json!({
@@ -254,6 +255,18 @@ impl Machine for ScriptedMachine {
         self.post(&json!({"id": 0, "attached": disk_json(&disk)}));
         Box::pin(std::future::ready(()))
     }
+}
+
+/// The files of a seed, which are texts.
+fn seed_texts(iso: &[u8]) -> Result<HashMap<String, String>, String> {
+    let files = seed::files(iso)?.ok_or("the volume is not called cidata")?;
+    files
+        .into_iter()
+        .map(|(name, bytes)| match String::from_utf8(bytes) {
+            Ok(text) => Ok((name, text)),
+            Err(_) => Err(format!("{name} is not UTF-8")),
+        })
+        .collect()
 }
 
 fn disk_json(disk: &Disk) -> Value {

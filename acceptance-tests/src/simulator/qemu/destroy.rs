@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use super::power::only_root;
 use super::{Pending, Vm, volume_of};
+use crate::simulator::backup;
 use crate::simulator::call::{Allow, Call, Route, now};
 use crate::simulator::reply::{Fail, Outcome};
 use crate::simulator::tasks::Worker;
-use crate::simulator::world::LOCK_PATIENCE;
+use crate::simulator::world::{LOCK_PATIENCE, State};
 
 pub(crate) const ROUTES: &[Route] = &[Route {
     call: "DELETE /nodes/{node}/qemu/{vmid}",
@@ -19,8 +20,13 @@ pub(crate) const ROUTES: &[Route] = &[Route {
     handler: now!(destroy),
 }];
 
-fn refuse(vm: &Vm) -> Result<(), Fail> {
+fn refuse(state: &State, vm: &Vm, purge: bool) -> Result<(), Fail> {
     let vmid = vm.vmid;
+    if state.ha.contains_key(&format!("vm:{vmid}")) && !purge {
+        return Err(Fail::died(format!(
+            "unable to remove VM {vmid} - used in HA resources and purge parameter not set."
+        )));
+    }
     if vm.is_protected() {
         return Err(Fail::died(format!(
             "can't remove VM {vmid} - protection mode enabled"
@@ -35,8 +41,11 @@ fn refuse(vm: &Vm) -> Result<(), Fail> {
 fn destroy(call: &Call) -> Outcome {
     only_root(call, &["skiplock"])?;
     let (node, vmid) = (call.node().to_owned(), call.params.vmid());
-    refuse(call.world.state().vm(&node, vmid)?)?;
     let purge = call.params.is_set("purge");
+    {
+        let state = call.world.state();
+        refuse(&state, state.vm(&node, vmid)?, purge)?;
+    }
     let all = call.params.is_set("destroy-unreferenced-disks");
     let skip = call.params.is_set("skiplock");
     Ok(
@@ -62,7 +71,7 @@ async fn run(
         if !skip {
             vm.check_lock()?;
         }
-        refuse(vm)?;
+        refuse(&state, vm, purge)?;
     }
     worker
         .takes(Duration::from_secs(1))
@@ -71,7 +80,7 @@ async fn run(
     {
         let mut state = world.state();
         let vm = state.vm(&node, vmid)?;
-        refuse(vm)?;
+        refuse(&state, vm, purge)?;
         let pending = vm.pending.iter().filter_map(|(key, change)| match change {
             Pending::Set(value) => Some((key, value)),
             Pending::Delete(_) => None,
@@ -115,6 +124,16 @@ async fn run(
     }
     if purge {
         worker.log(format!("purging VM {vmid} from related configurations.."));
+        let was_managed = {
+            let mut state = world.state();
+            backup::forget_guest(&mut state, vmid);
+            state.ha.remove(&format!("vm:{vmid}")).is_some()
+        };
+        if was_managed {
+            worker.log(format!(
+                "NOTE: removed VM {vmid} from HA resource configuration."
+            ));
+        }
     }
     world.hypervisor.discard(vmid).await;
     Ok(())

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{OnEnd, Vm, spec, start};
 use crate::simulator::call::{Allow, Call, Route, now};
+use crate::simulator::ha;
 use crate::simulator::machine::Machine;
 use crate::simulator::reply::{Fail, Outcome};
 use crate::simulator::tasks::{Task, Worker};
@@ -105,6 +106,9 @@ fn post_start(call: &Call) -> Outcome {
         ],
     )?;
     let (node, vmid) = (call.node().to_owned(), call.params.vmid());
+    if let Some(reply) = ha::request(call, "vm", "started") {
+        return Ok(reply);
+    }
     Ok(call.start_task("qmstart", &vmid.to_string(), |worker| {
         start::run(worker, node, vmid)
     }))
@@ -155,6 +159,9 @@ async fn lock(worker: &Worker, vmid: u32) -> Result<tokio::sync::OwnedMutexGuard
 fn post_stop(call: &Call) -> Outcome {
     only_root(call, &["skiplock", "keepActive", "migratedfrom"])?;
     let (node, vmid) = (call.node().to_owned(), call.params.vmid());
+    if let Some(reply) = ha::request(call, "vm", "stopped") {
+        return Ok(reply);
+    }
     if call.params.is_set("overrule-shutdown") {
         let id = vmid.to_string();
         let mut state = call.world.state();
@@ -243,6 +250,9 @@ fn post_shutdown(call: &Call) -> Outcome {
         .is_ok_and(|vm| vm.running.as_ref().is_some_and(|running| running.paused));
     if paused && !call.params.is_set("forceStop") {
         return Err(Fail::died("VM is paused - cannot shutdown"));
+    }
+    if let Some(reply) = ha::request(call, "vm", "stopped") {
+        return Ok(reply);
     }
     let (patience, force) = (patience(call), call.params.is_set("forceStop"));
     let skip = call.params.is_set("skiplock");

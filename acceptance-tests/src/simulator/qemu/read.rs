@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 use super::snapshot::shown_config;
 use super::{Config, Pending, Vm, shown, spec};
 use crate::simulator::call::{Allow, Call, Route, now, tell};
+use crate::simulator::ha;
 use crate::simulator::reply::{Fail, Outcome};
 
 const AUDIT: Allow = Allow::All("/vms/{vmid}", &["VM.Audit"]);
@@ -150,7 +151,7 @@ fn current(call: &Call) -> Outcome {
     let state = call.world.state();
     let vm = state.vm(call.node(), call.params.vmid())?;
     let mut data = summary(vm, call.world.settings.node_cores);
-    data["ha"] = json!({"managed": 0});
+    data["ha"] = ha::status_of(&state, &format!("vm:{}", vm.vmid));
     data["qmpstatus"] = match &vm.running {
         Some(running) if running.paused => json!("paused"),
         Some(_) => json!("running"),

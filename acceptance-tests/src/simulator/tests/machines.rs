@@ -359,3 +359,27 @@ async fn tasks_tell_their_story_to_those_who_may_hear_it() {
         "403 Permission check failed (/nodes/pve1, Sys.Audit)"
     );
 }
+
+#[tokio::test]
+async fn a_managed_vm_is_started_and_stopped_by_the_manager() {
+    let lab = created(json!({"vmid": 100})).await;
+    lab.simulator.put_under_ha("vm:100", "stopped");
+    let current = format!("{VM}/status/current");
+    let start = format!("{VM}/status/start");
+    assert_eq!(lab.task("POST", &start, json!({})).await, "OK");
+    while lab.get(&current).await["status"] != "running" {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(lab.get(&current).await["ha"]["state"], "started");
+    let stop = format!("{VM}/status/stop");
+    assert_eq!(lab.task("POST", &stop, json!({})).await, "OK");
+    let rows = lab.get("/cluster/resources?type=vm").await;
+    assert_eq!(rows[0]["hastate"], "stopped");
+    lab.simulator.stop_vm(100).await;
+    let refused = lab.call("DELETE", VM, json!(null)).await;
+    let why = "used in HA resources and purge parameter not set.";
+    assert!(refused.reason.contains(why), "{}", refused.reason);
+    let purge = format!("{VM}?purge=1");
+    assert_eq!(lab.task("DELETE", &purge, json!(null)).await, "OK");
+    assert_eq!(lab.simulator.ha_state("vm:100"), None);
+}

@@ -221,8 +221,11 @@ async fn clones_that_cannot_be_are_refused_by_the_plan() {
 async fn the_example_makes_a_template_and_its_clones() {
     let scene = scene().await;
     let text = example("resources/pmoves_docker_lxc/resource.tf");
-    // The template of the tests brings Docker.
-    let text = text.replace("debian-13-standard_13.0-1_amd64", "debian-13-docker");
+    // The template of the tests brings Docker, that of its distribution.
+    let docker = "  docker = { source = \"distro\" }\n  data_volume";
+    let text = text
+        .replace("debian-13-standard_13.0-1_amd64", "debian-13-docker")
+        .replace("  data_volume", docker);
     scene.settle(&text).await;
     scene.ws.destroy().await.ok();
 }

@@ -1,6 +1,9 @@
 //! What a plan refuses, and how it says so.
 
-use super::{dormant, planned, scene, web};
+use acceptance_tests::simulator::{Options, Storage};
+
+use super::{dormant, planned, scene, scene_with, web};
+use crate::scene::Block;
 
 /// The words of a refusal, in one line.
 fn line(said: &str) -> String {
@@ -55,6 +58,11 @@ async fn what_cannot_be_is_an_error_at_its_attribute() {
             r#""local:import/x.qcow2""#,
             "Not a container template",
         ),
+        (
+            "template_file_id",
+            r#""local:vztmpl/alpine-3.22-default_20250617_amd64.tar.xz""#,
+            "has no systemd",
+        ),
         ("root_disk", r#"{ datastore_id = "local" }"#, "rootdir"),
         (
             "initialization",
@@ -70,6 +78,33 @@ async fn what_cannot_be_is_an_error_at_its_attribute() {
         let said = line(&scene.refused(&dormant().with(name, value)).await);
         assert!(said.contains(words), "{name}: {said}");
     }
+}
+
+#[tokio::test]
+async fn a_storage_that_docker_is_slow_on_is_worth_a_warning() {
+    let mut storages = Options::default().storages;
+    storages.extend(Storage::of_type("tank", "zfspool", "images,rootdir"));
+    let scene = scene_with(Options {
+        storages,
+        ..Options::default()
+    })
+    .await;
+    let warning = "tank is of type zfspool";
+    let root = r#"{ datastore_id = "tank" }"#;
+    let said = async |config: Block| line(&planned(&scene, &config).await.ok().said());
+    let elsewhere = dormant().with("root_disk", root).with(
+        "data_volume",
+        r#"{ datastore_id = "local-lvm", size_gb = 2 }"#,
+    );
+    assert!(!said(elsewhere).await.contains(warning));
+    let on_root = dormant().with("root_disk", root).without("data_volume");
+    assert!(said(on_root).await.contains(warning));
+    let data = r#"{ datastore_id = "tank", size_gb = 2 }"#;
+    assert!(
+        said(dormant().with("data_volume", data))
+            .await
+            .contains(warning)
+    );
 }
 
 #[tokio::test]

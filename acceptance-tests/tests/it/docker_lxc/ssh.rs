@@ -107,8 +107,15 @@ async fn a_host_key_is_pinned_learnt_or_refused() {
     let wrong = learnt.replace(&sshd.host_key(), &other.host_key());
     std::fs::write(&file, wrong).expect("it is written");
     let said = line(&planned(&scene, &host(&sshd)).await.ok().said());
-    assert!(said.contains("is not the one of line 1"), "{said}");
+    assert!(said.contains("is not the one at"), "{said}");
+    assert!(said.contains("known_hosts:1"), "{said}");
     assert!(said.contains("The state keeps"), "{said}");
+
+    // So is a key of a kind that is not known, since one of another kind is.
+    let kind = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBHwf2HMM5TRXvo2SQJjsNkiDD5KqiiNjrGVv3UUh+mMT5RHxiRtOnlqvjhQtBq0VpmpCV/PwUdhOig4vkbqAcEc=";
+    std::fs::write(&file, learnt.replace(&sshd.host_key(), kind)).expect("it is written");
+    let said = line(&planned(&scene, &host(&sshd)).await.ok().said());
+    assert!(said.contains("is not the one at"), "{said}");
     assert!(attribute(&scene, "/docker_version").await.is_string());
 }
 

@@ -7,6 +7,7 @@ use crate::scene::{Scene, dormant};
 #[tokio::test]
 async fn devices_come_by_mapping_and_go_again() {
     let scene = Scene::new().await;
+    scene.map_devices();
     let host = dormant()
         .with("bios", r#""ovmf""#)
         .with("machine", r#""q35""#)
@@ -55,4 +56,40 @@ async fn devices_that_cannot_be_are_refused_by_the_plan() {
     let host = dormant().with("hostpci", card).with("machine", r#""q35""#);
     let said = scene.refused(&host).await;
     assert!(said.contains("Mapping.Use on /mapping/pci/gpu"), "{said}");
+    assert!(!said.contains("No such mapping"), "{said}");
+}
+
+#[tokio::test]
+async fn a_mapping_that_is_not_there_or_not_for_the_node_is_told() {
+    let scene = Scene::new().await;
+    scene.map_devices();
+    let simulator = &scene.stage.simulator;
+    simulator.put_mapping("usb", "printer", &["node=pve2,id=03f0:2b17"]);
+    let host = dormant().with(
+        "usb",
+        r#"{ usb0 = { mapping = "zigbe" }, usb1 = { mapping = "printer" } }"#,
+    );
+    let said = scene.refused(&host).await;
+    for words in [
+        r#"usb["usb0"].mapping"#,
+        "no mapping zigbe; it has printer, stick, zigbee",
+        "printer names nothing on pve1, only on pve2",
+    ] {
+        assert!(said.contains(words), "{words:?} is missing: {said}");
+    }
+    // One list for both sticks, and none for a kind that is not asked for.
+    assert_eq!(simulator.calls("GET", "/cluster/mapping/usb"), 1);
+    assert_eq!(simulator.calls("GET", "/cluster/mapping/pci"), 0);
+
+    let host = dormant().with("usb", r#"{ usb0 = { mapping = "zigbee" } }"#);
+    scene.settle(&host).await;
+    // What was there before is not asked for again, until the VM moves.
+    simulator.put_mapping("usb", "zigbee", &["node=pve2,id=10c4:ea60"]);
+    scene
+        .settle(&host.clone().with("description", r#""x""#))
+        .await;
+    assert_eq!(simulator.calls("GET", "/cluster/mapping/usb"), 0);
+    simulator.put_mapping("usb", "zigbee", &["node=pve1,id=10c4:ea60"]);
+    let said = scene.refused(&host.with("node_name", r#""pve2""#)).await;
+    assert!(said.contains("zigbee names nothing on pve2"), "{said}");
 }

@@ -68,7 +68,7 @@ async fn settings_of_docker_that_others_changed_are_put_back() {
     let scene = Scene::new().await;
     let host = web().with(
         "docker",
-        r#"{ live_restore = true, registry_mirrors = ["https://a.example.com"] }"#,
+        r#"{ source = "distro", live_restore = true, registry_mirrors = ["https://a.example.com"] }"#,
     );
     scene.settle(&host).await;
     let edit = "sed -i 's/a.example.com/b.example.com/' /etc/docker/daemon.json && systemctl reload docker";

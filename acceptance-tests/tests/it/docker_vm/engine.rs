@@ -49,6 +49,38 @@ async fn docker_comes_from_its_own_repository_and_is_held() {
 }
 
 #[tokio::test]
+async fn docker_is_its_own_unless_a_host_has_another() {
+    let scene = Scene::new().await;
+    // Only the key is another here.
+    let key = r#"{ repository_key = "1916 6866 38E4 DC10 EDBB 0AD0 974D BF37 415A 1A90" }"#;
+    scene.settle(&plain(key)).await;
+    assert_eq!(scene.web("/docker/source").await, "docker");
+    let source = "cat /etc/apt/sources.list.d/pmoves-docker.sources";
+    let source = scene.sh(100, source).await;
+    assert!(
+        source.contains("URIs: https://download.docker.com/linux/debian\n"),
+        "{source}"
+    );
+
+    // A line that is taken out swaps nothing, and neither does one that was never there.
+    let scene = Scene::new().await;
+    scene.settle(&web()).await;
+    scene.settle(&web().without("docker")).await;
+    scene.settle(&web().with("docker", "{ mtu = 1400 }")).await;
+    assert_eq!(scene.web("/docker/source").await, "distro");
+    let state = ["state", "rm", "pmoves_docker_vm.web"];
+    scene.ws.run(&state).await.ok();
+    let import = ["import", "-no-color", "pmoves_docker_vm.web", "100"];
+    scene.ws.run(&import).await.ok();
+    scene.settle(&web().without("docker")).await;
+    assert_eq!(scene.web("/docker/source").await, "distro");
+    let said = scene
+        .refused(&web().with("docker", r#"{ source = "docker" }"#))
+        .await;
+    assert!(said.contains("Docker's source cannot be swapped"), "{said}");
+}
+
+#[tokio::test]
 async fn a_repository_with_another_key_is_not_trusted() {
     let scene = Scene::new().await;
     let docker = mirror("").replace("1916", "0000");
@@ -65,6 +97,7 @@ async fn authorities_and_proxy_come_and_go() {
     let certificate = "-----BEGIN CERTIFICATE-----\\nMIIB\\n-----END CERTIFICATE-----";
     let docker = format!(
         r#"{{
+          source      = "distro"
           registry_ca = {{ "registry.lan:5000" = "{certificate}" }}
           proxy       = {{ http = "http://proxy.lan:3128", https = "http://proxy.lan:3128", no_proxy = ".lan" }}
         }}"#
@@ -113,7 +146,7 @@ async fn settings_that_do_not_fit_are_refused_by_the_plan() {
             "version does not go with the source",
         ),
         (
-            r#"{ repository_url = "https://mirror.test" }"#,
+            r#"{ source = "distro", repository_url = "https://mirror.test" }"#,
             "repository_url does not go with the source",
         ),
         (r#"{ version = "newest" }"#, "no version such as 28.5"),

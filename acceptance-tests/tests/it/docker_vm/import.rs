@@ -159,3 +159,37 @@ async fn ids_of_other_things_are_refused() {
         assert!(said.contains(why), "{id}: {said}");
     }
 }
+
+#[tokio::test]
+async fn what_others_set_survives_an_import_and_an_update() {
+    let scene = orphan(&dormant()).await;
+    let simulator = &scene.stage.simulator;
+    let config = simulator.config(100).expect("the VM is there");
+    let nic = format!(
+        "{},link_down=1,queues=2,rate=1.25,trunks=10-12",
+        config["net0"]
+    );
+    simulator.set_config(100, "net0", Some(&nic));
+    simulator.set_config(100, "cpulimit", Some("2"));
+    simulator.set_config(100, "numa", Some("1"));
+    scene.ws.write("import.tf", IMPORT);
+    scene
+        .settle(&dormant().with("description", r#""mine""#))
+        .await;
+    assert_eq!(
+        scene.web("/network_device/net0/trunks").await,
+        json!([10, 11, 12])
+    );
+    assert_eq!(scene.web("/cpu/limit").await, json!(2));
+    assert_eq!(scene.web("/cpu/numa").await, json!(true));
+    let tagged = r#"{ net0 = { bridge = "vmbr0", vlan_id = 5 } }"#;
+    scene
+        .settle(&dormant().with("network_device", tagged))
+        .await;
+    let config = simulator.config(100).expect("the VM is there");
+    let (_, told) = config["net0"].split_once(",bridge=").expect("a bridge");
+    assert_eq!(
+        told,
+        "vmbr0,link_down=1,queues=2,rate=1.25,tag=5,trunks=10-12"
+    );
+}

@@ -46,6 +46,7 @@ async fn a_share_comes_changes_heals_and_goes() {
 #[tokio::test]
 async fn a_directory_of_the_node_is_mounted_once_the_vm_has_it() {
     let scene = Scene::new().await;
+    scene.map_devices();
     scene.settle(&web()).await;
     let shared = web().with(
         "virtiofs",

@@ -71,6 +71,64 @@ async fn memory_and_cores_restart_the_host_or_wait() {
 }
 
 #[tokio::test]
+async fn limits_and_options_of_nics_change_while_the_host_runs() {
+    let mut scene = Scene::new().await;
+    scene.settle(&web()).await;
+    let nic = |more: &str| {
+        web().with(
+            "network_device",
+            &format!(r#"{{ net0 = {{ bridge = "vmbr0", {more} }} }}"#),
+        )
+    };
+    let options = "disconnected = false, queues = 4, rate_limit = 12.5, trunks = [20, 10]";
+    let limited = nic(options).with("cpu", "{ limit = 1.5, units = 200 }");
+    scene.apply(&limited).await.ok();
+    assert_eq!(scene.writes(), [CONFIG]);
+    scene.quiet().await;
+    let config = |key: &str| {
+        let config = scene.stage.simulator.config(100).expect("the VM is there");
+        config.get(key).cloned().unwrap_or_default()
+    };
+    assert_eq!(config("cpulimit"), "1.5");
+    let net0 = config("net0");
+    let (_, told) = net0.split_once(",bridge=").expect("a bridge");
+    assert_eq!(told, "vmbr0,link_down=0,queues=4,rate=12.5,trunks=10;20");
+
+    // What was never listed stays; what was set and is taken out goes.
+    let by_hand = format!("{net0},firewall=1,mtu=1400");
+    scene
+        .stage
+        .simulator
+        .set_config(100, "net0", Some(&by_hand));
+    scene.settle(&nic("trunks = [], vlan_id = 5")).await;
+    let net0 = config("net0");
+    let (_, told) = net0.split_once(",bridge=").expect("a bridge");
+    assert_eq!(told, "vmbr0,firewall=1,mtu=1400,tag=5");
+    assert_eq!(config("cpulimit"), "");
+
+    scene
+        .settle(&nic("vlan_id = 5").with("cpu", "{ numa = true }"))
+        .await;
+    assert_eq!(config("numa"), "1");
+    assert_eq!(
+        scene
+            .stage
+            .simulator
+            .calls("POST", "/nodes/pve1/qemu/100/status/start"),
+        1
+    );
+
+    // Each VLAN that passes takes the right to use it.
+    let token = scene.stage.simulator.token_without(&["SDN.Use"]);
+    scene.ws.set("PROXMOX_VE_API_TOKEN", token);
+    let said = scene.refused(&nic("vlan_id = 5, trunks = [7]")).await;
+    assert!(
+        said.contains("SDN.Use on /sdn/zones/localnetwork/vmbr0/7"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
 async fn disks_grow_with_their_filesystems() {
     let scene = Scene::new().await;
     scene.settle(&web()).await;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     framework::{Failure, Model, Result, Value},
-    guest::ssh::{self, key::PrivateKey, known_hosts::KnownHosts},
+    guest::ssh::{self, key, known_hosts::KnownHosts},
     secret::Secret,
 };
 
@@ -19,7 +19,7 @@ pub struct SshConfig {
     /// Port of sshd on the guests. Default 22.
     #[attr(range(1, 65535))]
     pub port: Option<i64>,
-    /// Text of a private key in the format of OpenSSH, without a passphrase; Ed25519 or ECDSA.
+    /// Text of a private key that `ssh` takes, without a passphrase.
     #[attr(sensitive, check(private_key))]
     pub private_key: Option<Secret<String>>,
     /// Whether to try the keys of the SSH agent that `SSH_AUTH_SOCK` names. Default `false`.
@@ -56,9 +56,10 @@ pub fn settings(
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<ssh::Settings> {
     let key = |key: Option<Secret<String>>, at: &str| {
-        let parsed = key.map(|key| PrivateKey::parse(key.expose()));
-        let parsed = parsed.transpose();
-        parsed.map_err(|why| Failure::new(why).at(at.to_owned()))
+        if let Some(key) = &key {
+            key::check(key.expose()).map_err(|why| Failure::new(why).at(at.to_owned()))?;
+        }
+        Ok::<_, Failure>(key)
     };
     let agent = match config.agent {
         Some(true) => Some(PathBuf::from(variable("SSH_AUTH_SOCK").ok_or_else(
@@ -105,7 +106,7 @@ pub fn settings(
 }
 
 fn private_key(value: &Value) -> Result<(), String> {
-    PrivateKey::parse(value.as_str().unwrap_or_default()).map(drop)
+    key::check(value.as_str().unwrap_or_default())
 }
 
 fn username(value: &Value) -> Result<(), String> {

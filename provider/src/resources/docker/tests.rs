@@ -3,7 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::{framework::model::check_model, guest::facts};
+use crate::{
+    framework::{
+        Value,
+        model::{check_model, typed, untyped},
+        plan::plan,
+        private::Private,
+    },
+    guest::facts,
+};
 
 #[test]
 fn the_model_matches_its_schema() {
@@ -103,6 +111,23 @@ fn an_import_adopts_what_is_there() {
     };
     assert_eq!(adopted, expected);
     assert_eq!(super::adopted(&Facts::default()), None);
+}
+
+#[test]
+fn a_host_that_is_there_keeps_its_source() {
+    let schema = Docker::schema();
+    let silent = untyped(&Docker::default());
+    let planned = |prior: &Value, private: &Private| {
+        let plan = plan(&schema, &silent, prior, private);
+        typed::<Docker>(&plan.value).unwrap().source
+    };
+    let nothing = Private::default();
+    assert_eq!(planned(&Value::Null, &nothing).as_deref(), Some("docker"));
+    // That of an older version, whose default it was; and one whose line was taken out.
+    let prior = untyped(&docker());
+    for private in [nothing, Private::claiming(&schema, &prior)] {
+        assert_eq!(planned(&prior, &private).as_deref(), Some("distro"));
+    }
 }
 
 #[test]

@@ -176,7 +176,7 @@ pub struct Cpu {
     #[attr(default(2), range(1, 8192))]
     pub cores: Option<i64>,
     /// Most CPU time that it may use, in cores, such as 1.5; 0 is no limit.
-    #[attr(open, check(own_checks::cpu_limit), param = "cpulimit")]
+    #[attr(open, check(checks::cpu_limit::<8192>), param = "cpulimit")]
     pub limit: Option<Number>,
     /// Share of CPU time against other guests, 1 to 10000.
     #[attr(open, range(1, 10000), param = "cpuunits")]
@@ -288,7 +288,7 @@ pub struct NetworkInterface {
     #[attr(open, range(1, 4094), param = "tag")]
     pub vlan_id: Option<i64>,
     /// VLANs that pass with their tags, 1 to 4094.
-    #[attr(open, check(own_checks::trunks))]
+    #[attr(open, check(checks::trunks))]
     pub trunks: Option<BTreeSet<i64>>,
     /// MAC address. Left open, one is drawn and kept.
     #[attr(decided, same(checks::same_mac), check(checks::mac))]
@@ -300,7 +300,7 @@ pub struct NetworkInterface {
     #[attr(open, range(64, 65535))]
     pub mtu: Option<i64>,
     /// Most megabytes in a second, such as 12.5.
-    #[attr(open, check(own_checks::rate), param = "rate")]
+    #[attr(open, check(checks::rate), param = "rate")]
     pub rate_limit: Option<Number>,
 }
 

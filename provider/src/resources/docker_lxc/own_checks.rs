@@ -35,38 +35,6 @@ pub(super) fn mode(value: &Value) -> Check {
     }
 }
 
-pub(super) fn cpu_limit(value: &Value) -> Check {
-    match number(value) {
-        Some(0.0..=8192.0) => Ok(()),
-        _ => Err("Must be from 0 to 8192.".to_owned()),
-    }
-}
-
-pub(super) fn rate(value: &Value) -> Check {
-    match number(value) {
-        Some(rate) if rate > 0.0 => Ok(()),
-        _ => Err("Must be more than 0.".to_owned()),
-    }
-}
-
-fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Number(number) => number.as_str().parse().ok(),
-        _ => None,
-    }
-}
-
-pub(super) fn trunks(value: &Value) -> Check {
-    let tags = value.as_list().into_iter().flatten();
-    match tags
-        .filter_map(Value::as_i64)
-        .find(|tag| !(1..=4094).contains(tag))
-    {
-        Some(tag) => Err(format!("{tag} is no VLAN tag; they go from 1 to 4094.")),
-        None => Ok(()),
-    }
-}
-
 pub(super) fn mount_options(value: &Value) -> Check {
     const KNOWN: [&str; 6] = [
         "discard", "lazytime", "noatime", "nodev", "noexec", "nosuid",
@@ -117,10 +85,6 @@ mod tests {
         }
         assert!(password(&"1234".into()).is_err() && password(&"12345".into()).is_ok());
         assert!(ipv4_address(&"manual".into()).is_ok());
-        let number = |text: &str| Value::Number(text.parse().expect("it is a number"));
-        assert!(cpu_limit(&number("1.5")).is_ok() && cpu_limit(&number("-1")).is_err());
-        assert!(rate(&number("12.5")).is_ok() && rate(&number("0")).is_err());
-        assert!(trunks(&Value::List(vec![number("4095")])).is_err());
         assert!(mount_options(&Value::List(vec!["noatime".into()])).is_ok());
         assert!(mount_options(&Value::List(vec!["defaults".into()])).is_err());
         let slots = |name: &str| Value::Map([(name.to_owned(), Value::Null)].into());

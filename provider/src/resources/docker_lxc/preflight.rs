@@ -2,6 +2,7 @@
 //!
 //! Only reads. What needs no cluster is in `effects`.
 
+mod fitness;
 mod reserved;
 mod source;
 
@@ -69,6 +70,9 @@ pub(super) async fn check(
     reserved::reserved(pve, plan, found);
     network::expect_bridges(cluster, pve, &node, plan, "network_interface", found).await?;
     let wanted = storages(cluster, pve, plan, &node, wanted, found).await?;
+    if docker {
+        store(cluster, pve, plan, &node, found).await?;
+    }
     bridges(startup(wanted, plan), plan, "network_interface")
         .check(pve, found)
         .await
@@ -148,6 +152,12 @@ async fn template(
         return Ok(());
     };
     if let Some((storage, _)) = id.split_once(":vztmpl/") {
+        let docker = plan.value.get("docker");
+        let installs = docker.get("source").as_str() != Some("preinstalled");
+        if let Some((summary, detail)) = fitness::unfit(id, installs).filter(|_| !docker.is_null())
+        {
+            found.error(at, summary, detail);
+        }
         return cluster
             .check_storage(pve, node, storage, "vztmpl", at, found)
             .await;
@@ -189,6 +199,35 @@ async fn storages(
         wanted = wanted.privilege(format!("/storage/{storage}"), "Datastore.AllocateSpace", at);
     }
     Ok(wanted)
+}
+
+/// What to mind where Docker stores.
+async fn store(
+    cluster: &Cluster,
+    pve: &Pve,
+    plan: &Plan<'_>,
+    node: &str,
+    found: &mut Faults<'_>,
+) -> Result<()> {
+    let paths = ["data_volume.datastore_id", "root_disk.datastore_id"];
+    let storage = |path: &&str| plan.value.at(path).as_str().is_some();
+    let Some(path) = paths
+        .into_iter()
+        .find(storage)
+        .filter(|path| plan.changed(path))
+    else {
+        return Ok(());
+    };
+    let storage = plan.value.at(path).as_str();
+    let rows = cluster.storages(pve, node).await?;
+    let Some(row) = rows.iter().find(|row| Some(row.name.as_str()) == storage) else {
+        return Ok(());
+    };
+    if let Some(why) = fitness::mind(&row.kind) {
+        let text = format!("{} is of type {}. {why}", row.name, row.kind);
+        found.warn(path, "Docker stores on a filesystem of its storage", text);
+    }
+    Ok(())
 }
 
 /// Whether an update has to make the console a root shell first, which a running container notices at its next start.

@@ -19,7 +19,9 @@ use crate::{
         cluster::Cluster,
         docker,
         host::{
-            HostId, Kind, is_gone, own_tags,
+            HostId, Kind, is_gone,
+            network::trunks,
+            own_tags,
             power::{self, Place},
             startup::Startup,
             volumes::{bytes_of, gibibytes, storage_of},
@@ -179,7 +181,15 @@ pub(super) fn from_config(
             prior.network_interface.as_ref(),
             &config.nets,
             importing,
-            |_, raw| nic(raw),
+            |slot, raw| {
+                nic(
+                    raw,
+                    prior
+                        .network_interface
+                        .as_ref()
+                        .and_then(|nics| nics.get(slot)),
+                )
+            },
         ),
         initialization: initialization(prior, config, importing),
         pool_id: row.pool.clone(),
@@ -261,6 +271,7 @@ fn data_volume(prior: &DockerLxc, config: &LxcConfig, importing: bool) -> Option
 fn mount_point(raw: &str) -> Option<MountPoint> {
     let value = PropertyString::parse(raw, Some("volume")).ok()?;
     let bind = raw.starts_with('/');
+    let options = value.get("mountoptions");
     Some(MountPoint {
         volume: source_of(raw)?,
         path: value.get("mp").unwrap_or_default().to_owned(),
@@ -271,14 +282,8 @@ fn mount_point(raw: &str) -> Option<MountPoint> {
         acl: value.flag("acl"),
         quota: value.flag("quota"),
         replicate: value.flag("replicate"),
-        mount_options: listed(&value, "mountoptions"),
+        mount_options: options.map(|text| text.split(';').map(str::to_owned).collect()),
     })
-}
-
-/// A list in a property, whose items are separated by semicolons.
-fn listed<T: Ord + std::str::FromStr>(value: &PropertyString, key: &str) -> Option<BTreeSet<T>> {
-    let items = value.get(key)?.split(';');
-    Some(items.filter_map(|item| item.parse().ok()).collect())
 }
 
 fn device(raw: &str) -> Option<Device> {
@@ -292,13 +297,13 @@ fn device(raw: &str) -> Option<Device> {
     })
 }
 
-fn nic(raw: &str) -> Option<NetworkInterface> {
+fn nic(raw: &str, known: Option<&NetworkInterface>) -> Option<NetworkInterface> {
     let value = PropertyString::parse(raw, None).ok()?;
     Some(NetworkInterface {
         bridge: value.get("bridge").unwrap_or_default().to_owned(),
         name: value.get("name").map(str::to_owned),
         vlan_id: value.number("tag"),
-        trunks: listed(&value, "trunks"),
+        trunks: trunks(&value, known.and_then(|nic| nic.trunks.as_ref())),
         mac_address: value.get("hwaddr").map(str::to_owned),
         firewall: value.flag("firewall"),
         mtu: value.number("mtu"),

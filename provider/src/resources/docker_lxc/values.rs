@@ -1,7 +1,10 @@
 //! NICs, volumes, features and devices in the notation of Proxmox VE, from the model and over what is there. Pure.
 
 use super::model::{DataVolume, Device, Features, IpConfig, MountPoint, NetworkInterface};
-use crate::{pve::PropertyString, resources::host::volumes::storage_of};
+use crate::{
+    pve::PropertyString,
+    resources::host::{network::trunks_text, volumes::storage_of},
+};
 
 /// A NIC over what Proxmox VE has: without the MAC it would draw a new one.
 pub(super) fn network(
@@ -31,8 +34,7 @@ pub(super) fn network(
     put("firewall", nic.firewall.map(|on| u8::from(on).to_string()));
     put("mtu", number(nic.mtu));
     put("rate", nic.rate_limit.as_ref().map(ToString::to_string));
-    let trunks: Vec<String> = nic.trunks.iter().flatten().map(i64::to_string).collect();
-    put("trunks", (!trunks.is_empty()).then(|| trunks.join(";")));
+    put("trunks", trunks_text(nic.trunks.as_ref()));
     match ip {
         Some(ip) => {
             let (v4, v6) = (ip.ipv4.as_ref(), ip.ipv6.as_ref());

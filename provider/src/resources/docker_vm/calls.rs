@@ -65,7 +65,7 @@ pub(super) fn create(plan: &DockerVm, vmid: u32, seed: &str, tag: Option<&str>) 
                 .filter(|on| *on && plan.started == Some(false)),
         );
     for (slot, nic) in plan.network_device.iter().flatten() {
-        params = params.with(slot.clone(), Some(network(nic, None)));
+        params = params.with(slot.clone(), Some(network(nic, None, None)));
     }
     params = params
         .with("efidisk0", plan.efi_disk.as_ref().map(efi_drive))
@@ -121,17 +121,13 @@ pub(super) fn update(
     if let Some(on) = enabled(plan).filter(|on| enabled(prior) != Some(*on)) {
         after = after.with("agent", Some(with_agent(config.agent.as_deref(), on)));
     }
-    for (slot, nic) in prior.network_device.iter().flatten() {
-        before = before.with(
-            slot.clone(),
-            Some(network(nic, config.nets.get(slot).map(String::as_str))),
-        );
-    }
-    for (slot, nic) in plan.network_device.iter().flatten() {
-        after = after.with(
-            slot.clone(),
-            Some(network(nic, config.nets.get(slot).map(String::as_str))),
-        );
+    let known = |slot: &str| prior.network_device.as_ref()?.get(slot);
+    for (vm, params) in [(prior, &mut before), (plan, &mut after)] {
+        for (slot, nic) in vm.network_device.iter().flatten() {
+            let current = config.nets.get(slot).map(String::as_str);
+            let nic = network(nic, known(slot), current);
+            *params = std::mem::take(params).with(slot.clone(), Some(nic));
+        }
     }
     match (
         &prior.data_disk,
@@ -246,6 +242,7 @@ pub(super) const NEEDS_RESTART: &[&str] = &[
     "cpu.cores",
     "cpu.sockets",
     "cpu.type",
+    "cpu.numa",
     "memory.size",
     "agent.enabled",
     "bios",
@@ -270,7 +267,9 @@ fn scalars(vm: &DockerVm, tags: Option<&BTreeSet<String>>, tag: Option<&str>) ->
         .with("cores", cpu.cores)
         .with("sockets", cpu.sockets)
         .with("cpu", cpu.r#type)
+        .with("cpulimit", cpu.limit)
         .with("cpuunits", cpu.units)
+        .flag("numa", cpu.numa)
         .with("memory", memory.size)
         .with("balloon", memory.balloon)
         .flag("onboot", vm.start_on_boot)

@@ -181,9 +181,15 @@ pub struct Cpu {
     /// CPU model, with flags after a comma as Proxmox VE writes them. A change needs a restart.
     #[attr(default("x86-64-v2-AES"), param = "cpu")]
     pub r#type: Option<String>,
+    /// Most CPU time that it may use, in cores, such as 1.5; 0 is no limit.
+    #[attr(open, check(checks::cpu_limit::<128>), param = "cpulimit")]
+    pub limit: Option<Number>,
     /// Share of CPU time against other guests, 1 to 10000.
     #[attr(open, range(1, 10000), param = "cpuunits")]
     pub units: Option<i64>,
+    /// Whether the guest sees its memory split by sockets. A change needs a restart.
+    #[attr(open)]
+    pub numa: Option<bool>,
 }
 
 /// Memory.
@@ -229,13 +235,16 @@ pub struct DataDisk {
 }
 
 /// A NIC.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Model)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
 pub struct NetworkDevice {
     /// Bridge of the node, such as `vmbr0`.
     pub bridge: String,
     /// VLAN tag, 1 to 4094.
     #[attr(open, range(1, 4094), param = "tag")]
     pub vlan_id: Option<i64>,
+    /// VLANs that pass with their tags, 1 to 4094.
+    #[attr(open, check(checks::trunks))]
+    pub trunks: Option<BTreeSet<i64>>,
     /// MAC address. Left open, one is drawn and kept.
     #[attr(decided, same(checks::same_mac), check(checks::mac))]
     pub mac_address: Option<String>,
@@ -245,6 +254,15 @@ pub struct NetworkDevice {
     /// Largest frame in bytes; 1 takes that of the bridge.
     #[attr(open, range(1, 65520))]
     pub mtu: Option<i64>,
+    /// Whether its cable is pulled.
+    #[attr(open, param = "link_down")]
+    pub disconnected: Option<bool>,
+    /// Queues for packets, up to 64: one for each virtual CPU lets them share the work.
+    #[attr(open, range(0, 64))]
+    pub queues: Option<i64>,
+    /// Most megabytes in a second, such as 12.5.
+    #[attr(open, check(checks::rate), param = "rate")]
+    pub rate_limit: Option<Number>,
 }
 
 /// The QEMU guest agent.

@@ -2,6 +2,7 @@
 //!
 //! Only reads. What needs no cluster is in `effects`.
 
+mod mappings;
 mod taken;
 
 use super::{
@@ -44,6 +45,7 @@ pub(super) async fn create(
     }
     vm_id(pve, plan, found).await?;
     network::expect_bridges(cluster, pve, &node, plan, "network_device", found).await?;
+    mappings::expect(cluster, pve, (&node, true), plan, found).await?;
     let pool = text("pool_id").map(|pool| format!("/pool/{pool}"));
     // What holds for a pool holds for the guests in it.
     let mut wanted = [
@@ -65,7 +67,7 @@ pub(super) async fn create(
         wanted.either(on(ALL_VMS), on(other), at)
     });
     wanted = wanted.agent(&[ALL_VMS, pool.as_deref().unwrap_or(ALL_VMS)], "docker");
-    wanted = mappings(startup(bridges(wanted, plan, NICS), plan), plan, ALL_VMS);
+    wanted = mappings::privileges(startup(bridges(wanted, plan, NICS), plan), plan, ALL_VMS);
     let os = text("os_disk.datastore_id");
     for (at, path) in volumes(&plan.value) {
         let path = format!("{path}.datastore_id");
@@ -266,30 +268,12 @@ pub(super) async fn update(
     if let (true, Some(node)) = (plan.changed("network_device"), node) {
         network::expect_bridges(cluster, pve, node, plan, "network_device", found).await?;
     }
+    if let Some(node) = node {
+        mappings::expect(cluster, pve, (node, moves), plan, found).await?;
+    }
     taken::slots(pve, plan, found).await?;
-    wanted = mappings(pools(startup(wanted, plan), plan), plan, &path);
+    wanted = mappings::privileges(pools(startup(wanted, plan), plan), plan, &path);
     wanted.check(pve, found).await
-}
-
-/// What devices by mapping take; those of a VM that are not changed were there before.
-fn mappings(wanted: Wanted, plan: &Plan<'_>, vms: &str) -> Wanted {
-    let kinds = [
-        ("hostpci", "pci", "VM.Config.HWType"),
-        ("usb", "usb", "VM.Config.HWType"),
-        ("virtiofs", "dir", "VM.Config.Disk"),
-    ];
-    let changed = kinds.into_iter().filter(|(at, ..)| plan.changed(at));
-    changed.fold(wanted, |wanted, (at, kind, privilege)| {
-        let slots = plan.value.get(at).as_map().into_iter().flatten();
-        let names = slots.filter_map(|(_, device)| device.get("mapping").as_str());
-        let wanted = names.fold(wanted, |wanted, name| {
-            wanted.privilege(format!("/mapping/{kind}/{name}"), "Mapping.Use", at)
-        });
-        match plan.value.get(at).is_null() && plan.prior.get(at).is_null() {
-            true => wanted,
-            false => wanted.privilege(vms, privilege, at),
-        }
-    })
 }
 
 /// The storage for the seed: the one that was chosen, or the only one.

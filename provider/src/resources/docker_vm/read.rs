@@ -17,7 +17,9 @@ use crate::{
         cluster::Cluster,
         docker,
         host::{
-            HostId, Kind, is_gone, own_tags,
+            HostId, Kind, is_gone,
+            network::trunks,
+            own_tags,
             power::{self, Place},
             volumes::{bytes_of, gibibytes, storage_of},
         },
@@ -155,7 +157,11 @@ pub(super) fn from_config(
             (Some(prior), Some(now)) if prior.split(',').next() == Some(now) => Some(prior.clone()),
             (_, now) => now.map(str::to_owned),
         },
+        limit: config
+            .cpulimit
+            .and_then(|limit| serde_json::from_str(&limit.to_string()).ok()),
         units: signed(config.cpuunits),
+        numa: config.numa,
     };
     let memory = Memory {
         size: config.memory.and_then(|mib| i64::try_from(mib).ok()),
@@ -232,30 +238,31 @@ fn nics(
     config: &QemuConfig,
     importing: bool,
 ) -> Option<BTreeMap<String, NetworkDevice>> {
-    let known = |slot: &str| {
-        prior
-            .network_device
-            .as_ref()
-            .is_some_and(|nics| nics.contains_key(slot))
-    };
+    let known = |slot: &str| prior.network_device.as_ref()?.get(slot);
     let nics: BTreeMap<_, _> = config
         .nets
         .iter()
-        .filter(|(slot, _)| importing || known(slot))
-        .filter_map(|(slot, raw)| Some((slot.clone(), nic(raw)?)))
+        .filter(|(slot, _)| importing || known(slot).is_some())
+        .filter_map(|(slot, raw)| Some((slot.clone(), nic(raw, known(slot))?)))
         .collect();
     (!nics.is_empty() || prior.network_device.is_some()).then_some(nics)
 }
 
-fn nic(raw: &str) -> Option<NetworkDevice> {
+fn nic(raw: &str, known: Option<&NetworkDevice>) -> Option<NetworkDevice> {
     let value = PropertyString::parse(raw, None).ok()?;
     let (_, mac) = value.first()?;
     Some(NetworkDevice {
         bridge: value.get("bridge").unwrap_or_default().to_owned(),
         vlan_id: value.number("tag"),
+        trunks: trunks(&value, known.and_then(|nic| nic.trunks.as_ref())),
         mac_address: Some(mac.to_owned()),
         firewall: value.flag("firewall"),
         mtu: value.number("mtu"),
+        disconnected: value.flag("link_down"),
+        queues: value.number("queues"),
+        rate_limit: value
+            .get("rate")
+            .and_then(|text| serde_json::from_str(text).ok()),
     })
 }
 

@@ -1,6 +1,7 @@
 //! What the tests of `pmoves_docker_vm` share, and what needs no host.
 
 mod calls;
+mod nics;
 mod plans;
 mod states;
 
@@ -33,7 +34,7 @@ fn host() -> DockerVm {
         "cpu": { "cores": 2, "type": "x86-64-v2-AES" }, "memory": { "size": 2048 },
         "os_disk": { "datastore_id": "local-lvm", "size_gb": 8 },
         "data_disk": { "datastore_id": "local-lvm", "size_gb": 32, "mount_path": "/opt/docker", "filesystem": "ext4", "backup": true },
-        "network_device": { "net0": { "bridge": "vmbr0", "mac_address": "BC:24:11:00:00:01" } },
+        "network_device": { "net0": { "bridge": "vmbr0", "mac_address": "BC:24:11:00:00:01", "queues": 4 } },
         "docker": { "source": "distro", "live_restore": true }, "agent": { "enabled": true }, "template": false,
         "started": true, "start_on_boot": true, "restart_policy": "if_needed", "restart_required": false,
         "stop_on_destroy": false, "purge_on_destroy": true, "status": "running", "docker_version": "29.1",

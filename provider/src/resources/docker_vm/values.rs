@@ -4,7 +4,7 @@ use super::{
     calls::DATA_SERIAL,
     model::{DataDisk, NetworkDevice},
 };
-use crate::pve::PropertyString;
+use crate::{pve::PropertyString, resources::host::network::trunks_text};
 
 pub(super) fn drive(volume: &str) -> PropertyString {
     PropertyString::with_default("file")
@@ -41,8 +41,13 @@ pub(super) fn with_agent(raw: Option<&str>, enabled: bool) -> PropertyString {
     agent
 }
 
-/// A NIC as Proxmox VE takes it, over what it has: without the MAC it would draw a new one.
-pub(super) fn network(nic: &NetworkDevice, current: Option<&str>) -> PropertyString {
+/// A NIC as Proxmox VE takes it, over what it has: without the MAC it would draw a new one. An option that is as it
+/// was `known` is left as it is, in whatever words.
+pub(super) fn network(
+    nic: &NetworkDevice,
+    known: Option<&NetworkDevice>,
+    current: Option<&str>,
+) -> PropertyString {
     let parsed = current.and_then(|raw| PropertyString::parse(raw, None).ok());
     let mut value = parsed.unwrap_or_default();
     let model = value
@@ -54,16 +59,28 @@ pub(super) fn network(nic: &NetworkDevice, current: Option<&str>) -> PropertyStr
         None => {}
     }
     value.set("bridge", &nic.bridge);
-    let options = [
-        ("tag", nic.vlan_id.map(|tag| tag.to_string())),
-        ("firewall", nic.firewall.map(|on| u8::from(on).to_string())),
-        ("mtu", nic.mtu.map(|mtu| mtu.to_string())),
-    ];
-    for (key, option) in options {
+    let known = known.filter(|_| current.is_some()).map(options);
+    for (place, (key, option)) in options(nic).into_iter().enumerate() {
         match option {
+            option if known.as_ref().is_some_and(|known| known[place].1 == option) => {}
             Some(option) => value.set(key, option),
             None => drop(value.remove(key)),
         }
     }
     value
+}
+
+fn options(nic: &NetworkDevice) -> [(&'static str, Option<String>); 7] {
+    let flag = |flag: Option<bool>| flag.map(|on| u8::from(on).to_string());
+    let number = |number: Option<i64>| number.map(|number| number.to_string());
+    let rate = nic.rate_limit.as_ref();
+    [
+        ("tag", number(nic.vlan_id)),
+        ("firewall", flag(nic.firewall)),
+        ("mtu", number(nic.mtu)),
+        ("link_down", flag(nic.disconnected)),
+        ("queues", number(nic.queues)),
+        ("rate", rate.map(ToString::to_string)),
+        ("trunks", trunks_text(nic.trunks.as_ref())),
+    ]
 }

@@ -152,6 +152,39 @@ pub(in crate::resources) fn same_mac(a: &Value, b: &Value) -> bool {
     }
 }
 
+/// CPU time in cores; 0 is no limit.
+pub(in crate::resources) fn cpu_limit<const MOST: u16>(value: &Value) -> Check {
+    match number(value) {
+        Some(cores) if (0.0..=f64::from(MOST)).contains(&cores) => Ok(()),
+        _ => Err(format!("Must be from 0 to {MOST}.")),
+    }
+}
+
+pub(in crate::resources) fn rate(value: &Value) -> Check {
+    match number(value) {
+        Some(rate) if rate > 0.0 => Ok(()),
+        _ => Err("Must be more than 0.".to_owned()),
+    }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) => number.as_str().parse().ok(),
+        _ => None,
+    }
+}
+
+pub(in crate::resources) fn trunks(value: &Value) -> Check {
+    let tags = value.as_list().into_iter().flatten();
+    match tags
+        .filter_map(Value::as_i64)
+        .find(|tag| !(1..=4094).contains(tag))
+    {
+        Some(tag) => Err(format!("{tag} is no VLAN tag; they go from 1 to 4094.")),
+        None => Ok(()),
+    }
+}
+
 pub(in crate::resources) fn user_data(value: &Value) -> Check {
     let text = value.as_str().unwrap_or_default();
     match text.starts_with("#cloud-config") || text.starts_with("#!") {
@@ -277,6 +310,16 @@ mod tests {
         ] {
             assert_eq!(mebibytes(text), mib, "{text}");
         }
+    }
+
+    #[test]
+    fn limits_rates_and_trunks_are_in_their_range() {
+        let number = |text: &str| Value::Number(text.parse().expect("it is a number"));
+        assert!(cpu_limit::<128>(&number("1.5")).is_ok() && cpu_limit::<128>(&number("0")).is_ok());
+        assert!(cpu_limit::<128>(&number("-1")).is_err());
+        assert!(cpu_limit::<128>(&number("128.5")).is_err());
+        assert!(rate(&number("12.5")).is_ok() && rate(&number("0")).is_err());
+        assert!(trunks(&Value::List(vec![number("4095")])).is_err());
     }
 
     #[test]

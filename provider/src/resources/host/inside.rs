@@ -69,9 +69,11 @@ pub(in crate::resources) async fn docker(
     let done = engine::apply(guest, &wish(docker, mount)).await;
     done.map_err(|error| {
         let failure = Failure::from(error).at("docker");
-        match failure.detail.contains("is not moved") {
-            true => failure.hint("to leave it there, set docker.data_root to where it is; to move it, stop Docker and copy its directories by hand"),
-            false => failure,
+        let about = |words: &str| failure.detail.contains(words);
+        match (about("is not moved"), about("/gpg")) {
+            (true, _) => failure.hint("to leave it there, set docker.data_root to where it is; to move it, stop Docker and copy its directories by hand"),
+            (_, true) => failure.hint("where the guest does not reach Docker's repository, docker.repository_url names a mirror, and docker.source = \"distro\" takes the packages of the distribution"),
+            _ => failure,
         }
     })
 }

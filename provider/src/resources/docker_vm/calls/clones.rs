@@ -49,7 +49,9 @@ pub(in super::super) fn adopt(
         ("tags", !config.tags.is_empty()),
         ("startup", config.startup.is_some()),
         ("balloon", config.balloon.is_some()),
+        ("cpulimit", config.cpulimit.is_some()),
         ("cpuunits", config.cpuunits.is_some()),
+        ("numa", config.numa.is_some()),
         ("sockets", config.sockets.is_some()),
     ];
     let foreign_nics = config.nets.keys().filter(|slot| {
@@ -70,7 +72,7 @@ pub(in super::super) fn adopt(
         .with(SEED_SLOT, Some(format!("{seed},media=cdrom")));
     for (slot, nic) in plan.network_device.iter().flatten() {
         let now = config.nets.get(slot).map(String::as_str);
-        after = after.with(slot.clone(), Some(network(nic, now)));
+        after = after.with(slot.clone(), Some(network(nic, None, now)));
     }
     match (&plan.data_disk, config.disks.get(DATA_SLOT)) {
         (Some(disk), Some(raw)) => after = after.with(DATA_SLOT, Some(with_backup(raw, disk))),

@@ -22,7 +22,7 @@ fn number(text: &str) -> serde_json::Number {
     serde_json::from_str(text).unwrap()
 }
 
-fn lines(calls: &[Call]) -> String {
+pub(super) fn lines(calls: &[Call]) -> String {
     let lines: Vec<String> = calls.iter().map(ToString::to_string).collect();
     lines.join("\n")
 }
@@ -31,7 +31,7 @@ fn lines(calls: &[Call]) -> String {
 fn a_create_names_all_hardware_at_once() {
     let seed = "local:iso/pmoves-seed-101.iso";
     let call = calls::create(&host(), 101, seed, Some("pmoves"));
-    expect!["POST /nodes/pve1/qemu agent=enabled=1 boot=order=scsi0 cores=2 cpu=x86-64-v2-AES memory=2048 name=web net0=virtio=BC:24:11:00:00:01,bridge=vmbr0 onboot=1 ostype=l26 scsi0=local-lvm:0,discard=on,iothread=1,import-from=local:import/debian-13.qcow2,ssd=1 scsi1=local-lvm:32,discard=on,iothread=1,serial=pmoves-data,ssd=1,backup=1 scsi30=local:iso/pmoves-seed-101.iso,media=cdrom scsihw=virtio-scsi-single serial0=socket tags=pmoves vmid=101"].assert_eq(&call.to_string());
+    expect!["POST /nodes/pve1/qemu agent=enabled=1 boot=order=scsi0 cores=2 cpu=x86-64-v2-AES memory=2048 name=web net0=virtio=BC:24:11:00:00:01,bridge=vmbr0,queues=4 onboot=1 ostype=l26 scsi0=local-lvm:0,discard=on,iothread=1,import-from=local:import/debian-13.qcow2,ssd=1 scsi1=local-lvm:32,discard=on,iothread=1,serial=pmoves-data,ssd=1,backup=1 scsi30=local:iso/pmoves-seed-101.iso,media=cdrom scsihw=virtio-scsi-single serial0=socket tags=pmoves vmid=101"].assert_eq(&call.to_string());
     let dormant = DockerVm {
         started: Some(false),
         protection: Some(true),
@@ -84,7 +84,14 @@ fn an_update_sends_what_changes_and_nothing_else() {
             "POST /nodes/pve2/qemu/101/config balloon=0 description=x memory=4096 name=www protection=1 tags=blue;pmoves"
         ],
     );
-    // What Proxmox VE has beside our options stays: flags of the CPU, queues of the NIC.
+    check_update(
+        |vm| {
+            let cpu = vm.cpu.as_mut().unwrap();
+            (cpu.limit, cpu.numa) = (Some(number("1.5")), Some(true));
+        },
+        &expect!["POST /nodes/pve2/qemu/101/config cpulimit=1.5 numa=1"],
+    );
+    // What Proxmox VE has beside our options stays: flags of the CPU, what the state does not know of a NIC.
     check_update(
         |vm| vm.cpu.as_mut().unwrap().r#type = Some("host".into()),
         &expect!["POST /nodes/pve2/qemu/101/config cpu=host,flags=+aes"],
@@ -106,10 +113,13 @@ fn an_update_sends_what_changes_and_nothing_else() {
         |vm| {
             let nic = NetworkDevice {
                 bridge: "vmbr1".into(),
-                vlan_id: None,
+                trunks: Some([20, 10].into()),
                 mac_address: Some("BC:24:11:00:00:02".into()),
                 firewall: Some(true),
-                mtu: None,
+                disconnected: Some(false),
+                queues: Some(4),
+                rate_limit: Some(number("12.5")),
+                ..NetworkDevice::default()
             };
             vm.network_device
                 .as_mut()
@@ -117,7 +127,7 @@ fn an_update_sends_what_changes_and_nothing_else() {
                 .insert("net1".into(), nic);
         },
         &expect![
-            "POST /nodes/pve2/qemu/101/config net1=virtio=BC:24:11:00:00:02,bridge=vmbr1,firewall=1"
+            "POST /nodes/pve2/qemu/101/config net1=virtio=BC:24:11:00:00:02,bridge=vmbr1,firewall=1,link_down=0,queues=4,rate=12.5,trunks=10;20"
         ],
     );
     check_update(

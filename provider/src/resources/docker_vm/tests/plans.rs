@@ -70,9 +70,9 @@ fn a_new_host_gets_its_defaults() {
             addresses = ?
             agent = {"enabled":true}
             compose_version = ?
-            cpu = {"cores":2,"sockets":null,"type":"x86-64-v2-AES","units":null}
+            cpu = {"cores":2,"limit":null,"numa":null,"sockets":null,"type":"x86-64-v2-AES","units":null}
             current_node = ?
-            docker = {"address_pools":null,"daemon_json":null,"data_root":null,"insecure_registries":null,"live_restore":true,"log":{"driver":"local","max_file":3,"max_size":"10m"},"mtu":null,"proxy":null,"prune":{"schedule":"weekly","until":"168h"},"registry_ca":null,"registry_mirrors":null,"repository_key":null,"repository_url":null,"source":"distro","users":null,"version":null}
+            docker = {"address_pools":null,"daemon_json":null,"data_root":null,"insecure_registries":null,"live_restore":true,"log":{"driver":"local","max_file":3,"max_size":"10m"},"mtu":null,"proxy":null,"prune":{"schedule":"weekly","until":"168h"},"registry_ca":null,"registry_mirrors":null,"repository_key":null,"repository_url":null,"source":"docker","users":null,"version":null}
             docker_version = ?
             id = ?
             initialization = {"datastore_id":null,"dns":null,"hostname":null,"ip_config":null,"upgrade":false,"user_account":{"keys":null,"password_wo":null,"password_wo_version":null,"username":"pmoves"},"user_data":null}
@@ -98,9 +98,9 @@ fn a_new_host_gets_its_defaults() {
             addresses = ?
             agent = {"enabled":true}
             compose_version = ?
-            cpu = {"cores":2,"sockets":null,"type":"x86-64-v2-AES","units":null}
+            cpu = {"cores":2,"limit":null,"numa":null,"sockets":null,"type":"x86-64-v2-AES","units":null}
             current_node = ?
-            docker = {"address_pools":null,"daemon_json":null,"data_root":null,"insecure_registries":null,"live_restore":true,"log":{"driver":"local","max_file":3,"max_size":"10m"},"mtu":null,"proxy":null,"prune":{"schedule":"weekly","until":"168h"},"registry_ca":null,"registry_mirrors":null,"repository_key":null,"repository_url":null,"source":"distro","users":null,"version":null}
+            docker = {"address_pools":null,"daemon_json":null,"data_root":null,"insecure_registries":null,"live_restore":true,"log":{"driver":"local","max_file":3,"max_size":"10m"},"mtu":null,"proxy":null,"prune":{"schedule":"weekly","until":"168h"},"registry_ca":null,"registry_mirrors":null,"repository_key":null,"repository_url":null,"source":"docker","users":null,"version":null}
             docker_version = ?
             id = "qemu/200"
             initialization = {"datastore_id":null,"dns":null,"hostname":null,"ip_config":null,"upgrade":false,"user_account":{"keys":null,"password_wo":null,"password_wo_version":null,"username":"pmoves"},"user_data":null}
@@ -154,7 +154,7 @@ fn a_change_says_what_it_causes() {
                 addresses = ?
                 ipv4_address = ?
                 ipv6_address = ?
-                network_device = {"net0":{"bridge":"vmbr1","firewall":null,"mac_address":"BC:24:11:00:00:01","mtu":null,"vlan_id":null}}"#]],
+                network_device = {"net0":{"bridge":"vmbr1","disconnected":null,"firewall":null,"mac_address":"BC:24:11:00:00:01","mtu":null,"queues":4,"rate_limit":null,"trunks":null,"vlan_id":null}}"#]],
         ),
         (
             json!({ "data_disk": { "size_gb": 16 } }),
@@ -244,7 +244,7 @@ fn a_clone_takes_its_disks_from_its_source() {
             addresses = ?
             agent = {"enabled":true}
             compose_version = ?
-            cpu = {"cores":2,"sockets":null,"type":"x86-64-v2-AES","units":null}
+            cpu = {"cores":2,"limit":null,"numa":null,"sockets":null,"type":"x86-64-v2-AES","units":null}
             current_node = ?
             docker_version = ?
             id = ?

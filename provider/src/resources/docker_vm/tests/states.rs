@@ -55,11 +55,11 @@ fn a_state_takes_what_the_configuration_tells() {
         &changed,
         false,
         &expect![[r#"
-        memory: {"balloon":null,"size":1024}
-        network_device: {"net0":{"bridge":"vmbr9","firewall":null,"mac_address":"bc:24:11:00:00:01","mtu":null,"vlan_id":5}}
-        os_disk: {"datastore_id":"local-lvm","size_gb":3.5}
-        protection: true
-        tags: ["mine"]"#]],
+            memory: {"balloon":null,"size":1024}
+            network_device: {"net0":{"bridge":"vmbr9","disconnected":null,"firewall":null,"mac_address":"bc:24:11:00:00:01","mtu":null,"queues":null,"rate_limit":null,"trunks":null,"vlan_id":5}}
+            os_disk: {"datastore_id":"local-lvm","size_gb":3.5}
+            protection: true
+            tags: ["mine"]"#]],
     );
 }
 
@@ -72,12 +72,12 @@ fn an_import_takes_all_that_the_configuration_tells() {
         true,
         &expect![[r#"
             agent: {"enabled":true}
-            cpu: {"cores":2,"sockets":null,"type":"x86-64-v2-AES","units":null}
+            cpu: {"cores":2,"limit":null,"numa":null,"sockets":null,"type":"x86-64-v2-AES","units":null}
             current_node: "pve1"
             data_disk: {"backup":true,"datastore_id":"local-lvm","filesystem":null,"mount_path":null,"size_gb":32}
             memory: {"balloon":null,"size":2048}
             name: "web"
-            network_device: {"net0":{"bridge":"vmbr0","firewall":null,"mac_address":"BC:24:11:00:00:01","mtu":null,"vlan_id":null}}
+            network_device: {"net0":{"bridge":"vmbr0","disconnected":null,"firewall":null,"mac_address":"BC:24:11:00:00:01","mtu":null,"queues":4,"rate_limit":null,"trunks":null,"vlan_id":null}}
             node_name: "pve1"
             os_disk: {"datastore_id":"local-lvm","size_gb":8}
             start_on_boot: true
@@ -92,12 +92,12 @@ fn an_import_takes_all_that_the_configuration_tells() {
         true,
         &expect![[r#"
             agent: {"enabled":true}
-            cpu: {"cores":2,"sockets":1,"type":"x86-64-v2-AES","units":null}
+            cpu: {"cores":2,"limit":null,"numa":false,"sockets":1,"type":"x86-64-v2-AES","units":null}
             current_node: "pve1"
             description: "Hello\nworld ümlaut"
             memory: {"balloon":256,"size":512}
             name: "vm-one"
-            network_device: {"net0":{"bridge":"vmbr0","firewall":true,"mac_address":"BC:24:11:35:C8:19","mtu":null,"vlan_id":null}}
+            network_device: {"net0":{"bridge":"vmbr0","disconnected":null,"firewall":true,"mac_address":"BC:24:11:35:C8:19","mtu":null,"queues":null,"rate_limit":null,"trunks":null,"vlan_id":null}}
             node_name: "pve1"
             os_disk: {"datastore_id":"vmdata","size_gb":1}
             start_on_boot: true
