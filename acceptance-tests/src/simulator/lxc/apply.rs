@@ -93,6 +93,15 @@ fn apply_if(
 
 /// The value as it is stored; a mount point gets its new volume.
 fn settle(state: &mut State, vmid: u32, key: &str, value: &str) -> Result<String, String> {
+    let running = state.cts.get(&vmid).filter(|ct| ct.running.is_some());
+    if let Some(ct) = running.filter(|_| texts::is_card(key))
+        && let Some(bridge) = texts::parse_card(value).get("bridge")
+        && !state
+            .node(&ct.node)
+            .is_ok_and(|node| node.network.has_bridge(bridge))
+    {
+        return Err(format!("bridge '{bridge}' does not exist"));
+    }
     if !is_mount(key) {
         return Ok(value.to_owned());
     }

@@ -5,6 +5,7 @@
 use super::drives;
 use super::{Config, Pending, Vm, volume_of};
 use crate::simulator::machine::Disk;
+use crate::simulator::rules::check::Errors;
 use crate::simulator::rules::property::{self, Properties};
 use crate::simulator::rules::set;
 use crate::simulator::world::State;
@@ -93,11 +94,12 @@ pub(crate) fn apply_all(state: &mut State, vmid: u32) {
     }
 }
 
-/// Applies what a running VM takes at once, and tells which disks appeared in it.
-pub(crate) fn apply_live(state: &mut State, vmid: u32) -> Vec<Disk> {
-    let mut attached = Vec::new();
+/// Applies what a running VM takes at once, and tells which disks appeared in it. What cannot be applied stays
+/// pending and is told by key.
+pub(crate) fn apply_live(state: &mut State, vmid: u32) -> (Vec<Disk>, Errors) {
+    let (mut attached, mut errors) = (Vec::new(), Errors::new());
     let Some(vm) = state.vms.get(&vmid) else {
-        return attached;
+        return (attached, errors);
     };
     for key in vm.pending.keys().cloned().collect::<Vec<_>>() {
         let Some(vm) = state.vms.get(&vmid) else {
@@ -112,6 +114,20 @@ pub(crate) fn apply_live(state: &mut State, vmid: u32) -> Vec<Disk> {
             continue;
         }
         let node = vm.node.clone();
+        let bridge = new.as_deref().filter(|_| key.starts_with("net"));
+        let bridge =
+            bridge.and_then(|text| property::parse(set("net"), text).ok()?.remove("bridge"));
+        let known = |bridge: &String| {
+            let node = state.node(&node);
+            node.is_ok_and(|node| node.network.has_bridge(bridge))
+        };
+        if let Some(bridge) = bridge.filter(|bridge| !known(bridge)) {
+            errors.insert(
+                key,
+                format!("hotplug problem - bridge '{bridge}' does not exist\n"),
+            );
+            continue;
+        }
         apply(state, vmid, &key);
         let volume = |text: &Option<String>| text.as_deref().and_then(|text| volume_of(&key, text));
         if let Some(text) = new
@@ -124,7 +140,7 @@ pub(crate) fn apply_live(state: &mut State, vmid: u32) -> Vec<Disk> {
             }
         }
     }
-    attached
+    (attached, errors)
 }
 
 /// Moves one pending change into the configuration; a drive that goes becomes unused or is freed.

@@ -10,6 +10,7 @@ use super::{Config, Pending, drives, hotplug, memory_mib, texts, volume_of};
 use crate::simulator::call::{Allow, Call, Route, later};
 use crate::simulator::machine::BoxFuture;
 use crate::simulator::reply::{Fail, Outcome, Reply};
+use crate::simulator::rules::check::Errors;
 use crate::simulator::rules::formats::split_list;
 use crate::simulator::rules::set;
 use crate::simulator::storage::checksum::sha1;
@@ -170,23 +171,17 @@ impl Change {
         if !self.skip_lock {
             vm.check_lock()?;
         }
-        let holds_volume = |key: &&String| {
-            let value = vm.config.get(*key);
-            value.is_some_and(|value| volume_of(key, value).is_some())
-        };
-        if let Some(key) = self
-            .delete
-            .iter()
-            .find(holds_volume)
-            .filter(|_| vm.is_protected())
-        {
-            let what = if key.starts_with("unused") {
-                "unused disk"
-            } else {
-                "drive"
+        for key in self.delete.iter().filter(|_| vm.is_protected()) {
+            let Some(value) = vm.config.get(key) else {
+                continue;
+            };
+            let what = match volume_of(key, value) {
+                Some(volume) if key.starts_with("unused") => format!("unused disk '{volume}'"),
+                _ if drives::is_drive(key) => format!("drive '{key}'"),
+                _ => continue,
             };
             return Err(Fail::died(format!(
-                "can't remove {what} '{key}' - protection mode enabled"
+                "can't remove {what} - protection mode enabled"
             )));
         }
         let mut after = vm.with_pending();
@@ -234,7 +229,7 @@ impl Change {
     fn apply<'a>(&'a self, world: &'a World) -> BoxFuture<'a, Result<Vec<String>, Fail>> {
         Box::pin(async move {
             let _lock = world.lock_guest(self.vmid, LOCK_PATIENCE).await?;
-            let (log, attached) = {
+            let (log, attached, errors) = {
                 let mut state = world.state();
                 self.check(&state)?;
                 let log = self.store(&mut state)?;
@@ -243,12 +238,13 @@ impl Change {
                     .get(&self.vmid)
                     .is_some_and(|vm| vm.running.is_some());
                 if runs {
-                    let disks = hotplug::apply_live(&mut state, self.vmid);
+                    let (disks, errors) = hotplug::apply_live(&mut state, self.vmid);
                     let running = state.vms.get(&self.vmid).and_then(|vm| vm.running.as_ref());
-                    (log, running.map(|running| (running.machine.clone(), disks)))
+                    let attached = running.map(|running| (running.machine.clone(), disks));
+                    (log, attached, errors)
                 } else {
                     hotplug::apply_all(&mut state, self.vmid);
-                    (log, None)
+                    (log, None, Errors::new())
                 }
             };
             if let Some((machine, disks)) = attached {
@@ -256,7 +252,10 @@ impl Change {
                     machine.attached(disk).await;
                 }
             }
-            Ok(log)
+            match errors.is_empty() {
+                true => Ok(log),
+                false => Err(Fail::Params(errors)),
+            }
         })
     }
 

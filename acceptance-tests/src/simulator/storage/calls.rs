@@ -165,13 +165,9 @@ fn status(call: &Call) -> Outcome {
 }
 
 fn content(call: &Call) -> Outcome {
-    let hidden: BTreeSet<String> = {
-        let state = call.world.state();
-        let ids: Vec<String> = state.volumes.keys().map(|(_, id)| id.clone()).collect();
-        drop(state);
-        let denied = |id: &String| call.may_use_volume(None, id, None).is_err();
-        ids.into_iter().filter(denied).collect()
-    };
+    let all = call.world.state().volumes.clone();
+    let denied = |id: &&String| call.may_use_volume(None, id, None).is_err();
+    let hidden: BTreeSet<&String> = all.keys().map(|(_, id)| id).filter(denied).collect();
     let state = call.world.state();
     let configured = state.storage(call.params.text("storage"))?;
     configured.check_on(call.node())?;

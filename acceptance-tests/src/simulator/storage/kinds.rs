@@ -99,6 +99,34 @@ const KINDS: &[Kind] = &[
         ..MOUNT
     },
     Kind {
+        name: "cephfs",
+        fixed: &[],
+        optional: &[
+            "bwlimit",
+            "content",
+            "content-dirs",
+            "create-base-path",
+            "create-subdirs",
+            "disable",
+            "fs-name",
+            "fuse",
+            "keyring",
+            "max-protected-backups",
+            "mkdir",
+            "monhost",
+            "nodes",
+            "options",
+            "path",
+            "prune-backups",
+            "subdir",
+            "username",
+        ],
+        contents: "vztmpl,iso,backup,snippets,import",
+        default: "backup",
+        formats: &[],
+        ..MOUNT
+    },
+    Kind {
         name: "cifs",
         fixed: &["server", "share"],
         optional: &[

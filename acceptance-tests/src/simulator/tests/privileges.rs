@@ -226,6 +226,20 @@ async fn each_operation_needs_what_it_says_and_no_more() {
 }
 
 #[tokio::test]
+async fn volumes_that_may_not_be_used_are_not_listed() {
+    let mut lab = lab().await;
+    let list = "/nodes/pve1/storage/local-lvm/content";
+    let shown = lab.get(list).await;
+    assert_eq!(shown.as_array().map(Vec::len), Some(6));
+    let audit = ("/storage/local-lvm", "Datastore.Audit");
+    let disk = ("/vms/103", "VM.Config.Disk");
+    lab.token = lab.simulator.token_on(&[audit, disk]);
+    let shown = lab.get(list).await;
+    assert_eq!(shown[0]["volid"], "local-lvm:vm-103-disk-0");
+    assert_eq!(shown.as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
 async fn some_things_are_for_root_itself() {
     let lab = lab().await;
     let saved = serde_json::to_string(&*lab.simulator.world.state()).expect("it is written");
