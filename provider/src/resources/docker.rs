@@ -24,7 +24,7 @@ use crate::{
 /// Docker Engine and Compose on the guest.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
 pub struct Docker {
-    /// Where Docker comes from: `docker` installs the packages of Docker's own repository, which the guest must reach, `distro` those of the guest's distribution, and `preinstalled` only checks what the image brings. It cannot be swapped on a host in use.
+    /// Where Docker comes from: `docker` installs the packages of Docker's own repository, which the guest must reach, `distro` those of the guest's distribution, and `preinstalled` only checks what the image brings. It cannot be swapped on a host in use; a clone has to name that of its source.
     #[attr(default("docker"), sticky, one_of(&["docker", "distro", "preinstalled"]))]
     pub source: Option<String>,
     /// Version of the Engine, or the beginning of one such as `28.5`: installed, and held. Left open, the newest on the day of the install, which upgrades of the guest go on from. A change restarts the Engine.

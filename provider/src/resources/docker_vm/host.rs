@@ -69,7 +69,10 @@ pub(super) fn seed(plan: &DockerVm, vmid: u32) -> Vec<u8> {
             .iter()
             .map(|_| template::OWN_IDENTITY.to_owned())
             .collect(),
-        user_data: init.user_data,
+        user_data: init
+            .user_data_wo
+            .map(|secret| secret.expose().clone())
+            .or(init.user_data),
     })
 }
 
