@@ -168,7 +168,7 @@ pub(super) async fn set_up(
             .map_err(|error| Failure::from(error).at("data_disk"))?;
     }
     mount(&guest, &plan).await?;
-    if let Some(docker) = &plan.docker {
+    if let Some(docker) = &mut plan.docker {
         tracing::info!(vmid, "setting up Docker");
         let mount = plan
             .data_disk
