@@ -217,6 +217,45 @@ async fn secrets_stay_out_of_everything_that_is_written_down() {
 }
 
 #[tokio::test]
+async fn user_data_that_holds_secrets_is_nowhere_but_in_the_guest() {
+    let mut scene = Scene::new().await;
+    let secret = "sentinel-of-user-data-wo";
+    let variable = "variable \"data\" {\n  type      = string\n  ephemeral = true\n}\n";
+    scene.ws.write("data.tf", variable);
+    let data = |text: &str| {
+        format!("#cloud-config\nwrite_files: [{{ path: /root/s, content: {text} }}]\n")
+    };
+    scene.ws.set("TF_VAR_data", data(secret));
+    let host = web().with("initialization", "{ user_data_wo = var.data }");
+    scene.ws.write("main.tf", &host.to_string());
+    if !scene.ws.takes_write_only().await {
+        return;
+    }
+    scene.ws.plan(&[]).await;
+    let planned = scene.ws.run(&["show", "-json", "plan.bin"]).await.ok();
+    scene.settle(&host).await;
+    assert_eq!(scene.sh(100, "cat /root/s").await, secret);
+    let journal = format!("{:?}", scene.stage.simulator.journal());
+    for (what, text) in [
+        ("plan", planned.stdout),
+        ("state", scene.ws.state_file()),
+        ("journal", journal),
+    ] {
+        assert!(!text.contains(secret), "the user data is in the {what}");
+    }
+    // It was for the first boot.
+    scene.ws.set("TF_VAR_data", data("other"));
+    scene.quiet().await;
+    let both = r##"{ user_data_wo = var.data, user_data = "#!/bin/sh" }"##;
+    let said = scene.refused(&web().with("initialization", both)).await;
+    assert!(said.contains("Either user_data or user_data_wo"), "{said}");
+    scene.ws.set("TF_VAR_data", "secret of no kind");
+    let said = scene.refused(&host).await;
+    assert!(said.contains("#cloud-config"), "{said}");
+    assert!(!said.contains("secret of no kind"), "{said}");
+}
+
+#[tokio::test]
 async fn a_seed_that_may_not_be_deleted_is_overwritten() {
     let mut scene = Scene::new().await;
     let token = scene.stage.simulator.token_without(&["Datastore.Allocate"]);

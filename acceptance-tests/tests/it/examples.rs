@@ -56,6 +56,7 @@ async fn the_example_of_an_image_can_be_planned() {
 #[tokio::test]
 async fn the_examples_of_whole_hosts_work() {
     for (name, hosts) in [
+        // A scripted clone begins with the image, without what was installed in its template.
         ("clones", &["template", "worker"][..]),
         ("devices", &["home"]),
         ("nas", &["media"]),

@@ -70,6 +70,8 @@ pub enum Source {
     Distro,
     /// Someone else: nothing is installed.
     Preinstalled,
+    /// Whoever provided what is there, else Docker's own apt repository.
+    Installed,
 }
 
 /// Logging driver and its bounds.
@@ -127,7 +129,7 @@ pub async fn apply(guest: &impl Guest, wish: &DockerWish) -> Result<Facts> {
     }
     let install = match wish.source {
         _ if !plan.install => None,
-        Source::Docker => Some(packages::docker(
+        Source::Docker | Source::Installed => Some(packages::docker(
             wish.version.as_deref(),
             &repository(guest, wish, &facts).await?,
         )),

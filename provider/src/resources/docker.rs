@@ -3,6 +3,7 @@
 //! Only the attributes and what a change of them causes in a plan; `guest::docker` does the work.
 
 mod checks;
+mod effects;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,9 +13,10 @@ use checks::{
     absolute, authorities, daemon_json, fingerprint, https, pools, proxy_url, same_json, urls,
     version,
 };
+pub(super) use effects::effects;
 
 use crate::{
-    framework::{Model, Plan},
+    framework::Model,
     guest::{
         docker::{self as engine, DockerWish, Source},
         facts::Facts,
@@ -24,7 +26,7 @@ use crate::{
 /// Docker Engine and Compose on the guest.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
 pub struct Docker {
-    /// Where Docker comes from: `docker` installs the packages of Docker's own repository, which the guest must reach, `distro` those of the guest's distribution, and `preinstalled` only checks what the image brings. It cannot be swapped on a host in use.
+    /// Where Docker comes from: `docker` installs the packages of Docker's own repository, which the guest must reach, `distro` those of the guest's distribution, and `preinstalled` only checks what the image brings. It cannot be swapped on a host in use. Left open, a clone has that of its source.
     #[attr(default("docker"), sticky, one_of(&["docker", "distro", "preinstalled"]))]
     pub source: Option<String>,
     /// Version of the Engine, or the beginning of one such as `28.5`: installed, and held. Left open, the newest on the day of the install, which upgrades of the guest go on from. A change restarts the Engine.
@@ -122,43 +124,14 @@ pub struct Prune {
     pub until: Option<String>,
 }
 
-/// What a change of `docker` makes of the computed attributes beside it.
-pub(super) fn effects(plan: &mut Plan<'_>) {
-    let swapped = !plan.creating()
-        && !plan.prior.at("docker.source").is_null()
-        && plan.changed("docker.source");
-    if !plan.creating()
-        && ["source", "version", "repository_url", "proxy"]
-            .iter()
-            .any(|name| plan.changed(&format!("docker.{name}")))
-        && plan.value.get("started").as_bool() != Some(false)
-    {
-        plan.unknown("docker_version");
-        plan.unknown("compose_version");
-    }
-    let source = plan.value.at("docker.source").as_str().map(str::to_owned);
-    for (name, fitting) in [
-        ("version", &["distro", "docker"][..]),
-        ("repository_url", &["docker"]),
-        ("repository_key", &["docker"]),
-    ] {
-        let at = format!("docker.{name}");
-        let fits = source
-            .as_deref()
-            .is_none_or(|source| fitting.contains(&source));
-        if !plan.config.at(&at).is_null() && !fits {
-            let detail = format!("{name} is for source = {:?}.", fitting.join(" or "));
-            plan.error(&at, format!("{name} does not go with the source"), detail);
-        }
-    }
-    if swapped {
-        plan.error(
-            "docker.source",
-            "Docker's source cannot be swapped",
-            "The packages of the two sources exclude each other, and what runs on the host would go \
-             down with them. Make a new host and move the stacks.",
-        );
-    }
+/// Where the Docker that a guest has comes from.
+pub(super) fn source(facts: &Facts) -> String {
+    let source = match engine::observed(facts).source {
+        Source::Distro => "distro",
+        Source::Docker => "docker",
+        Source::Preinstalled | Source::Installed => "preinstalled",
+    };
+    source.to_owned()
 }
 
 /// What the guest is asked to be. `mount` is where the data disk is, if there is one.
@@ -170,8 +143,9 @@ pub(super) fn wish(docker: &Docker, mount: Option<String>) -> DockerWish {
     DockerWish {
         source: match docker.source.as_deref() {
             Some("preinstalled") => Source::Preinstalled,
+            Some("docker") => Source::Docker,
             Some("distro") => Source::Distro,
-            _ => Source::Docker,
+            _ => Source::Installed,
         },
         version: docker.version.clone(),
         repository_url: docker.repository_url.clone(),
@@ -254,6 +228,9 @@ pub(super) fn first_file(docker: &Docker) -> Option<(String, String)> {
 pub(super) fn observed(known: &Docker, facts: &Facts) -> Docker {
     let (wanted, seen) = (wish(known, None), engine::observed(facts));
     let mut now = known.clone();
+    if now.source.is_none() && facts.docker.is_some() {
+        now.source = Some(source(facts));
+    }
     if known.live_restore.is_some() {
         now.live_restore = Some(seen.live_restore.unwrap_or(false));
     }
@@ -327,11 +304,7 @@ pub(super) fn adopted(facts: &Facts) -> Option<Docker> {
     facts.docker.as_ref()?;
     let seen = engine::observed(facts);
     Some(Docker {
-        source: Some(match seen.source {
-            Source::Distro => "distro".to_owned(),
-            Source::Docker => "docker".to_owned(),
-            Source::Preinstalled => "preinstalled".to_owned(),
-        }),
+        source: Some(source(facts)),
         version: None,
         repository_url: None,
         repository_key: None,

@@ -90,7 +90,7 @@ async fn a_stopped_host_is_started_again() {
 #[tokio::test]
 async fn a_foreign_console_is_made_a_root_shell() {
     let scene = scene().await;
-    scene.settle(&dormant().without("docker")).await;
+    scene.settle(&dormant()).await;
     scene.stage.simulator.set_config(100, "cmode", None);
     scene.settle(&web()).await;
     assert_eq!(config(&scene, "cmode"), "shell");

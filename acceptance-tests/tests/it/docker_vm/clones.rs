@@ -40,6 +40,7 @@ async fn a_template_is_made_and_its_clones_are_hosts_of_their_own() {
 
     let clone = "{ vm_id = pmoves_docker_vm.web.vm_id, full = false }";
     let two = cloned("worker", clone)
+        .without("docker")
         .with("count", "2")
         .with("name", r#""worker${count.index}""#);
     let all = format!("{template}{two}");
@@ -54,6 +55,9 @@ async fn a_template_is_made_and_its_clones_are_hosts_of_their_own() {
         assert_eq!(host.trim(), config["name"]);
         macs.push(config["net0"].clone());
     }
+    let worker = scene.ws.resource("pmoves_docker_vm.worker[0]").await;
+    let source = &worker.expect("it is in the state")["values"]["docker"]["source"];
+    assert_eq!(*source, "distro");
     assert_ne!(macs[0], macs[1]);
 
     // What happens to the template is nothing to the clones.
@@ -70,6 +74,22 @@ async fn a_template_is_made_and_its_clones_are_hosts_of_their_own() {
     scene.ws.write("main.tf", &all);
     scene.ws.destroy().await.ok();
     assert!(simulator.vms().is_empty());
+}
+
+#[tokio::test]
+async fn a_clone_has_the_docker_of_its_source_whenever_it_starts() {
+    let scene = Scene::new().await;
+    let template = web().with("template", "true");
+    let clone = "{ vm_id = pmoves_docker_vm.web.vm_id, full = false }";
+    let worker = cloned("worker", clone).without("docker");
+    let stopped = worker.clone().with("started", "false");
+    scene.settle(&format!("{template}{stopped}")).await;
+    scene.settle(&format!("{template}{worker}")).await;
+    scene.ws.apply(&["-refresh-only"]).await.ok();
+    let worker = scene.ws.resource("pmoves_docker_vm.worker").await;
+    let source = &worker.expect("it is in the state")["values"]["docker"]["source"];
+    assert_eq!(*source, "distro");
+    scene.quiet().await;
 }
 
 #[tokio::test]

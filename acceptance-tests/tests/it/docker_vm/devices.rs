@@ -73,7 +73,7 @@ async fn a_mapping_that_is_not_there_or_not_for_the_node_is_told() {
     for words in [
         r#"usb["usb0"].mapping"#,
         "no mapping zigbe; it has printer, stick, zigbee",
-        "printer names nothing on pve1, only on pve2",
+        "printer is on pve2, and not on pve1",
     ] {
         assert!(said.contains(words), "{words:?} is missing: {said}");
     }
@@ -91,5 +91,8 @@ async fn a_mapping_that_is_not_there_or_not_for_the_node_is_told() {
     assert_eq!(simulator.calls("GET", "/cluster/mapping/usb"), 0);
     simulator.put_mapping("usb", "zigbee", &["node=pve1,id=10c4:ea60"]);
     let said = scene.refused(&host.with("node_name", r#""pve2""#)).await;
-    assert!(said.contains("zigbee names nothing on pve2"), "{said}");
+    assert!(
+        said.contains("zigbee is on pve1, and not on pve2"),
+        "{said}"
+    );
 }

@@ -216,14 +216,16 @@ fn is_installed(facts: &Facts) -> bool {
 fn install(wish: &DockerWish, facts: &Facts) -> Result<bool> {
     let has = |package: &str| facts.packages.contains_key(package);
     let (engine, cli, other) = match wish.source {
-        Source::Preinstalled if is_installed(facts) => return Ok(false),
+        Source::Preinstalled | Source::Installed if is_installed(facts) => return Ok(false),
         Source::Preinstalled => {
             return Err(Error::Refused(
                 "source is \"preinstalled\", and the guest has no Docker".into(),
             ));
         }
         Source::Distro => ("docker.io", "docker.io", ("docker-ce", "docker")),
-        Source::Docker => ("docker-ce", "docker-ce-cli", ("docker.io", "distro")),
+        Source::Docker | Source::Installed => {
+            ("docker-ce", "docker-ce-cli", ("docker.io", "distro"))
+        }
     };
     if has(other.0) {
         return Err(Error::Refused(format!(
@@ -232,7 +234,7 @@ fn install(wish: &DockerWish, facts: &Facts) -> Result<bool> {
         )));
     }
     let compose = match wish.source {
-        Source::Docker => has("docker-compose-plugin"),
+        Source::Docker | Source::Installed => has("docker-compose-plugin"),
         _ => {
             has("docker-compose-v2")
                 || facts

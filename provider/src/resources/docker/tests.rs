@@ -91,11 +91,12 @@ fn settings_that_others_changed_are_read_back_as_they_are() {
         ..docker()
     };
     assert_eq!(now, expected);
-    // What the state does not follow stays unknown to it.
-    assert_eq!(
-        observed(&Docker::default(), &guest(text)),
-        Docker::default()
-    );
+    // What the state does not follow stays unknown to it, but for where Docker comes from.
+    let expected = Docker {
+        source: Some("distro".into()),
+        ..Docker::default()
+    };
+    assert_eq!(observed(&Docker::default(), &guest(text)), expected);
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub(super) async fn set_up(
     if plan.clone.is_some() && plan.interface_name.is_none() {
         template::own_identity(guest).await?;
     }
-    if let Some(docker) = &plan.docker {
+    if let Some(docker) = &mut plan.docker {
         let missing = |module: &str| kernel.missing.iter().any(|name| name == module);
         if missing("overlay") {
             return Err(Failure::new("the kernel of the node has no overlay filesystem, of which containers are made")

@@ -91,6 +91,17 @@ pub(super) fn validate(config: &Value, found: &mut Faults<'_>) {
         found.error(&format!("disk.{slot}"), "The slot is taken", detail);
     }
     mounts::validate(config, found);
+    let data = ["user_data", "user_data_wo"];
+    if data
+        .iter()
+        .all(|name| !config.get("initialization").get(name).is_null())
+    {
+        found.error(
+            "initialization.user_data_wo",
+            "Either user_data or user_data_wo",
+            "The first boot runs one text; put the whole of it into user_data_wo if it holds secrets.",
+        );
+    }
     let account = config.at("initialization.user_account");
     let (password, version) = (
         account.get("password_wo"),

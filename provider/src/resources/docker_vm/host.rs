@@ -69,7 +69,10 @@ pub(super) fn seed(plan: &DockerVm, vmid: u32) -> Vec<u8> {
             .iter()
             .map(|_| template::OWN_IDENTITY.to_owned())
             .collect(),
-        user_data: init.user_data,
+        user_data: init
+            .user_data_wo
+            .map(|secret| secret.expose().clone())
+            .or(init.user_data),
     })
 }
 
@@ -165,7 +168,7 @@ pub(super) async fn set_up(
             .map_err(|error| Failure::from(error).at("data_disk"))?;
     }
     mount(&guest, &plan).await?;
-    if let Some(docker) = &plan.docker {
+    if let Some(docker) = &mut plan.docker {
         tracing::info!(vmid, "setting up Docker");
         let mount = plan
             .data_disk

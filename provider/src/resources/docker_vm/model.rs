@@ -297,6 +297,9 @@ pub struct Initialization {
     /// Cloud-init user data of your own, run in addition to the provider's: `#cloud-config` or a script that begins with `#!`.
     #[attr(keep, sensitive, check(checks::user_data))]
     pub user_data: Option<String>,
+    /// What `user_data` is, but never stored: for one that holds secrets. Used by the first boot alone, so that a later change is not noticed.
+    #[attr(write_only, check(checks::user_data))]
+    pub user_data_wo: Option<Secret<String>>,
 }
 
 /// Name servers and search domain.

@@ -11,7 +11,7 @@ use crate::{
         Guest, docker as engine,
         facts::{self, Facts},
     },
-    resources::docker::{Docker, wish},
+    resources::docker::{Docker, source, wish},
 };
 
 /// Where a guest can be reached.
@@ -60,13 +60,16 @@ fn usable(nic: &facts::Nic) -> impl Iterator<Item = &IpNet> {
     })
 }
 
-/// Makes Docker on a guest as the attribute says, with its data on the mount point.
+/// Makes Docker on a guest as the attribute says, which learns where it came from, with its data on the mount point.
 pub(in crate::resources) async fn docker(
     guest: &impl Guest,
-    docker: &Docker,
+    docker: &mut Docker,
     mount: Option<String>,
 ) -> Result<Facts> {
     let done = engine::apply(guest, &wish(docker, mount)).await;
+    if let Ok(facts) = &done {
+        docker.source.get_or_insert_with(|| source(facts));
+    }
     done.map_err(|error| {
         let failure = Failure::from(error).at("docker");
         let about = |words: &str| failure.detail.contains(words);

@@ -225,6 +225,16 @@ fn another_owner_of_docker_is_respected() {
 }
 
 #[test]
+fn what_is_installed_stays_and_else_docker_is_its_own() {
+    let any = DockerWish {
+        source: Source::Installed,
+        ..wish()
+    };
+    assert!(!plan(&any, &settled(&wish())).unwrap().install);
+    assert!(plan(&any, &fresh()).unwrap().install);
+}
+
+#[test]
 fn a_version_is_installed_and_held_or_released() {
     let pinned = DockerWish {
         version: Some("26.1".into()),

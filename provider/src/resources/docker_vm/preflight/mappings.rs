@@ -47,17 +47,19 @@ pub(super) async fn expect(
             let all = cluster.mappings(pve, kind).await?;
             let Some(mapping) = all.iter().find(|mapping| mapping.id == name) else {
                 let names: Vec<&str> = all.iter().map(|mapping| mapping.id.as_str()).collect();
+                let has = match names.is_empty() {
+                    true => "none".to_owned(),
+                    false => names.join(", "),
+                };
                 let detail = format!(
-                    "The cluster has no mapping {name}; it has {}. The VM does not start if it is not made until then.",
-                    list(&names)
+                    "The cluster has no mapping {name}; it has {has}. The VM does not start if it is not made until then."
                 );
                 found.warn(&at, "No such mapping", detail);
                 continue;
             };
             let nodes: Vec<String> = mapping.nodes().collect();
             if !nodes.iter().any(|there| there == node) {
-                let nodes = list(&nodes);
-                let detail = format!("{name} names nothing on {node}, only on {nodes}.");
+                let detail = format!("{name} is on {}, and not on {node}.", nodes.join(", "));
                 found.error(&at, "The node has no such device", detail);
             }
         }
@@ -76,11 +78,4 @@ fn path(kind: &str, name: &str) -> String {
 
 async fn may_use(pve: &Pve, path: &str) -> Result<bool> {
     Ok(pve.is_root() || pve.permissions().await?.has(path, "Mapping.Use"))
-}
-
-fn list(names: &[impl std::borrow::Borrow<str>]) -> String {
-    match names.is_empty() {
-        true => "none".to_owned(),
-        false => names.join(", "),
-    }
 }
