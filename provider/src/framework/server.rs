@@ -13,7 +13,7 @@ mod stored;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use proto::tfplugin6 as pb;
@@ -39,6 +39,14 @@ pub struct Server<P: Provider> {
 
 struct Inner<P: Provider> {
     provider: P,
+    offer: OnceLock<Offer<P>>,
+    client: Mutex<Option<Arc<P::Client>>>,
+    stop: Mutex<CancellationToken>,
+    running: watch::Sender<usize>,
+}
+
+/// What the provider has, with all schemas.
+struct Offer<P: Provider> {
     config: Schema,
     meta: Option<Schema>,
     resources: Kinds<dyn AnyResource<P::Client>>,
@@ -46,9 +54,6 @@ struct Inner<P: Provider> {
     ephemeral_resources: Kinds<dyn AnyEphemeralResource<P::Client>>,
     lists: Kinds<dyn AnyListResource<P::Client>>,
     functions: BTreeMap<&'static str, Function>,
-    client: Mutex<Option<Arc<P::Client>>>,
-    stop: Mutex<CancellationToken>,
-    running: watch::Sender<usize>,
 }
 
 /// Things of one sort by the name of their type.
@@ -68,27 +73,13 @@ struct Running(watch::Sender<usize>);
 impl<P: Provider> Server<P> {
     /// A service that is not configured yet.
     pub fn new(provider: P) -> Self {
-        let (resources, data_sources) = (provider.resources(), provider.data_sources());
-        let (ephemeral, lists) = (provider.ephemeral_resources(), provider.lists());
-        let functions = provider.functions().into_iter();
         Self {
             inner: Arc::new(Inner {
-                config: P::Config::schema(),
-                meta: provider.meta(),
-                resources: resources.into_iter().map(|one| (one.name(), one)).collect(),
-                data_sources: data_sources
-                    .into_iter()
-                    .map(|one| (one.name(), one))
-                    .collect(),
-                ephemeral_resources: ephemeral.into_iter().map(|one| (one.name(), one)).collect(),
-                lists: lists.into_iter().map(|one| (one.name(), one)).collect(),
-                functions: functions
-                    .map(|function| (function.name, function))
-                    .collect(),
+                provider,
+                offer: OnceLock::new(),
                 client: Mutex::default(),
                 stop: Mutex::default(),
                 running: watch::Sender::new(0),
-                provider,
             }),
         }
     }
@@ -145,6 +136,28 @@ impl<P: Provider> Server<P> {
     }
 }
 
+impl<P: Provider> Offer<P> {
+    fn of(provider: &P) -> Self {
+        let (resources, data_sources) = (provider.resources(), provider.data_sources());
+        let (ephemeral, lists) = (provider.ephemeral_resources(), provider.lists());
+        let functions = provider.functions().into_iter();
+        Self {
+            config: P::Config::schema(),
+            meta: provider.meta(),
+            resources: resources.into_iter().map(|one| (one.name(), one)).collect(),
+            data_sources: data_sources
+                .into_iter()
+                .map(|one| (one.name(), one))
+                .collect(),
+            ephemeral_resources: ephemeral.into_iter().map(|one| (one.name(), one)).collect(),
+            lists: lists.into_iter().map(|one| (one.name(), one)).collect(),
+            functions: functions
+                .map(|function| (function.name, function))
+                .collect(),
+        }
+    }
+}
+
 impl<P: Provider> Inner<P> {
     fn job(self: &Arc<Self>) -> Job<P> {
         self.running.send_modify(|count| *count += 1);
@@ -156,6 +169,11 @@ impl<P: Provider> Inner<P> {
         }
     }
 
+    /// Made when it is first asked for, so that nothing of it delays the line that core waits for.
+    fn offer(&self) -> &Offer<P> {
+        self.offer.get_or_init(|| Offer::of(&self.provider))
+    }
+
     fn stop(&self) {
         std::mem::take(&mut *locked(&self.stop)).cancel();
     }
@@ -163,7 +181,7 @@ impl<P: Provider> Inner<P> {
 
 impl<P: Provider> Job<P> {
     fn resource(&self, name: &str) -> Answer<&dyn AnyResource<P::Client>> {
-        of_kind("resource type", &self.server.resources, name)
+        of_kind("resource type", &self.server.offer().resources, name)
     }
 
     /// What an operation brings beside values.
@@ -171,7 +189,7 @@ impl<P: Provider> Job<P> {
         Ok(Scope {
             client: self.client.as_deref(),
             cancel: self.cancel.clone(),
-            meta: match &self.server.meta {
+            meta: match &self.server.offer().meta {
                 Some(schema) => codec::decode(meta, schema)?,
                 None => Value::Null,
             },

@@ -36,5 +36,5 @@ pub(super) async fn read<P: Provider>(
 }
 
 fn find<'a, P: Provider>(job: &'a Job<P>, name: &str) -> Answer<&'a dyn AnyDataSource<P::Client>> {
-    of_kind("data source", &job.server.data_sources, name)
+    of_kind("data source", &job.server.offer().data_sources, name)
 }

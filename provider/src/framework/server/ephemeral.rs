@@ -64,5 +64,9 @@ fn find<'a, P: Provider>(
     job: &'a Job<P>,
     name: &str,
 ) -> Answer<&'a dyn AnyEphemeralResource<P::Client>> {
-    of_kind("ephemeral resource", &job.server.ephemeral_resources, name)
+    of_kind(
+        "ephemeral resource",
+        &job.server.offer().ephemeral_resources,
+        name,
+    )
 }

@@ -24,7 +24,7 @@ pub(super) async fn call<P: Provider>(
     request: pb::call_function::Request,
 ) -> Answer<pb::call_function::Response> {
     let name = request.name.as_str();
-    let Some(function) = job.server.functions.get(name) else {
+    let Some(function) = job.server.offer().functions.get(name) else {
         return Err(refusal(
             "",
             format!("The provider has no function {name:?}."),
@@ -57,7 +57,7 @@ pub(super) async fn call<P: Provider>(
 
 /// All functions as core reads them.
 pub(super) fn described<P: Provider>(job: &Job<P>) -> BTreeMap<String, pb::Function> {
-    let functions = job.server.functions.iter();
+    let functions = job.server.offer().functions.iter();
     functions
         .map(|(name, function)| ((*name).to_owned(), function.into()))
         .collect()

@@ -105,5 +105,5 @@ fn find<'a, P: Provider>(
     job: &'a Job<P>,
     name: &str,
 ) -> Answer<&'a dyn AnyListResource<P::Client>> {
-    of_kind("list", &job.server.lists, name)
+    of_kind("list", &job.server.offer().lists, name)
 }

@@ -19,13 +19,13 @@ pub(super) async fn metadata<P: Provider>(
     _: pb::get_metadata::Request,
 ) -> Answer<pb::get_metadata::Response> {
     use pb::get_metadata as its;
-    let server = &job.server;
+    let offer = job.server.offer();
     let owned = |name: &&'static str| (*name).to_owned();
-    let types = server.resources.keys().map(owned);
-    let data_sources = server.data_sources.keys().map(owned);
-    let ephemeral = server.ephemeral_resources.keys().map(owned);
-    let lists = server.lists.keys().map(owned);
-    let functions = server.functions.keys().map(owned);
+    let types = offer.resources.keys().map(owned);
+    let data_sources = offer.data_sources.keys().map(owned);
+    let ephemeral = offer.ephemeral_resources.keys().map(owned);
+    let lists = offer.lists.keys().map(owned);
+    let functions = offer.functions.keys().map(owned);
     Ok(pb::get_metadata::Response {
         server_capabilities: Some(CAPABILITIES),
         resources: types
@@ -51,15 +51,15 @@ pub(super) async fn schema<P: Provider>(
     job: Job<P>,
     _: pb::get_provider_schema::Request,
 ) -> Answer<pb::get_provider_schema::Response> {
-    let server = &job.server;
+    let offer = job.server.offer();
     let of = |name: &str, schema: &Schema| (name.to_owned(), pb::Schema::from(schema));
-    let resources = server.resources.iter();
-    let data_sources = server.data_sources.iter();
-    let ephemeral = server.ephemeral_resources.iter();
-    let lists = server.lists.iter();
+    let resources = offer.resources.iter();
+    let data_sources = offer.data_sources.iter();
+    let ephemeral = offer.ephemeral_resources.iter();
+    let lists = offer.lists.iter();
     Ok(pb::get_provider_schema::Response {
-        provider: Some((&server.config).into()),
-        provider_meta: server.meta.as_ref().map(Into::into),
+        provider: Some((&offer.config).into()),
+        provider_meta: offer.meta.as_ref().map(Into::into),
         resource_schemas: resources
             .map(|(name, resource)| {
                 let mut schema = pb::Schema::from(resource.schema());
@@ -84,7 +84,7 @@ pub(super) async fn validate<P: Provider>(
     job: Job<P>,
     request: pb::validate_provider_config::Request,
 ) -> Answer<pb::validate_provider_config::Response> {
-    let schema = &job.server.config;
+    let schema = &job.server.offer().config;
     let config = codec::decode(request.config.as_ref(), schema)?;
     let mut found = Faults::new(schema);
     check(schema, &config, true, &mut found.diagnostics);
@@ -99,7 +99,7 @@ pub(super) async fn configure<P: Provider>(
     request: pb::configure_provider::Request,
 ) -> Answer<pb::configure_provider::Response> {
     const SUMMARY: &str = "Cannot configure the provider";
-    let schema = &job.server.config;
+    let schema = &job.server.offer().config;
     let value = codec::decode(request.config.as_ref(), schema)?;
     let mut unknown = Vec::new();
     unknowns(&value, String::new(), &mut unknown);

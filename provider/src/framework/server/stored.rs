@@ -21,7 +21,7 @@ pub(super) async fn identities<P: Provider>(
     job: Job<P>,
     _: pb::get_resource_identity_schemas::Request,
 ) -> Answer<pb::get_resource_identity_schemas::Response> {
-    let resources = job.server.resources.iter();
+    let resources = job.server.offer().resources.iter();
     let schemas = resources.filter_map(|(name, resource)| {
         let identity = resource.identity()?;
         Some(((*name).to_owned(), identity.into()))
