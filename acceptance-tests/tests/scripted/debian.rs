@@ -3,7 +3,7 @@
 use acceptance_tests::simulator::machine::{AgentError, Exit, Hypervisor};
 use serde_json::json;
 
-use super::seed::seed;
+use acceptance_tests::guests::cd::seed;
 use super::{PLAIN, answers, command, exec, hypervisor, spec};
 
 /// Scripts in the order in which they run, each with its status and some of its output.

@@ -3,7 +3,6 @@
 mod console;
 mod debian;
 mod docker;
-mod seed;
 mod sshd;
 
 use std::path::Path;

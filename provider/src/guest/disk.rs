@@ -30,7 +30,7 @@ pub struct DataDisk {
 pub enum Purpose {
     /// Docker's data: its mount is never taken back.
     Docker,
-    /// Something else: [`mounts::release`](super::mounts::release) knows its mount.
+    /// Something else: [`mounts::release`] knows its mount.
     Other,
 }
 
