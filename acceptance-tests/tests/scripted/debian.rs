@@ -3,8 +3,8 @@
 use acceptance_tests::simulator::machine::{AgentError, Exit, Hypervisor};
 use serde_json::json;
 
-use acceptance_tests::guests::cd::seed;
 use super::{PLAIN, answers, command, exec, hypervisor, spec};
+use acceptance_tests::guests::cd::seed;
 
 /// Scripts in the order in which they run, each with its status and some of its output.
 const CASES: &[(&str, i64, &str)] = &[
