@@ -62,7 +62,7 @@ pub struct Config {
     pub request_timeout: Option<String>,
     /// How many requests may run at once on each node, whatever the parallelism of core.
     pub limits: Option<LimitsConfig>,
-    /// How to log in to guests where neither guest agent nor console leads in, such as containers by token before Proxmox VE 9.2. Takes the program `ssh` of OpenSSH 8.4 or later, where the provider runs. Never used for nodes.
+    /// How to log in to guests where neither guest agent nor console leads in, such as VMs without agent and containers by token before Proxmox VE 9.2. Takes the program `ssh` of OpenSSH 8.4 or later, where the provider runs. Never used for nodes.
     pub ssh: Option<SshConfig>,
     /// Tag for every guest that is created; empty for none. Default `pmoves`.
     #[attr(check(tag))]

@@ -12,6 +12,7 @@ mod input;
 mod mounts;
 mod moves;
 mod real;
+mod ssh;
 mod update;
 
 use expect_test::expect;

@@ -11,6 +11,7 @@ mod docker_lxc;
 mod docker_vm;
 mod examples;
 mod image;
+mod logins;
 mod nodes;
 mod process;
 mod provider;

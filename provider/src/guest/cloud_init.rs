@@ -116,7 +116,8 @@ fn user_data(seed: &Seed) -> String {
     let merge = "X-Merge-Type: list(append)+dict(no_replace,recurse_list)+str()\n";
     let config = format!("#cloud-config\n{}", text(&cloud_config(seed)));
     parts.push(part("10-pmoves", "text/cloud-config", merge, &config));
-    let scripts = [AGENT]
+    let agent = seed.agent.then_some(AGENT);
+    let scripts = agent
         .into_iter()
         .chain(seed.scripts.iter().map(String::as_str));
     parts.extend(

@@ -14,6 +14,16 @@ pub enum Reached {
 }
 
 impl Reached {
+    /// Waits until commands can be run in it.
+    pub async fn wait(&self) -> Result<()> {
+        match self {
+            Self::Agent(guest) => guest.wait().await,
+            // A console waits for its guest by itself.
+            Self::Console(_) => Ok(()),
+            Self::Ssh(guest) => guest.wait().await,
+        }
+    }
+
     /// Says that nothing more comes for the moment.
     pub async fn close(&self) {
         match self {

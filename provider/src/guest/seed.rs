@@ -18,6 +18,8 @@ pub struct Seed {
     pub hostname: String,
     /// The practitioner's account.
     pub user: User,
+    /// Whether the guest agent is installed and started.
+    pub agent: bool,
     /// Whether all packages are brought up to date at first boot.
     pub upgrade: bool,
     /// Name servers, beside those that DHCP gives.

@@ -61,7 +61,7 @@ pub struct Bastion {
 /// What one guest has of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Target {
-    /// Name or address; left open, that which Proxmox VE knows of a container's `net0`.
+    /// Name or address; left open, that which Proxmox VE knows of its `net0`.
     pub host: Option<String>,
     /// Where sshd listens, if not where the settings say.
     pub port: Option<u16>,
@@ -73,32 +73,51 @@ pub struct Target {
 #[derive(Clone, Debug, Default)]
 pub struct Line(Arc<Mutex<Option<Arc<Session>>>>);
 
+/// Which guest it is, to the cluster.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Node that it is on.
+    pub node: String,
+    /// Its VMID.
+    pub vmid: u32,
+    /// Whether it is a container rather than a VM.
+    pub container: bool,
+}
+
 /// A running guest with an sshd.
 #[derive(Clone)]
 pub struct SshGuest {
     pve: Pve,
     settings: Arc<Settings>,
     target: Target,
-    place: (String, u32),
+    place: Place,
     line: Line,
 }
 
 impl SshGuest {
-    /// The guest `vmid` on `node`. Deadline and cancellation are those of `pve`.
+    /// The guest at `place`. Deadline and cancellation are those of `pve`.
     pub fn new(
         pve: Pve,
         settings: Arc<Settings>,
         target: Target,
-        (node, vmid): (&str, u32),
+        place: Place,
         line: Line,
     ) -> Self {
         Self {
             pve,
             settings,
             target,
-            place: (node.to_owned(), vmid),
+            place,
             line,
         }
+    }
+
+    /// Waits until it lets us in.
+    pub async fn wait(&self) -> Result<()> {
+        self.poll("SSH", "exit 0")
+            .await?
+            .ok("logging in by SSH")
+            .map(drop)
     }
 
     /// Ends the session once nobody is at work on it.
@@ -113,7 +132,7 @@ impl SshGuest {
         let output = self.session().await?.run(&script).await;
         match &output {
             Ok(output) => {
-                tracing::debug!(target: "pmoves::guest", vmid = self.place.1, bytes = script.len(), code = output.code);
+                tracing::debug!(target: "pmoves::guest", vmid = self.place.vmid, bytes = script.len(), code = output.code);
             }
             Err(_) => drop(self.line.0.lock().await.take()),
         }
@@ -136,14 +155,24 @@ impl SshGuest {
         Ok(Arc::clone(line.insert(Arc::new(session))))
     }
 
-    /// The address of a container's `net0`, as its node sees it.
+    /// The address of `net0`: of a container as its node sees it, of a VM as its agent tells.
     async fn address(&self) -> Result<String, Trouble> {
-        let (node, vmid) = (&self.place.0, self.place.1);
-        let config = self.pve.lxc_config_now(node, vmid).await?;
-        let first = config.nets.get("net0");
+        let (pve, node, vmid) = (&self.pve, &self.place.node, self.place.vmid);
+        let (nets, nics) = if self.place.container {
+            let config = pve.lxc_config_now(node, vmid).await?;
+            (config.nets, pve.lxc_interfaces(node, vmid).await?)
+        } else {
+            let config = pve.vm_config_opt(node, vmid).await?.unwrap_or_default();
+            let nics = pve.agent_interfaces(node, vmid).await;
+            (config.nets, nics.map_err(no_agent)?)
+        };
+        let first = nets.get("net0");
         let first = first.and_then(|raw| PropertyString::parse(raw, None).ok());
-        let mac = first.as_ref().and_then(|nic| nic.get("hwaddr"));
-        let nics = self.pve.lxc_interfaces(node, vmid).await?;
+        // A VM's NIC begins with its model, which has the MAC.
+        let mac = first.as_ref().and_then(|nic| {
+            nic.get("hwaddr")
+                .or_else(|| nic.first().map(|(_, mac)| mac))
+        });
         let is_first = |nic: &&pve::Interface| {
             let own = nic.mac.as_deref().unwrap_or_default();
             mac.is_some_and(|mac| mac.eq_ignore_ascii_case(own))
@@ -157,13 +186,13 @@ impl SshGuest {
         let address = addresses.map(ipnet::IpNet::addr).filter(usable).min();
         address
             .map(|address| address.to_string())
-            .ok_or_else(|| Trouble::Away(format!("container {vmid} has no address yet")))
+            .ok_or_else(|| Trouble::Away(format!("guest {vmid} has no address yet")))
     }
 }
 
 impl Guest for SshGuest {
     async fn run(&self, script: &str) -> Result<Output> {
-        let what = format!("a command in guest {}", self.place.1);
+        let what = format!("a command in guest {}", self.place.vmid);
         let running = Box::pin(self.exec(script));
         Ok(self.pve.bound(&what, running).await??)
     }
@@ -187,6 +216,20 @@ impl Guest for SshGuest {
             let pause = self.pve.pause(what, Duration::from_secs(1)).await;
             pause.map_err(|error| with_last(error, last.clone()))?;
         }
+    }
+}
+
+/// Without its agent, nobody knows the address of a VM.
+fn no_agent(error: pve::Error) -> Trouble {
+    match error {
+        pve::Error::AgentNotConfigured => Trouble::Never(
+            "Proxmox VE does not know the address of a VM without agent: set ssh = { host = … }"
+                .to_owned(),
+        ),
+        pve::Error::AgentSilent => {
+            Trouble::Away("the guest agent, which knows the address, does not answer".to_owned())
+        }
+        error => error.into(),
     }
 }
 

@@ -13,6 +13,8 @@ use tokio::{sync::OnceCell, time::Instant};
 pub mod logins;
 mod ways;
 
+pub use ways::VmWay;
+
 use super::image::is_file_storage;
 use crate::{
     framework::{Context, Failure, Result, State, resource::Faults},

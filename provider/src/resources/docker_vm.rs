@@ -18,6 +18,7 @@ mod seed_file;
 #[cfg(test)]
 mod tests;
 mod values;
+mod way;
 
 use serde_json::{Value as Json, json};
 
@@ -124,10 +125,10 @@ impl Resource for DockerVmResource {
             plan.template = Some(false);
             power::start(&pve, &Place::new(Kind::Qemu, &node, vmid), state).await?;
             let seed = SeedFile::new(&node, &storage, vmid);
-            plan = first_boot(&pve, &seed, plan, false, state).await?;
+            plan = first_boot(cx.client, &pve, &seed, plan, false, state).await?;
         }
         if template {
-            plan = clones::convert(&pve, &row(&pve, vmid).await?, plan, state).await?;
+            plan = clones::convert(cx.client, &pve, &row(&pve, vmid).await?, plan, state).await?;
         }
         read::sizes(&pve, &mut plan, vmid).await?;
         state.save(plan);
@@ -171,13 +172,14 @@ impl Resource for DockerVmResource {
                 "VM {vmid} is gone; a refresh finds out"
             )));
         };
-        let place = Place::of(Kind::Qemu, &row);
+        let (place, at) = (Place::of(Kind::Qemu, &row), (row.node.as_str(), vmid));
         let stay = mounts::paths(&plan);
         let leaves = mounts::paths(&prior)
             .iter()
             .any(|path| !stay.contains(path));
-        if leaves && prior.has_agent() && power::runs(&pve, &place).await? {
-            host::release(&pve, &row.node, vmid, &plan).await?;
+        if leaves && prior.has_way(cx.client) && power::runs(&pve, &place).await? {
+            let guest = prior.reach(cx.client, &pve, at)?;
+            host::release(&guest, &plan).await?;
         }
         let inside = host::concerned(&prior, &plan);
         if inside {
@@ -213,18 +215,23 @@ impl Resource for DockerVmResource {
             done = done.with_addresses(&prior);
         } else if let Some(seed) = SeedFile::attached(&row.node, vmid, &config) {
             let protected = plan.protection == Some(true) || config.protection == Some(true);
-            done = first_boot(&pve, &seed, done, protected, state).await?;
-        } else if plan.has_agent() && (booted || inside) {
+            done = first_boot(cx.client, &pve, &seed, done, protected, state).await?;
+        } else if plan.has_way(cx.client) && (booted || inside) {
             let grown = prior.os_disk != plan.os_disk || prior.docker_version.is_none();
-            done = host::set_up(&pve, &row.node, vmid, done, grown).await?;
-        } else if plan.has_agent() && prior.network_device != plan.network_device {
-            done =
-                host::look_again(&pve, &row.node, vmid, done.with_addresses(&prior), state).await;
+            let guest = done
+                .clone()
+                .with_addresses(&prior)
+                .reach(cx.client, &pve, at)?;
+            done = host::set_up(&guest, done, grown).await?;
+        } else if plan.has_way(cx.client) && prior.network_device != plan.network_device {
+            done = done.with_addresses(&prior);
+            let guest = done.reach(cx.client, &pve, at)?;
+            done = host::look_again(&guest, done, state).await;
         } else {
             done = done.with_addresses(&prior);
         }
         if convert {
-            done = clones::convert(&pve, &row, done, state).await?;
+            done = clones::convert(cx.client, &pve, &row, done, state).await?;
         }
         cx.client.forget(vmid);
         state.save(done);
@@ -276,13 +283,15 @@ impl Resource for DockerVmResource {
 
 /// Waits for the first boot and sets the guest up; then the seed has done its work.
 async fn first_boot(
+    cluster: &Cluster,
     pve: &Pve,
     seed: &SeedFile,
     plan: DockerVm,
     protected: bool,
     state: &mut State<DockerVm>,
 ) -> Result<DockerVm> {
-    let mut done = host::first_boot(pve, seed.node(), seed.vmid(), &plan, state).await?;
+    let guest = plan.reach(cluster, pve, (seed.node(), seed.vmid()))?;
+    let mut done = Box::pin(host::first_boot(&guest, &plan, state)).await?;
     done.status = Some("running".into());
     state.save(done.clone());
     let calls = calls::detach_seed(&done, seed.node(), seed.vmid(), protected);
@@ -331,11 +340,6 @@ impl DockerVm {
         self.vm_id
             .or_else(|| Kind::Qemu.vmid_of(self.id.as_deref()?))
             .ok_or_else(|| Failure::new("the state holds no VMID"))
-    }
-
-    /// Whether the guest can be reached.
-    fn has_agent(&self) -> bool {
-        self.agent.as_ref().and_then(|agent| agent.enabled) != Some(false)
     }
 
     /// Whether it can move to another node while it runs.

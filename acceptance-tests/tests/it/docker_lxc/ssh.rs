@@ -7,24 +7,10 @@ use acceptance_tests::{
 use serde_json::json;
 
 use super::{attribute, config, planned, rounds, scene, scene_with, web};
-use crate::scene::{Block, HEAD, Scene};
-
-/// The provider, with more in its block.
-fn provider(scene: &Scene, ssh: &str) {
-    let line = "tls_fingerprint = var.tls_fingerprint\n";
-    let head = HEAD.replace(line, &format!("{line}  ssh = {{ {ssh} }}\n"));
-    scene.ws.write("head.tf", &head);
-}
-
-/// How the sshd's key is given.
-fn key(sshd: &Sshd) -> String {
-    format!("private_key = file(\"{}\")", sshd.private_key().display())
-}
-
-/// The line that makes the sshd known.
-fn known(sshd: &Sshd) -> String {
-    format!("[127.0.0.1]:{} {}", sshd.address().port(), sshd.host_key())
-}
+use crate::{
+    logins::{key, known, line, provider, way},
+    scene::Block,
+};
 
 /// A host behind the sshd.
 fn host(sshd: &Sshd) -> Block {
@@ -38,23 +24,12 @@ fn host(sshd: &Sshd) -> Block {
         .with("initialization", &keys)
 }
 
-fn way(sshd: &Sshd) -> String {
-    format!(
-        r#"{{ host = "127.0.0.1", port = {} }}"#,
-        sshd.address().port()
-    )
-}
-
-fn line(said: &str) -> String {
-    said.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 #[tokio::test]
 async fn a_host_and_its_stack_are_reached_by_ssh_alone() {
     let scene = scene().await;
     let sshd = scene.guests.sshd(100).await.expect("there is an sshd");
     let known = format!("known_hosts = {:?}", known(&sshd));
-    provider(&scene, &format!("{}, {known}", key(&sshd)));
+    provider(&scene.ws, &format!("{}, {known}", key(&sshd)));
     scene.settle(&host(&sshd)).await;
     assert_eq!(rounds(&scene), 0, "the console was opened");
     assert_eq!(config(&scene, "cmode"), "");
@@ -86,7 +61,7 @@ async fn a_host_and_its_stack_are_reached_by_ssh_alone() {
 async fn a_host_key_is_pinned_learnt_or_refused() {
     let scene = scene().await;
     let sshd = scene.guests.sshd(100).await.expect("there is an sshd");
-    provider(&scene, &key(&sshd));
+    provider(&scene.ws, &key(&sshd));
     let said = line(&scene.apply(&host(&sshd)).await.refused());
     assert!(said.contains(&sshd.fingerprint()), "{said}");
     assert!(said.contains(&line(&known(&sshd))), "{said}");
@@ -94,7 +69,7 @@ async fn a_host_key_is_pinned_learnt_or_refused() {
 
     // Nothing was run, so the host is made anew once its key may be learnt.
     provider(
-        &scene,
+        &scene.ws,
         &format!("{}, accept_new_host_keys = true", key(&sshd)),
     );
     scene.settle(&host(&sshd)).await;
@@ -134,7 +109,7 @@ async fn ssh_steps_in_where_a_token_has_no_console() {
     let said = line(&scene.refused(&host(&sshd)).await);
     assert!(said.contains("Nobody can log in"), "{said}");
     let known = format!("known_hosts = {:?}", known(&sshd));
-    provider(&scene, &format!("{}, {known}", key(&sshd)));
+    provider(&scene.ws, &format!("{}, {known}", key(&sshd)));
     scene.settle(&auto).await;
     assert_eq!(rounds(&scene), 0, "the console was opened");
 }
@@ -155,7 +130,7 @@ async fn a_bastion_leads_to_a_host_that_nobody_else_sees() {
         bastion.address().port()
     );
     provider(
-        &scene,
+        &scene.ws,
         &format!("{}, known_hosts = {lines:?}, {through}", key(&bastion)),
     );
     let behind = web()
@@ -174,16 +149,16 @@ async fn a_key_that_opens_nothing_is_named() {
     let scene = scene().await;
     let sshd = scene.guests.sshd(100).await.expect("there is an sshd");
     let known = format!("known_hosts = {:?}", known(&sshd));
-    provider(&scene, &format!(r#"private_key = "x", {known}"#));
+    provider(&scene.ws, &format!(r#"private_key = "x", {known}"#));
     let said = line(&scene.refused(&host(&sshd)).await);
     assert!(said.contains("BEGIN OPENSSH PRIVATE KEY"), "{said}");
-    provider(&scene, &known);
+    provider(&scene.ws, &known);
     let said = line(&scene.refused(&host(&sshd)).await);
     assert!(
         said.contains("takes private_key, or agent = true"),
         "{said}"
     );
-    provider(&scene, &format!("{}, {known}", key(&sshd)));
+    provider(&scene.ws, &format!("{}, {known}", key(&sshd)));
     let stranger = host(&sshd).without("initialization");
     let said = line(&scene.apply(&stranger).await.refused());
     assert!(said.contains("does not let root in"), "{said}");

@@ -3,8 +3,12 @@
 //! Needs root, as all real guests do.
 
 use acceptance_tests::{guests::shell, simulator::Options, stage::Stage};
+use tokio::process::Command;
 
-use crate::scene::{Block, PLAIN, qcow2, web, workspace};
+use crate::{
+    logins::provider,
+    scene::{Block, PLAIN, qcow2, web, workspace},
+};
 
 struct Real {
     stage: Stage,
@@ -135,5 +139,68 @@ async fn a_plain_image_becomes_a_docker_host_and_stays_one() {
 
     real.ws.destroy().await.ok();
     assert!(real.stage.simulator.vms().is_empty());
+    real.stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_plain_image_without_agent_becomes_one_by_ssh_and_sudo() {
+    let real = Real::new().await;
+    let lab = real.stage.lab.as_ref().expect("the guests are real");
+    let door = lab.forward(([198, 51, 100, 20], 22).into()).await;
+    let door = door.expect("the loopback has a free port");
+    let key = real.ws.path().join("id_ed25519");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&key)
+        .status();
+    assert!(made.await.expect("there is an ssh-keygen").success());
+    provider(
+        &real.ws,
+        r#"username = "pmoves", private_key = file("id_ed25519"), accept_new_host_keys = true"#,
+    );
+    let address = "198.51.100.20/24\", gateway = \"198.51.100.1";
+    let host = web()
+        .with("image", &format!("{{ id = {PLAIN:?} }}"))
+        .with("os_disk", r#"{ datastore_id = "local-lvm" }"#)
+        .with("data_disk", r#"{ size_gb = 1, filesystem = "xfs" }"#)
+        .with("agent", "{ enabled = false }")
+        .with(
+            "ssh",
+            &format!(
+                r#"{{ host = "127.0.0.1", port = {} }}"#,
+                door.address.port()
+            ),
+        )
+        .with(
+            "initialization",
+            &format!(
+                r#"{{
+                    user_account = {{ keys = [trimspace(file("id_ed25519.pub"))] }}
+                    ip_config = {{ net0 = {{ ipv4 = {{ address = "{address}" }} }} }}
+                }}"#
+            ),
+        );
+    real.settle(&host).await;
+    real.settle(&host.with("docker", r#"{ source = "distro", mtu = 1400 }"#))
+        .await;
+    let said = Command::new("ssh")
+        .args(["-F", "none", "-o", "StrictHostKeyChecking=no"])
+        .args(["-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"])
+        .arg("-i")
+        .arg(&key)
+        .args(["-p", &door.address.port().to_string(), "pmoves@127.0.0.1"])
+        .arg("sudo docker info -f '{{.DockerRootDir}}' && grep -c 1400 /etc/docker/daemon.json; command -v qemu-ga")
+        .output()
+        .await
+        .expect("there is an ssh client");
+    assert_eq!(
+        String::from_utf8_lossy(&said.stdout),
+        "/opt/docker/data\n2\n",
+        "{said:?}"
+    );
+    real.ws.destroy().await.ok();
+    let simulator = &real.stage.simulator;
+    assert!(simulator.vms().is_empty());
+    assert_eq!(simulator.calls("POST", "/nodes/*/qemu/*/agent/**"), 0);
     real.stage.stop().await;
 }

@@ -13,6 +13,7 @@ fn seed() -> Seed {
             keys: vec!["ssh-ed25519 AAAA josé".into()],
             password_hash: None,
         },
+        agent: true,
         ..Seed::default()
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn create(plan: &DockerVm, vmid: u32, seed: &str, tag: Option<&str>) 
     let mut params = scalars(plan, plan.tags.as_ref(), tag)
         .with("vmid", Some(vmid))
         .with("ostype", Some("l26"))
-        .with("agent", Some("enabled=1"))
+        .with("agent", Some(with_agent(None, plan.has_agent())))
         .with("pool", plan.pool_id.as_deref())
         .with("scsihw", Some("virtio-scsi-single"))
         // Debian's and Ubuntu's cloud kernels may panic on a resized disk without a serial port.

@@ -5,12 +5,15 @@
 use super::{calls, model::DockerVm, seed_file::SeedFile};
 use crate::{
     framework::{Failure, Result, State},
-    guest::{agent::AgentGuest, template},
+    guest::template,
     pve::{GuestRow, Pve},
-    resources::host::{
-        Kind,
-        clones::{concerns_tags, warn_of_tag},
-        power::{self, Place, run},
+    resources::{
+        cluster::Cluster,
+        host::{
+            Kind,
+            clones::{concerns_tags, warn_of_tag},
+            power::{self, Place, run},
+        },
     },
 };
 
@@ -54,16 +57,17 @@ pub(super) async fn settle(
 
 /// Cleans a host that runs of what makes it one machine, and turns it into a template.
 pub(super) async fn convert(
+    cluster: &Cluster,
     pve: &Pve,
     row: &GuestRow,
     mut host: DockerVm,
     state: &mut State<DockerVm>,
 ) -> Result<DockerVm> {
-    let guest = AgentGuest::new(pve.clone(), &row.node, row.vmid);
+    let guest = host.reach(cluster, pve, (&row.node, row.vmid))?;
     guest.wait().await?;
-    template::clean(&guest)
-        .await
-        .map_err(|error| Failure::from(error).at("template"))?;
+    let cleaned = template::clean(&guest).await;
+    guest.close().await;
+    cleaned.map_err(|error| Failure::from(error).at("template"))?;
     power::stop(pve, &Place::of(Kind::Qemu, row), false, state).await?;
     run(pve, state, [calls::template(&row.node, row.vmid)])
         .await

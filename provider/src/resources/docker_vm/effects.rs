@@ -179,13 +179,6 @@ fn creating(plan: &mut Plan<'_>) {
             );
         }
     }
-    if plan.value.at("agent.enabled").as_bool() == Some(false) {
-        plan.error(
-            "agent.enabled",
-            "A new VM needs the agent",
-            "Docker is installed through the guest agent, which the first boot sets up.",
-        );
-    }
     if plan.value.get("data_disk").is_null() {
         plan.warn(
             "data_disk",
@@ -284,14 +277,6 @@ fn updating(plan: &mut Plan<'_>) {
             "interface_name",
         ] {
             plan.unknown(name);
-        }
-    }
-    if plan.value.at("agent.enabled").as_bool() == Some(false) {
-        for at in ["docker", "data_disk", "mount"] {
-            if plan.changed(at) {
-                let detail = "The guest is reached through its agent, and agent.enabled is false.";
-                plan.error(at, "The guest cannot be reached", detail);
-            }
         }
     }
     let disks = disks::restarting(plan.prior);

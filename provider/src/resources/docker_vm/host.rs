@@ -9,15 +9,14 @@ use super::{
 use crate::{
     framework::{Failure, Result, State},
     guest::{
-        agent::AgentGuest,
         cloud_init, disk,
         facts::{self, Facts},
         mounts as guest_mounts,
         password::password_hash,
+        reached::Reached,
         seed::{self, Address, Seed, SeedNic, User},
         template,
     },
-    pve::Pve,
     resources::{docker, host::inside},
 };
 
@@ -54,6 +53,7 @@ pub(super) fn seed(plan: &DockerVm, vmid: u32) -> Vec<u8> {
                 .password_wo
                 .map(|plain| crate::secret::Secret::new(password_hash(plain.expose()))),
         },
+        agent: plan.has_agent(),
         upgrade: init.upgrade == Some(true),
         dns_servers: dns
             .servers
@@ -83,28 +83,27 @@ pub(super) fn empty_seed() -> Vec<u8> {
 
 /// Waits for the guest and makes it a Docker host.
 pub(super) async fn first_boot(
-    pve: &Pve,
-    node: &str,
-    vmid: u32,
+    guest: &Reached,
     plan: &DockerVm,
     state: &mut State<DockerVm>,
 ) -> Result<DockerVm> {
-    let guest = AgentGuest::new(pve.clone(), node, vmid);
-    tracing::info!(vmid, "waiting for the guest agent");
+    tracing::info!(plan.name, "waiting for the guest");
     guest.wait().await.map_err(|error| {
-        Failure::from(error)
-            .at("timeouts")
-            .hint("does the image run cloud-init, and can the guest reach its package mirror? Cloud images bring no agent: the seed installs it")
+        let failure = Failure::from(error).at("timeouts");
+        match guest {
+            Reached::Agent(_) => failure.hint("does the image run cloud-init, and can the guest reach its package mirror? Cloud images bring no agent: the seed installs it"),
+            _ => failure,
+        }
     })?;
-    tracing::info!(vmid, "waiting for cloud-init");
-    let done = cloud_init::wait(&guest).await?;
+    tracing::info!(plan.name, "waiting for cloud-init");
+    let done = cloud_init::wait(guest).await?;
     for warning in done.errors {
         state.warn(
             format!("cloud-init on {} has something to say", plan.name),
             warning,
         );
     }
-    set_up(pve, node, vmid, plan.clone(), false).await
+    set_up(guest, plan.clone(), false).await
 }
 
 /// Whether a change of the plan concerns the inside of the guest.
@@ -136,52 +135,50 @@ fn grows(prior: &DockerVm, plan: &DockerVm) -> bool {
 }
 
 /// Unmounts what the plan takes away, before its devices go.
-pub(super) async fn release(pve: &Pve, node: &str, vmid: u32, plan: &DockerVm) -> Result<()> {
-    let guest = AgentGuest::new(pve.clone(), node, vmid);
-    Ok(guest_mounts::release(&guest, &mounts::paths(plan)).await?)
+pub(super) async fn release(guest: &Reached, plan: &DockerVm) -> Result<()> {
+    Ok(guest_mounts::release(guest, &mounts::paths(plan)).await?)
 }
 
 /// Prepares the data disk and Docker, and the root filesystem if its disk was `grown`. Safe to
 /// repeat.
-pub(super) async fn set_up(
-    pve: &Pve,
-    node: &str,
-    vmid: u32,
-    mut plan: DockerVm,
-    grown: bool,
-) -> Result<DockerVm> {
-    let guest = AgentGuest::new(pve.clone(), node, vmid);
+pub(super) async fn set_up(guest: &Reached, plan: DockerVm, grown: bool) -> Result<DockerVm> {
+    let done = prepare(guest, plan, grown).await;
+    guest.close().await;
+    done
+}
+
+async fn prepare(guest: &Reached, mut plan: DockerVm, grown: bool) -> Result<DockerVm> {
     guest.wait().await?;
     // Before anything is changed: the machine may be one that Docker must never run on.
-    let mut seen = facts::read(&guest).await?;
+    let mut seen = facts::read(guest).await?;
     facts::guard(&seen)?;
     if grown {
-        tracing::info!(vmid, "growing the root filesystem");
-        disk::grow_root(&guest)
+        tracing::info!(plan.name, "growing the root filesystem");
+        disk::grow_root(guest)
             .await
             .map_err(|error| Failure::from(error).at("os_disk.size_gb"))?;
     }
     if let Some(data) = &plan.data_disk {
-        tracing::info!(vmid, "preparing the data disk");
-        disk::prepare(&guest, &data_disk(data))
+        tracing::info!(plan.name, "preparing the data disk");
+        disk::prepare(guest, &data_disk(data))
             .await
             .map_err(|error| Failure::from(error).at("data_disk"))?;
     }
-    mount(&guest, &plan).await?;
+    mount(guest, &plan).await?;
     if let Some(docker) = &mut plan.docker {
-        tracing::info!(vmid, "setting up Docker");
+        tracing::info!(plan.name, "setting up Docker");
         let mount = plan
             .data_disk
             .as_ref()
             .map(|disk| data_disk(disk).mount_path);
-        seen = inside::docker(&guest, docker, mount).await?;
+        seen = inside::docker(guest, docker, mount).await?;
     }
     note_facts(&mut plan, &seen);
     Ok(plan)
 }
 
 /// Mounts all that the plan has beside Docker's data, and nothing else of ours.
-async fn mount(guest: &AgentGuest, plan: &DockerVm) -> Result<()> {
+async fn mount(guest: &Reached, plan: &DockerVm) -> Result<()> {
     guest_mounts::release(guest, &mounts::paths(plan)).await?;
     for (slot, wanted) in disks::mounted(plan) {
         tracing::info!(slot, "preparing a disk");
@@ -198,13 +195,11 @@ async fn mount(guest: &AgentGuest, plan: &DockerVm) -> Result<()> {
 
 /// Takes over what the guest says after a change that concerns its network only.
 pub(super) async fn look_again(
-    pve: &Pve,
-    node: &str,
-    vmid: u32,
+    guest: &Reached,
     mut plan: DockerVm,
     state: &mut State<DockerVm>,
 ) -> DockerVm {
-    match facts::read(&AgentGuest::new(pve.clone(), node, vmid)).await {
+    match facts::read(guest).await {
         Ok(seen) => note_facts(&mut plan, &seen),
         Err(error) => state.warn(
             format!("The guest {} does not answer", plan.name),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
-pub(super) use crate::resources::host::{clones::CloneOf, startup::Startup};
+pub(super) use crate::resources::host::{clones::CloneOf, ssh::Ssh, startup::Startup};
 
 use super::{
     checks,
@@ -115,6 +115,11 @@ pub struct DockerVm {
     /// The QEMU guest agent, by which the provider reaches the guest.
     #[attr(filled)]
     pub agent: Option<Agent>,
+    /// How commands get into the guest: by its `agent`, or by `ssh`. `auto` stands for the agent, and for SSH where the VM has none and the provider's `ssh` is set.
+    #[attr(default("auto"), setting, one_of(&["auto", "agent", "ssh"]))]
+    pub connection: Option<String>,
+    /// How SSH gets to the guest, where that differs from what the provider's `ssh` says.
+    pub ssh: Option<Ssh>,
     /// Whether Proxmox VE refuses to destroy it; such a destroy is an error of the plan here.
     #[attr(open)]
     pub protection: Option<bool>,
@@ -268,7 +273,7 @@ pub struct NetworkDevice {
 /// The QEMU guest agent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
 pub struct Agent {
-    /// Whether the VM has a channel for the agent. Without it Docker cannot be looked after. A change needs a restart.
+    /// Whether the VM has a channel for the agent. Without it Docker is looked after by SSH or not at all. A change needs a restart.
     #[attr(default(true))]
     pub enabled: Option<bool>,
 }

@@ -9,6 +9,7 @@ use super::{
     calls::{DATA_SLOT, OS_SLOT},
     disks,
     model::DockerVm,
+    way,
 };
 use crate::{
     framework::{Failure, Plan, Result, Value, resource::Faults},
@@ -66,7 +67,9 @@ pub(super) async fn create(
         let other = pool.as_deref().unwrap_or(ALL_VMS);
         wanted.either(on(ALL_VMS), on(other), at)
     });
-    wanted = wanted.agent(&[ALL_VMS, pool.as_deref().unwrap_or(ALL_VMS)], "docker");
+    if way::check(cluster, plan, found) {
+        wanted = wanted.agent(&[ALL_VMS, pool.as_deref().unwrap_or(ALL_VMS)], "docker");
+    }
     wanted = mappings::privileges(startup(bridges(wanted, plan, NICS), plan), plan, ALL_VMS);
     let os = text("os_disk.datastore_id");
     for (at, path) in volumes(&plan.value) {
@@ -227,8 +230,9 @@ pub(super) async fn update(
             wanted = wanted.privilege(path.clone(), privilege, at);
         }
     }
+    let by_agent = way::check(cluster, plan, found);
     for at in ["docker", "mount"] {
-        if plan.changed(at) {
+        if by_agent && plan.changed(at) {
             wanted = wanted.agent(&[&path], at);
         }
     }

@@ -61,8 +61,9 @@ pub(super) async fn read(
     next.status = Some(if running { "running" } else { "stopped" }.to_owned());
     let waited = prior.restart_required == Some(true);
     next.restart_required = Some(waited && power::waits(pve, &place).await?);
-    if running && next.has_agent() {
-        match cx.client.look(pve, &row).await.as_ref() {
+    if running && next.has_way(cx.client) {
+        let guest = next.reach(cx.client, pve, (&row.node, vmid))?;
+        match cx.client.look_by(vmid, guest).await.as_ref() {
             Ok(look) => {
                 host::note_facts(&mut next, &look.facts);
                 note_docker(&mut next, &look.facts, cx.importing);

@@ -36,7 +36,7 @@ fn host() -> DockerVm {
         "data_disk": { "datastore_id": "local-lvm", "size_gb": 32, "mount_path": "/opt/docker", "filesystem": "ext4", "backup": true },
         "network_device": { "net0": { "bridge": "vmbr0", "mac_address": "BC:24:11:00:00:01", "queues": 4 } },
         "docker": { "source": "distro", "live_restore": true }, "agent": { "enabled": true }, "template": false,
-        "started": true, "start_on_boot": true, "restart_policy": "if_needed", "restart_required": false,
+        "started": true, "start_on_boot": true, "restart_policy": "if_needed", "connection": "auto", "restart_required": false,
         "stop_on_destroy": false, "purge_on_destroy": true, "status": "running", "docker_version": "29.1",
         "ipv4_address": "192.0.2.10", "addresses": { "net0": ["192.0.2.10"] }, "interface_name": "eth0",
     });

@@ -68,7 +68,10 @@ pub(in super::super) fn adopt(
         .filter(|(_, drive)| drive.contains("cloudinit"))
         .map(|(slot, _)| slot);
     let mut after = scalars(plan, plan.tags.as_ref(), tag)
-        .with("agent", Some(with_agent(config.agent.as_deref(), true)))
+        .with(
+            "agent",
+            Some(with_agent(config.agent.as_deref(), plan.has_agent())),
+        )
         .with(SEED_SLOT, Some(format!("{seed},media=cdrom")));
     for (slot, nic) in plan.network_device.iter().flatten() {
         let now = config.nets.get(slot).map(String::as_str);

@@ -70,6 +70,7 @@ fn a_new_host_gets_its_defaults() {
             addresses = ?
             agent = {"enabled":true}
             compose_version = ?
+            connection = "auto"
             cpu = {"cores":2,"limit":null,"numa":null,"sockets":null,"type":"x86-64-v2-AES","units":null}
             current_node = ?
             docker = {"address_pools":null,"daemon_json":null,"data_root":null,"insecure_registries":null,"live_restore":true,"log":{"driver":"local","max_file":3,"max_size":"10m"},"mtu":null,"proxy":null,"prune":{"schedule":"weekly","until":"168h"},"registry_ca":null,"registry_mirrors":null,"repository_key":null,"repository_url":null,"source":"docker","users":null,"version":null}
@@ -98,6 +99,7 @@ fn a_new_host_gets_its_defaults() {
             addresses = ?
             agent = {"enabled":true}
             compose_version = ?
+            connection = "auto"
             cpu = {"cores":2,"limit":null,"numa":null,"sockets":null,"type":"x86-64-v2-AES","units":null}
             current_node = ?
             docker = {"address_pools":null,"daemon_json":null,"data_root":null,"insecure_registries":null,"live_restore":true,"log":{"driver":"local","max_file":3,"max_size":"10m"},"mtu":null,"proxy":null,"prune":{"schedule":"weekly","until":"168h"},"registry_ca":null,"registry_mirrors":null,"repository_key":null,"repository_url":null,"source":"docker","users":null,"version":null}
@@ -174,11 +176,9 @@ fn a_change_says_what_it_causes() {
                 warning node_name: The VM moves to another node: From pve1 to pve2. It moves online: it goes on running, and its local disks are copied meanwhile."#]],
         ),
         (
-            json!({ "agent": { "enabled": false }, "data_disk": { "size_gb": 64 } }),
+            json!({ "agent": { "enabled": false } }),
             expect![[r#"
                 agent = {"enabled":false}
-                data_disk = {"backup":true,"datastore_id":"local-lvm","filesystem":"ext4","mount_path":"/opt/docker","size_gb":64}
-                error data_disk: The guest cannot be reached
                 warning agent.enabled: The VM restarts"#]],
         ),
         (
@@ -244,6 +244,7 @@ fn a_clone_takes_its_disks_from_its_source() {
             addresses = ?
             agent = {"enabled":true}
             compose_version = ?
+            connection = "auto"
             cpu = {"cores":2,"limit":null,"numa":null,"sockets":null,"type":"x86-64-v2-AES","units":null}
             current_node = ?
             docker_version = ?
