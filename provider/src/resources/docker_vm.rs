@@ -116,7 +116,7 @@ impl Resource for DockerVmResource {
         let vmid = make::make(cx.client, &pve, &mut plan, &storage, state).await?;
         let node = plan.node_name.clone();
         if let Some(size) = plan.os_disk.as_ref().and_then(|disk| disk.size_gb.as_ref()) {
-            let grow = calls::resize(&node, vmid, calls::OS_SLOT, &size.to_string());
+            let grow = calls::resize(&node, vmid, plan.os_slot(), &size.to_string());
             run(&pve, state, [grow]).await.map_err(grow_failure)?;
         }
         let template = plan.template == Some(true);
@@ -345,6 +345,15 @@ impl DockerVm {
     /// Whether it can move to another node while it runs.
     fn moves_online(&self) -> bool {
         effects::moves_online(&untyped(self))
+    }
+
+    /// Slot of its OS disk.
+    fn os_slot(&self) -> &str {
+        let chosen = self
+            .os_disk
+            .as_ref()
+            .and_then(|disk| disk.interface.as_deref());
+        chosen.unwrap_or(calls::OS_SLOT)
     }
 
     fn identify(&mut self, vmid: u32) {

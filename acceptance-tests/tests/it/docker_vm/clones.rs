@@ -77,6 +77,37 @@ async fn a_template_is_made_and_its_clones_are_hosts_of_their_own() {
 }
 
 #[tokio::test]
+async fn the_os_disk_may_be_on_any_bus() {
+    let scene = Scene::new().await;
+    let os_disk = |size: u32, more: &str| {
+        let disk = format!("{{ datastore_id = \"local-lvm\", size_gb = {size}{more} }}");
+        web().with("os_disk", &disk)
+    };
+    scene.settle(&os_disk(4, ", interface = \"virtio0\"")).await;
+    let address = "pmoves_docker_vm.web";
+    scene.ws.run(&["state", "rm", address]).await.ok();
+    let import = format!("import {{\n  to = {address}\n  id = \"qemu/100\"\n}}\n");
+    let grown = os_disk(5, "");
+    scene.settle(&format!("{import}{grown}")).await;
+    let simulator = &scene.stage.simulator;
+    let config = simulator.config(100).expect("the VM is there");
+    let (_, options) = config["virtio0"].split_once(',').expect("it has options");
+    assert_eq!(options, "discard=on,iothread=1,size=5G");
+    assert_eq!(config["boot"], "order=virtio0");
+    assert_eq!(scene.web("/os_disk/interface").await, json!("virtio0"));
+
+    let clone = cloned("worker", "{ vm_id = pmoves_docker_vm.web.vm_id }");
+    scene.settle(&format!("{grown}{clone}")).await;
+    let config = simulator.config(101).expect("the clone is there");
+    assert!(config["virtio0"].contains("size=5G"), "{config:?}");
+    let other = clone
+        .labelled("other")
+        .with("os_disk", r#"{ interface = "scsi0" }"#);
+    let said = scene.refused(&format!("{grown}{other}")).await;
+    assert!(said.contains("100 boots from virtio0"), "{said}");
+}
+
+#[tokio::test]
 async fn a_clone_has_the_docker_of_its_source_whenever_it_starts() {
     let scene = Scene::new().await;
     let template = web().with("template", "true");

@@ -8,7 +8,7 @@ use super::{
     devices::{self, efi_drive},
     disks,
     model::{DataDisk, DockerVm, Startup},
-    values::{data_drive, drive, network, with_agent, with_backup, with_cpu_type},
+    values::{boot_disk, data_drive, network, os_drive, with_agent, with_backup, with_cpu_type},
 };
 use crate::{
     pve::{Call, Params, PropertyString, QemuConfig},
@@ -23,7 +23,7 @@ mod clones;
 
 pub(super) use clones::{adopt, clone, template};
 
-/// Slot of the OS disk.
+/// Slot of the OS disk, unless another is chosen.
 pub(super) const OS_SLOT: &str = "scsi0";
 /// Slot of the data disk.
 pub(super) const DATA_SLOT: &str = "scsi1";
@@ -40,9 +40,8 @@ pub(super) fn create(plan: &DockerVm, vmid: u32, seed: &str, tag: Option<&str>) 
     let os = plan.os_disk.clone().unwrap_or_default();
     let storage = os.datastore_id.unwrap_or_default();
     let image = plan.image.as_ref().and_then(|image| image.id.clone());
-    let os_disk = drive(&format!("{storage}:0"))
-        .with("import-from", image)
-        .with("ssd", Some(1));
+    let slot = plan.os_slot();
+    let os_disk = os_drive(&format!("{storage}:0"), slot).with("import-from", image);
     let data_disk = plan.data_disk.as_ref().map(|disk| {
         let storage = disk.datastore_id.as_deref().unwrap_or(&storage);
         data_drive(&format!("{storage}:{}", disk.size_gb), disk)
@@ -55,8 +54,8 @@ pub(super) fn create(plan: &DockerVm, vmid: u32, seed: &str, tag: Option<&str>) 
         .with("scsihw", Some("virtio-scsi-single"))
         // Debian's and Ubuntu's cloud kernels may panic on a resized disk without a serial port.
         .with("serial0", Some("socket"))
-        .with("boot", Some(format!("order={OS_SLOT}")))
-        .with(OS_SLOT, Some(os_disk))
+        .with("boot", Some(format!("order={slot}")))
+        .with(slot.to_owned(), Some(os_disk))
         .with(DATA_SLOT, data_disk)
         .with(SEED_SLOT, Some(format!("{seed},media=cdrom")))
         .flag(
@@ -76,7 +75,7 @@ pub(super) fn create(plan: &DockerVm, vmid: u32, seed: &str, tag: Option<&str>) 
 
 /// A data disk for a VM that has none, beside its OS disk if no storage is chosen.
 fn new_data_drive(disk: &DataDisk, config: &QemuConfig) -> PropertyString {
-    let beside = || storage_of(config.disks.get(OS_SLOT)?);
+    let beside = || storage_of(config.disks.get(boot_disk(config)?)?);
     let storage = disk.datastore_id.clone().or_else(beside);
     let volume = format!("{}:{}", storage.unwrap_or_default(), disk.size_gb);
     data_drive(&volume, disk)
@@ -185,7 +184,7 @@ struct Volume<'a> {
 fn volumes(vm: &DockerVm) -> BTreeMap<&str, Volume<'_>> {
     let os = vm.os_disk.iter().map(|disk| {
         let size = disk.size_gb.as_ref().map(ToString::to_string);
-        (OS_SLOT, disk.datastore_id.as_deref(), size)
+        (vm.os_slot(), disk.datastore_id.as_deref(), size)
     });
     let data = vm.data_disk.iter().map(|disk| {
         let size = Some(disk.size_gb.to_string());

@@ -2,7 +2,7 @@
 //!
 //! What a clone is told on its first boot is `host`'s affair, like that of any new VM.
 
-use super::{calls, model::DockerVm, seed_file::SeedFile};
+use super::{calls, model::DockerVm, seed_file::SeedFile, values::boot_disk};
 use crate::{
     framework::{Failure, Result, State},
     guest::template,
@@ -38,10 +38,17 @@ pub(super) async fn settle(
     let Some(config) = pve.vm_config_opt(&plan.node_name, vmid).await? else {
         return Err(Failure::new(format!("the clone {vmid} is gone")));
     };
-    if !config.disks.contains_key(calls::OS_SLOT) {
-        let failure =
-            Failure::new("the source has no disk at scsi0, where the OS disk of a host is");
-        return Err(failure.at("clone.vm_id"));
+    let os = plan.os_disk.get_or_insert_default();
+    match (boot_disk(&config), &os.interface) {
+        (Some(slot), None) => os.interface = Some(slot.to_owned()),
+        (Some(slot), Some(wanted)) if slot == wanted => {}
+        (slot, _) => {
+            let failure = Failure::new(format!(
+                "the source boots from {}",
+                slot.unwrap_or("no disk")
+            ));
+            return Err(failure.at("os_disk.interface"));
+        }
     }
     loop {
         let calls = calls::adopt(plan, vmid, &config, &seed.volume(), tag);

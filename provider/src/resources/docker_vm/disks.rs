@@ -11,7 +11,7 @@ use super::{
     calls::{DATA_SLOT, OS_SLOT, SEED_SLOT},
     checks,
     model::DockerVm,
-    values::drive,
+    values::{boot_disk, drive},
 };
 use crate::{
     framework::{Model, Value},
@@ -116,7 +116,7 @@ pub(super) fn params(vm: &DockerVm, config: Option<&QemuConfig>) -> Params {
         .os_disk
         .as_ref()
         .and_then(|disk| disk.datastore_id.clone());
-    let beside = chosen.or_else(|| now(OS_SLOT).and_then(|raw| storage_of(raw)));
+    let beside = chosen.or_else(|| storage_of(now(boot_disk(config?)?)?));
     let disks = vm.disk.iter().flatten();
     disks.fold(Params::new(), |params, (slot, disk)| {
         let current = now(slot).and_then(|raw| PropertyString::parse(raw, Some("file")).ok());
@@ -139,14 +139,16 @@ pub(super) fn read(
     let found: BTreeMap<String, Disk> = config
         .disks
         .iter()
-        .filter(|(slot, _)| is_ours_to_follow(slot) && (importing || prior(slot).is_some()))
+        .filter(|(slot, _)| is_ours_to_follow(slot, config))
+        .filter(|(slot, _)| importing || prior(slot).is_some())
         .filter_map(|(slot, raw)| Some((slot.clone(), parse(raw, prior(slot))?)))
         .collect();
     (!found.is_empty() || known.is_some()).then_some(found)
 }
 
-fn is_ours_to_follow(slot: &str) -> bool {
-    slot.starts_with("scsi") && ![OS_SLOT, DATA_SLOT, SEED_SLOT].contains(&slot)
+fn is_ours_to_follow(slot: &str, config: &QemuConfig) -> bool {
+    let others = [OS_SLOT, DATA_SLOT, SEED_SLOT];
+    slot.starts_with("scsi") && !others.contains(&slot) && boot_disk(config) != Some(slot)
 }
 
 fn parse(raw: &str, known: Option<&Disk>) -> Option<Disk> {

@@ -1,7 +1,7 @@
 //! What a plan of `pmoves_docker_vm` means beyond its attributes. Pure.
 
 use super::{
-    calls::{DATA_SLOT, NEEDS_RESTART, OS_SLOT},
+    calls::{DATA_SLOT, NEEDS_RESTART, OS_SLOT, SEED_SLOT},
     disks, mounts,
 };
 use crate::{
@@ -86,10 +86,7 @@ pub(super) fn validate(config: &Value, found: &mut Faults<'_>) {
             "Set bios = \"ovmf\", or leave efi_disk out.",
         );
     }
-    for slot in disks::slots(config).filter(|slot| [OS_SLOT, DATA_SLOT].contains(&slot.as_str())) {
-        let detail = format!("{slot} is described by os_disk and data_disk; take scsi2 to scsi29.");
-        found.error(&format!("disk.{slot}"), "The slot is taken", detail);
-    }
+    taken(config, found);
     mounts::validate(config, found);
     let data = ["user_data", "user_data_wo"];
     if data
@@ -116,6 +113,20 @@ pub(super) fn validate(config: &Value, found: &mut Faults<'_>) {
     }
 }
 
+/// No disk may be where another one is.
+fn taken(config: &Value, found: &mut Faults<'_>) {
+    let os = config.at("os_disk.interface").as_str();
+    let described = [OS_SLOT, DATA_SLOT, os.unwrap_or(OS_SLOT)];
+    for slot in disks::slots(config).filter(|slot| described.contains(&slot.as_str())) {
+        let detail = format!("{slot} is described by os_disk and data_disk; take scsi2 to scsi29.");
+        found.error(&format!("disk.{slot}"), "The slot is taken", detail);
+    }
+    if let Some(slot) = os.filter(|slot| [DATA_SLOT, SEED_SLOT].contains(slot)) {
+        let detail = format!("{slot} is for the data disk or for what the first boot reads.");
+        found.error("os_disk.interface", "The slot is taken", detail);
+    }
+}
+
 /// What a change of one attribute makes of others.
 pub(super) fn effects(plan: &mut Plan<'_>) {
     // Left open, the data disk is beside the OS disk; that of a clone may be where its source has it.
@@ -123,6 +134,9 @@ pub(super) fn effects(plan: &mut Plan<'_>) {
     if plan.value.at("data_disk.datastore_id").is_unknown() && !cloned {
         let storage = plan.value.at("os_disk.datastore_id").clone();
         plan.set("data_disk.datastore_id", storage);
+    }
+    if plan.creating() && !cloned && plan.config.at("os_disk.interface").is_null() {
+        plan.set("os_disk.interface", OS_SLOT);
     }
     if !cloned {
         let storage = plan.value.at("os_disk.datastore_id").clone();

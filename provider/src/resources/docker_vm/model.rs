@@ -217,6 +217,9 @@ pub struct OsDisk {
     /// Size in GiB; decimals are exact to 1 MiB. Left open, the size of the image. Only grows.
     #[attr(decided, check(checks::size_gb))]
     pub size_gb: Option<Number>,
+    /// Slot of the disk, such as `scsi0`, `virtio0` or `sata0`. Left open, `scsi0`, or that of the source of a clone.
+    #[attr(decided, keep, check(checks::disk_slot), param = "boot")]
+    pub interface: Option<String>,
 }
 
 /// The disk for everything that Docker stores.

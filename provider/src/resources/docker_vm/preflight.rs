@@ -9,6 +9,7 @@ use super::{
     calls::{DATA_SLOT, OS_SLOT},
     disks,
     model::DockerVm,
+    values::boot_disk,
     way,
 };
 use crate::{
@@ -170,10 +171,22 @@ async fn clone(
             format!("{source} is a VM. Use full = true, which copies its disks."),
         );
     }
-    for (slot, at) in [
-        (OS_SLOT, "os_disk.size_gb"),
-        (DATA_SLOT, "data_disk.size_gb"),
-    ] {
+    let os = boot_disk(&config).unwrap_or(OS_SLOT);
+    if let Some(wanted) = plan
+        .config
+        .at("os_disk.interface")
+        .as_str()
+        .filter(|slot| *slot != os)
+    {
+        let detail =
+            format!("{source} boots from {os}, and so does a clone of it, not from {wanted}.");
+        found.error(
+            "os_disk.interface",
+            "The source has its OS disk elsewhere",
+            detail,
+        );
+    }
+    for (slot, at) in [(os, "os_disk.size_gb"), (DATA_SLOT, "data_disk.size_gb")] {
         let Some(bytes) = config.disks.get(slot).and_then(|raw| bytes_of(raw)) else {
             continue;
         };

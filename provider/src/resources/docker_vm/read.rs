@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{
-    calls::{DATA_SERIAL, DATA_SLOT, OS_SLOT},
+    calls::{DATA_SERIAL, DATA_SLOT},
     devices, disks, host,
     model::{Agent, Cpu, DataDisk, DockerVm, Memory, NetworkDevice, OsDisk, Startup},
     mounts,
     seed_file::SeedFile,
+    values::boot_disk,
 };
 use crate::{
     framework::{Context, Failure, Result, State},
@@ -168,9 +169,15 @@ pub(super) fn from_config(
         size: config.memory.and_then(|mib| i64::try_from(mib).ok()),
         balloon: config.balloon.and_then(|mib| i64::try_from(mib).ok()),
     };
-    let os = config.disks.get(OS_SLOT).map(|raw| OsDisk {
-        datastore_id: storage_of(raw),
-        size_gb: bytes_of(raw).map(gibibytes),
+    let known = prior
+        .os_disk
+        .as_ref()
+        .and_then(|disk| disk.interface.as_deref());
+    let slot = known.filter(|slot| config.disks.contains_key(*slot));
+    let os = slot.or_else(|| boot_disk(config)).map(|slot| OsDisk {
+        datastore_id: storage_of(&config.disks[slot]),
+        size_gb: bytes_of(&config.disks[slot]).map(gibibytes),
+        interface: Some(slot.to_owned()),
     });
     DockerVm {
         id: Some(format!("qemu/{}", row.vmid)),
@@ -270,6 +277,7 @@ fn nic(raw: &str, known: Option<&NetworkDevice>) -> Option<NetworkDevice> {
 /// Fills in what only the cluster knows after a create: where the OS disk of a clone is, and the
 /// size of one that took that of its source.
 pub(super) async fn sizes(pve: &Pve, plan: &mut DockerVm, vmid: u32) -> Result<()> {
+    let slot = plan.os_slot().to_owned();
     let disk = plan.os_disk.get_or_insert_default();
     let data = plan.data_disk.as_mut().map(|disk| &mut disk.datastore_id);
     let efi = plan.efi_disk.as_mut().map(|disk| &mut disk.datastore_id);
@@ -284,7 +292,7 @@ pub(super) async fn sizes(pve: &Pve, plan: &mut DockerVm, vmid: u32) -> Result<(
         return Ok(());
     }
     if let Some(config) = pve.vm_config_opt(&plan.node_name, vmid).await?
-        && let Some(raw) = config.disks.get(OS_SLOT)
+        && let Some(raw) = config.disks.get(&slot)
     {
         disk.datastore_id = disk.datastore_id.take().or_else(|| storage_of(raw));
         disk.size_gb = disk.size_gb.take().or_else(|| bytes_of(raw).map(gibibytes));

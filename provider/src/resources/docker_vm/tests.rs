@@ -32,7 +32,7 @@ fn host() -> DockerVm {
         "id": "qemu/101", "vm_id": 101, "name": "web", "node_name": "pve1", "current_node": "pve1",
         "image": { "id": "local:import/debian-13.qcow2" },
         "cpu": { "cores": 2, "type": "x86-64-v2-AES" }, "memory": { "size": 2048 },
-        "os_disk": { "datastore_id": "local-lvm", "size_gb": 8 },
+        "os_disk": { "datastore_id": "local-lvm", "size_gb": 8, "interface": "scsi0" },
         "data_disk": { "datastore_id": "local-lvm", "size_gb": 32, "mount_path": "/opt/docker", "filesystem": "ext4", "backup": true },
         "network_device": { "net0": { "bridge": "vmbr0", "mac_address": "BC:24:11:00:00:01", "queues": 4 } },
         "docker": { "source": "distro", "live_restore": true }, "agent": { "enabled": true }, "template": false,

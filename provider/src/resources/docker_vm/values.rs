@@ -1,16 +1,48 @@
 //! Drives and NICs in the notation of Proxmox VE, from the model and over what is there. Pure.
 
 use super::{
-    calls::DATA_SERIAL,
+    calls::{DATA_SERIAL, OS_SLOT},
     model::{DataDisk, NetworkDevice},
 };
-use crate::{pve::PropertyString, resources::host::network::trunks_text};
+use crate::{
+    pve::{PropertyString, QemuConfig},
+    resources::host::network::trunks_text,
+};
 
 pub(super) fn drive(volume: &str) -> PropertyString {
     PropertyString::with_default("file")
         .with("file", Some(volume))
         .with("discard", Some("on"))
         .with("iothread", Some(1))
+}
+
+/// The OS disk in its slot: not every bus takes every option.
+pub(super) fn os_drive(volume: &str, slot: &str) -> PropertyString {
+    let mut drive = drive(volume);
+    if !slot.starts_with("virtio") {
+        drive.set("ssd", "1");
+    }
+    if !(slot.starts_with("virtio") || slot.starts_with("scsi")) {
+        drive.remove("iothread");
+    }
+    drive
+}
+
+/// The slot of the disk that a VM boots from: the first of its order, else the first of those that are usual.
+pub(super) fn boot_disk(config: &QemuConfig) -> Option<&str> {
+    let order = config
+        .boot
+        .as_deref()
+        .and_then(|boot| boot.strip_prefix("order="));
+    let order = order.into_iter().flat_map(|order| order.split(';'));
+    let legacy = config.rest.get("bootdisk").map(String::as_str);
+    let usual = [OS_SLOT, "virtio0", "sata0", "ide0"];
+    order
+        .chain(legacy)
+        .chain(usual)
+        .filter_map(|slot| config.disks.get_key_value(slot))
+        .find(|(_, raw)| !raw.contains("media=cdrom"))
+        .map(|(slot, _)| slot.as_str())
 }
 
 pub(super) fn data_drive(volume: &str, disk: &DataDisk) -> PropertyString {
@@ -83,4 +115,52 @@ fn options(nic: &NetworkDevice) -> [(&'static str, Option<String>); 7] {
         ("rate", rate.map(ToString::to_string)),
         ("trunks", trunks_text(nic.trunks.as_ref())),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_disk_that_boots_is_the_first_of_the_order() {
+        let boots = |settings: serde_json::Value| {
+            let config: QemuConfig = serde_json::from_value(settings).unwrap();
+            boot_disk(&config).map(str::to_owned)
+        };
+        let disk = "a:vm-1-disk-0,size=1G";
+        for (settings, slot) in [
+            (
+                json!({ "boot": "order=net0;virtio0;scsi0", "virtio0": disk, "scsi0": disk }),
+                Some("virtio0"),
+            ),
+            (
+                json!({ "boot": "order=ide2;sata0", "ide2": "a:iso/x.iso,media=cdrom", "sata0": disk }),
+                Some("sata0"),
+            ),
+            (
+                json!({ "boot": "c", "bootdisk": "ide0", "ide0": disk, "scsi0": disk }),
+                Some("ide0"),
+            ),
+            (
+                json!({ "boot": "order=net0", "virtio0": disk }),
+                Some("virtio0"),
+            ),
+            (json!({ "scsi1": disk }), None),
+        ] {
+            assert_eq!(boots(settings.clone()).as_deref(), slot, "{settings}");
+        }
+    }
+
+    #[test]
+    fn a_bus_gets_the_options_that_it_takes() {
+        for (slot, drive) in [
+            ("scsi0", "a:0,discard=on,iothread=1,ssd=1"),
+            ("virtio0", "a:0,discard=on,iothread=1"),
+            ("sata0", "a:0,discard=on,ssd=1"),
+        ] {
+            assert_eq!(os_drive("a:0", slot).to_string(), drive);
+        }
+    }
 }

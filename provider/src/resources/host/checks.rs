@@ -91,6 +91,23 @@ pub(in crate::resources) fn size_gb(value: &Value) -> Check {
     }
 }
 
+/// A slot for a disk: how many each bus has is in `PVE/QemuServer/Drive.pm`.
+pub(in crate::resources) fn disk_slot(value: &Value) -> Check {
+    let Some(slot) = value.as_str() else {
+        return Ok(());
+    };
+    let slots = [("scsi", 31), ("virtio", 16), ("sata", 6), ("ide", 4)];
+    let fits = slots
+        .iter()
+        .any(|(bus, count)| (0..*count).any(|number| slot == format!("{bus}{number}")));
+    match fits {
+        true => Ok(()),
+        false => Err(format!(
+            "{slot:?} is no slot for a disk; take one such as scsi0, virtio0 or sata0."
+        )),
+    }
+}
+
 /// Whole MiB of a decimal number of GiB, exactly.
 pub(in crate::resources) fn mebibytes(gibibytes: &str) -> Option<u64> {
     let (whole, fraction) = gibibytes.split_once('.').unwrap_or((gibibytes, ""));
@@ -320,6 +337,19 @@ mod tests {
         assert!(cpu_limit::<128>(&number("128.5")).is_err());
         assert!(rate(&number("12.5")).is_ok() && rate(&number("0")).is_err());
         assert!(trunks(&Value::List(vec![number("4095")])).is_err());
+    }
+
+    #[test]
+    fn a_slot_is_one_of_its_bus() {
+        for (slot, fine) in [
+            ("scsi30", true),
+            ("virtio15", true),
+            ("virtio16", false),
+            ("sata01", false),
+            ("scsi", false),
+        ] {
+            assert_eq!(disk_slot(&slot.into()).is_ok(), fine, "{slot}");
+        }
     }
 
     #[test]

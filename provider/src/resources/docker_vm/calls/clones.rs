@@ -7,7 +7,7 @@ use super::{
         model::DockerVm,
         values::{network, with_agent, with_backup},
     },
-    DATA_SLOT, OS_SLOT, SEED_SLOT, moves, new_data_drive, resize, scalars, volumes,
+    DATA_SLOT, SEED_SLOT, moves, new_data_drive, resize, scalars, volumes,
 };
 use crate::{
     pve::{Call, Params, QemuConfig},
@@ -104,7 +104,7 @@ pub(in super::super) fn adopt(
     for (slot, volume) in volumes(plan) {
         // That of the OS disk grows with any create.
         if let (Some(wanted), Some(raw)) = (volume.size, config.disks.get(slot))
-            && slot != OS_SLOT
+            && slot != plan.os_slot()
             && mebibytes(&wanted).map(|mib| mib << 20) != bytes_of(raw)
         {
             calls.push(resize(node, vmid, slot, &wanted));

@@ -31,7 +31,7 @@ pub(super) fn lines(calls: &[Call]) -> String {
 fn a_create_names_all_hardware_at_once() {
     let seed = "local:iso/pmoves-seed-101.iso";
     let call = calls::create(&host(), 101, seed, Some("pmoves"));
-    expect!["POST /nodes/pve1/qemu agent=enabled=1 boot=order=scsi0 cores=2 cpu=x86-64-v2-AES memory=2048 name=web net0=virtio=BC:24:11:00:00:01,bridge=vmbr0,queues=4 onboot=1 ostype=l26 scsi0=local-lvm:0,discard=on,iothread=1,import-from=local:import/debian-13.qcow2,ssd=1 scsi1=local-lvm:32,discard=on,iothread=1,serial=pmoves-data,ssd=1,backup=1 scsi30=local:iso/pmoves-seed-101.iso,media=cdrom scsihw=virtio-scsi-single serial0=socket tags=pmoves vmid=101"].assert_eq(&call.to_string());
+    expect!["POST /nodes/pve1/qemu agent=enabled=1 boot=order=scsi0 cores=2 cpu=x86-64-v2-AES memory=2048 name=web net0=virtio=BC:24:11:00:00:01,bridge=vmbr0,queues=4 onboot=1 ostype=l26 scsi0=local-lvm:0,discard=on,iothread=1,ssd=1,import-from=local:import/debian-13.qcow2 scsi1=local-lvm:32,discard=on,iothread=1,serial=pmoves-data,ssd=1,backup=1 scsi30=local:iso/pmoves-seed-101.iso,media=cdrom scsihw=virtio-scsi-single serial0=socket tags=pmoves vmid=101"].assert_eq(&call.to_string());
     let dormant = DockerVm {
         started: Some(false),
         protection: Some(true),

@@ -166,7 +166,7 @@ fn a_change_says_what_it_causes() {
         ),
         (
             json!({ "os_disk": { "datastore_id": "ceph" } }),
-            expect![[r#"os_disk = {"datastore_id":"ceph","size_gb":8}"#]],
+            expect![[r#"os_disk = {"datastore_id":"ceph","interface":"scsi0","size_gb":8}"#]],
         ),
         (
             json!({ "node_name": "pve2" }),

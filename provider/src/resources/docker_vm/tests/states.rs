@@ -57,7 +57,7 @@ fn a_state_takes_what_the_configuration_tells() {
         &expect![[r#"
             memory: {"balloon":null,"size":1024}
             network_device: {"net0":{"bridge":"vmbr9","disconnected":null,"firewall":null,"mac_address":"bc:24:11:00:00:01","mtu":null,"queues":null,"rate_limit":null,"trunks":null,"vlan_id":5}}
-            os_disk: {"datastore_id":"local-lvm","size_gb":3.5}
+            os_disk: {"datastore_id":"local-lvm","interface":"scsi0","size_gb":3.5}
             protection: true
             tags: ["mine"]"#]],
     );
@@ -79,7 +79,7 @@ fn an_import_takes_all_that_the_configuration_tells() {
             name: "web"
             network_device: {"net0":{"bridge":"vmbr0","disconnected":null,"firewall":null,"mac_address":"BC:24:11:00:00:01","mtu":null,"queues":4,"rate_limit":null,"trunks":null,"vlan_id":null}}
             node_name: "pve1"
-            os_disk: {"datastore_id":"local-lvm","size_gb":8}
+            os_disk: {"datastore_id":"local-lvm","interface":"scsi0","size_gb":8}
             start_on_boot: true
             template: false"#]],
     );
@@ -99,7 +99,7 @@ fn an_import_takes_all_that_the_configuration_tells() {
             name: "vm-one"
             network_device: {"net0":{"bridge":"vmbr0","disconnected":null,"firewall":true,"mac_address":"BC:24:11:35:C8:19","mtu":null,"queues":null,"rate_limit":null,"trunks":null,"vlan_id":null}}
             node_name: "pve1"
-            os_disk: {"datastore_id":"vmdata","size_gb":1}
+            os_disk: {"datastore_id":"vmdata","interface":"scsi0","size_gb":1}
             start_on_boot: true
             startup: {"down_delay":null,"order":1,"up_delay":10}
             tags: ["alpha","beta","zeta"]
