@@ -124,6 +124,45 @@ async fn heals(scene: &Scene) {
     assert_eq!(sockets(scene), [""; 0]);
 }
 
+/// Lets the time of a cluster pass whose clock stands, until something is done.
+pub(crate) async fn passing<T>(scene: &Scene, done: impl Future<Output = T>) -> T {
+    let passing = async {
+        loop {
+            scene.stage.simulator.advance(Duration::from_secs(1));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        done = done => done,
+        () = passing => unreachable!("it goes on"),
+    }
+}
+
+/// Interrupts an apply once a task of a kind has begun, which does not end before it is stopped: time stands still.
+pub(crate) async fn interrupted(scene: &mut Scene, config: &impl fmt::Display, kind: &str) {
+    let apply = Apply::start(scene, config);
+    let simulator = &scene.stage.simulator;
+    let kind = format!(":{kind}:");
+    let running = || {
+        let mut tasks = simulator.tasks().into_iter();
+        tasks.find(|(task, _)| task.contains(&kind))
+    };
+    // What comes before it takes its time.
+    until("the task to run", || {
+        if running().is_none() {
+            simulator.advance(Duration::from_secs(1));
+        }
+        running().is_some()
+    })
+    .await;
+    apply.interrupt().await;
+    let ended = || running().is_some_and(|(_, exit)| exit.is_some());
+    until("the task to end", ended).await;
+    let (status, said) = passing(scene, apply.end()).await;
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("ancelled"), "{said}");
+}
+
 #[tokio::test]
 async fn an_interrupt_leaves_a_host_that_is_known() {
     let mut scene = Scene::new().await;

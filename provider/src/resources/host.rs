@@ -3,6 +3,7 @@
 pub(super) mod checks;
 pub(super) mod clones;
 pub(super) mod inside;
+pub(super) mod make;
 pub(super) mod network;
 pub(super) mod plans;
 pub(super) mod power;

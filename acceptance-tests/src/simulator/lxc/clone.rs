@@ -62,6 +62,25 @@ struct Job {
     origin: Origin,
 }
 
+/// What a clone holds: its source, and the id that it has taken, which a worker that fails or is interrupted gives back.
+struct Held<'a>(&'a Worker, (u32, u32));
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.world.state();
+        let (source, copy) = self.1;
+        if let Some(source) = state.cts.get_mut(&source) {
+            source.config.remove("lock");
+        }
+        let unfinished = |ct: &Ct| ct.config.contains_key("lock");
+        if state.cts.get(&copy).is_some_and(unfinished) {
+            state.cts.remove(&copy);
+            state.forget_guest(copy);
+            state.volumes.retain(|_, volume| volume.owner != Some(copy));
+        }
+    }
+}
+
 async fn clone(call: Call) -> Outcome {
     let params = &call.params;
     let newid = params.text("newid").parse().unwrap_or_default();
@@ -95,18 +114,8 @@ async fn clone(call: Call) -> Outcome {
     drop(lock);
     Ok(
         call.start_task("vzclone", &vmid.to_string(), |worker| async move {
+            let _held = Held(&worker, (job.vmid, job.newid));
             let result = job.run(&worker).await;
-            let mut state = worker.world.state();
-            if let Some(source) = state.cts.get_mut(&job.vmid) {
-                source.config.remove("lock");
-            }
-            if result.is_err() {
-                state.cts.remove(&job.newid);
-                state.forget_guest(job.newid);
-                state
-                    .volumes
-                    .retain(|_, volume| volume.owner != Some(job.newid));
-            }
             result.map_err(|why| format!("clone failed: {why}"))
         }),
     )

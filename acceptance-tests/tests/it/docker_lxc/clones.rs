@@ -4,7 +4,10 @@ use acceptance_tests::simulator::{Options, Storage};
 use serde_json::json;
 
 use super::{attribute, dormant, scene, scene_with, web};
-use crate::scene::{Block, Scene, example};
+use crate::{
+    process::{interrupted, passing},
+    scene::{Block, Scene, example},
+};
 
 /// A host that is cloned from another one of the configuration.
 fn cloned(name: &str, clone: &str) -> Block {
@@ -153,6 +156,24 @@ async fn a_clone_that_fails_leaves_nothing() {
     assert_eq!(scene.stage.simulator.volumes(), volumes);
     scene.stage.simulator.clear_faults();
     scene.settle(&both).await;
+}
+
+#[tokio::test]
+async fn an_interrupt_stops_a_clone_on_the_node() {
+    let mut scene = scene_with(Options {
+        clock_stands: true,
+        ..Options::default()
+    })
+    .await;
+    passing(&scene, scene.settle(&dormant())).await;
+    let volumes = scene.stage.simulator.volumes();
+    let both = format!("{}{}", dormant(), cloned("copy", "{ vm_id = 100 }"));
+    interrupted(&mut scene, &both, "vzclone").await;
+    let simulator = &scene.stage.simulator;
+    assert!(scene.ws.resource("pmoves_docker_lxc.copy").await.is_none());
+    assert!(simulator.config(101).is_none());
+    assert_eq!(simulator.volumes(), volumes);
+    passing(&scene, scene.settle(&both)).await;
 }
 
 #[tokio::test]

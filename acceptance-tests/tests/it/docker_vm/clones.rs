@@ -1,13 +1,11 @@
 //! Templates, and hosts that are cloned.
 
-use std::time::Duration;
-
 use acceptance_tests::simulator::{Options, Storage};
 use serde_json::json;
 
 use crate::{
-    process::Apply,
-    scene::{Block, Scene, dormant, until, web},
+    process::{interrupted, passing},
+    scene::{Block, Scene, dormant, web},
 };
 
 /// A host that is cloned from another one of the configuration.
@@ -175,53 +173,14 @@ async fn an_interrupt_stops_a_clone_on_the_node() {
         ..Options::default()
     })
     .await;
-    // Time passes only while the source is made.
-    let simulator = &scene.stage.simulator;
-    let passing = async {
-        loop {
-            simulator.advance(Duration::from_secs(1));
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
     let source = dormant();
-    tokio::select! {
-        () = scene.settle(&source) => {}
-        () = passing => {}
-    }
+    passing(&scene, scene.settle(&source)).await;
+    let simulator = &scene.stage.simulator;
     simulator.set_config(100, "scsi30", None);
     let volumes = simulator.volumes();
     let both = format!("{source}{}", cloned("copy", "{ vm_id = 100 }"));
-    let apply = Apply::start(&mut scene, &both);
+    interrupted(&mut scene, &both, "qmclone").await;
     let simulator = &scene.stage.simulator;
-    let running = || {
-        simulator
-            .tasks()
-            .into_iter()
-            .find(|(task, _)| task.contains(":qmclone:"))
-    };
-    // The upload of the seed comes first.
-    until("the clone to run", || {
-        if running().is_none() {
-            simulator.advance(Duration::from_secs(1));
-        }
-        running().is_some()
-    })
-    .await;
-    apply.interrupt().await;
-    let ended = || running().is_some_and(|(_, exit)| exit.is_some());
-    until("the clone to end", ended).await;
-    let passing = async {
-        loop {
-            simulator.advance(Duration::from_secs(1));
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let (status, said) = tokio::select! {
-        ended = apply.end() => ended,
-        () = passing => unreachable!("it goes on"),
-    };
-    assert_eq!(status.code(), Some(1), "{said}");
-    assert!(said.contains("ancelled"), "{said}");
     assert!(scene.ws.resource("pmoves_docker_vm.copy").await.is_none());
     assert_eq!(simulator.vms().len(), 1, "{:?}", simulator.vms());
     assert_eq!(simulator.volumes(), volumes);

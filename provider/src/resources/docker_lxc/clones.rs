@@ -10,7 +10,7 @@ use crate::{
     pve::Pve,
     resources::host::{
         Kind,
-        clones::{concerns_tags, warn_of_tag},
+        make::{concerns_tags, warn_of_tag},
         power::{self, Place, run},
         volumes::{bytes_of, gibibytes, storage_of},
     },

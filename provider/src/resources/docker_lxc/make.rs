@@ -4,18 +4,16 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-
 use super::{calls, clones, model::DockerLxc};
 use crate::{
     framework::{Failure, Result, State},
-    pve::{self, LxcConfig, PropertyString, Pve, Upid},
+    pve::{LxcConfig, Pve},
     resources::{
         cluster::Cluster,
         host::{
             Kind,
-            clones::{concerns_tags, refused, source_node, warn_of_tag},
+            clones::source_node,
+            make::{self, Ended, Making, Seen, concerns_tags, has_macs, refused, warn_of_tag},
             network,
         },
     },
@@ -39,13 +37,7 @@ pub(super) async fn make(
         None => None,
     };
     loop {
-        let vmid = match asked {
-            Some(vmid) => {
-                pve.taken(vmid);
-                vmid
-            }
-            None => pve.free_vmid().await?,
-        };
+        let vmid = make::vmid(pve, asked).await?;
         plan.identify(vmid);
         let call = match &source {
             Some((node, source)) => {
@@ -54,30 +46,35 @@ pub(super) async fn make(
             }
             None => calls::create(plan, vmid, tag),
         };
-        let error = match pve.send(&call).await {
-            Ok(pve::Answer::Task(task)) => {
-                finish(pve, &task, plan, state).await?;
+        let on = plan.current_node.clone().unwrap_or_default();
+        let making = Making {
+            kind: Kind::Lxc,
+            node: &on,
+            vmid,
+            clone: source.is_some(),
+        };
+        let look = |pve: Pve| {
+            let (node, plan) = (&on, &*plan);
+            async move {
+                let config = pve.lxc_config_opt(node, vmid).await?;
+                Ok(config.map(|config| seen(config, plan)))
+            }
+        };
+        let error = match making.ask(pve, &call, plan, state, look).await? {
+            Ended::Made => {
                 if source.is_some() {
                     clones::settle(pve, plan, vmid, tag, state).await?;
                 }
                 return Ok(vmid);
             }
-            Ok(pve::Answer::Done(answer)) => {
-                state.save(plan.clone());
-                return Err(Failure::new(format!(
-                    "Proxmox VE made no task of the create but answered {answer}"
-                )));
+            Ended::Locked => {
+                let second = Duration::from_secs(1);
+                pve.pause("the source of the clone", second).await?;
+                continue;
             }
-            Err(error) => error,
+            Ended::Failed { error, .. } => return Err(explain(error.into(), plan)),
+            Ended::Refused(error) => error,
         };
-        // The connection broke, perhaps after the request had arrived.
-        if matches!(error, pve::Error::OutcomeUnknown { .. }) && arrived(pve, plan, vmid).await? {
-            state.save(plan.clone());
-            if source.is_some() {
-                clones::settle(pve, plan, vmid, tag, state).await?;
-            }
-            return Ok(vmid);
-        }
         let text = error.to_string();
         if asked.is_none() && text.contains("already exists") {
             continue;
@@ -95,32 +92,6 @@ pub(super) async fn make(
     }
 }
 
-async fn finish(
-    pve: &Pve,
-    task: &Upid,
-    plan: &DockerLxc,
-    state: &mut State<DockerLxc>,
-) -> Result<()> {
-    state.save(plan.clone());
-    match pve.wait(task).await {
-        Ok(warnings) => {
-            for warning in warnings {
-                state.warn("Proxmox VE warns", warning);
-            }
-            Ok(())
-        }
-        Err(error) => {
-            // pve-container PVE/API2/LXC.pm, create_vm and clone_vm: the worker has freed the volumes and the config.
-            if matches!(&error, pve::Error::Task { exit, .. }
-                if exit.starts_with("unable to create CT") || exit.starts_with("clone failed"))
-            {
-                state.remove();
-            }
-            Err(explain(error.into(), plan))
-        }
-    }
-}
-
 /// Points a failed create at what it is about.
 fn explain(failure: Failure, plan: &DockerLxc) -> Failure {
     let template = plan.template_file_id.as_deref();
@@ -133,34 +104,15 @@ fn explain(failure: Failure, plan: &DockerLxc) -> Failure {
     }
 }
 
-/// Whether a create that nobody answered has made this very container.
-async fn arrived(pve: &Pve, plan: &DockerLxc, vmid: u32) -> Result<bool> {
-    let minute = Instant::now() + Duration::from_secs(60);
-    let pve = pve.within(minute, CancellationToken::new());
-    let (first, longest) = (Duration::from_millis(250), Duration::from_secs(3));
-    let node = plan.current_node.as_deref().unwrap_or(&plan.node_name);
-    // While it is being created its config holds the lock and little else.
-    let look = || async {
-        let config = pve.lxc_config_opt(node, vmid).await?;
-        let locked = config.as_ref().and_then(|config| config.lock.as_deref()) == Some("create");
-        Ok((!locked).then_some(config))
-    };
-    let what = "the create of the container";
-    let config = pve.poll(what, first, longest, look).await?;
-    Ok(config.is_some_and(|config| is_ours(&config, plan)))
-}
-
-/// Name and MAC addresses tell: of the latter at least one was drawn a moment ago, if the practitioner chose none.
-fn is_ours(config: &LxcConfig, plan: &DockerLxc) -> bool {
-    let has_mac = |slot: &String, mac: &Option<String>| {
-        let raw = config.nets.get(slot);
-        let value = raw.and_then(|raw| PropertyString::parse(raw, None).ok());
-        let now = value.as_ref().and_then(|value| value.get("hwaddr"));
-        let same = |mac: &str| now.is_some_and(|now| now.eq_ignore_ascii_case(mac));
-        mac.as_deref().is_some_and(same)
-    };
-    let mut nics = plan.network_interface.iter().flatten();
+/// Name and MAC addresses tell whose it is.
+fn seen(config: LxcConfig, plan: &DockerLxc) -> Seen {
+    let nics = plan.network_interface.iter().flatten();
+    let nics = nics.map(|(slot, nic)| (slot, &nic.mac_address));
     // A clone has MAC addresses of Proxmox VE's own choice first.
-    config.hostname.as_deref() == Some(plan.name.as_str())
-        && (plan.clone.is_some() || nics.all(|(slot, nic)| has_mac(slot, &nic.mac_address)))
+    let ours = config.hostname.as_deref() == Some(plan.name.as_str())
+        && (plan.clone.is_some() || has_macs(&config.nets, nics));
+    Seen {
+        lock: config.lock,
+        ours,
+    }
 }

@@ -11,7 +11,7 @@ use crate::{
         cluster::Cluster,
         host::{
             Kind,
-            clones::{concerns_tags, warn_of_tag},
+            make::{concerns_tags, warn_of_tag},
             power::{self, Place, run},
         },
     },

@@ -7,12 +7,13 @@ use std::time::Duration;
 use super::{calls, clones, host, model::DockerVm, seed_file::SeedFile};
 use crate::{
     framework::{Failure, Result, State},
-    pve::{self, PropertyString, Pve, QemuConfig, Upid},
+    pve::{self, Pve, QemuConfig},
     resources::{
         cluster::Cluster,
         host::{
             Kind,
-            clones::{concerns_tags, refused, source_node, warn_of_tag},
+            clones::source_node,
+            make::{self, Ended, Making, Seen, concerns_tags, has_macs, refused, warn_of_tag},
             network,
         },
     },
@@ -37,13 +38,7 @@ pub(super) async fn make(
         None => None,
     };
     loop {
-        let vmid = match asked {
-            Some(vmid) => {
-                pve.taken(vmid);
-                vmid
-            }
-            None => pve.free_vmid().await?,
-        };
+        let vmid = make::vmid(pve, asked).await?;
         plan.identify(vmid);
         let seed = SeedFile::new(&plan.node_name, storage, vmid);
         if let Err(error) = seed.upload(pve, host::seed(plan, vmid)).await {
@@ -57,36 +52,42 @@ pub(super) async fn make(
             }
             None => calls::create(plan, vmid, &seed.volume(), tag),
         };
-        let error = match pve.send(&call).await {
-            Ok(pve::Answer::Task(task)) => {
-                if !finish(pve, &task, plan, &seed, state).await? {
-                    pve.pause("the source of the clone", Duration::from_secs(1))
-                        .await?;
-                    continue;
-                }
+        let on = plan.current_node.clone().unwrap_or_default();
+        let making = Making {
+            kind: Kind::Qemu,
+            node: &on,
+            vmid,
+            clone: source.is_some(),
+        };
+        let look = |pve: Pve| {
+            let (node, plan) = (&on, &*plan);
+            async move {
+                let config = pve.vm_config_opt(node, vmid).await?;
+                Ok(config.map(|config| seen(config, plan)))
+            }
+        };
+        let error = match making.ask(pve, &call, plan, state, look).await? {
+            Ended::Made => {
                 if source.is_some() {
                     clones::settle(pve, plan, vmid, &seed, tag, state).await?;
                 }
                 return Ok(vmid);
             }
-            Ok(pve::Answer::Done(answer)) => {
-                state.save(plan.clone());
-                return Err(Failure::new(format!(
-                    "Proxmox VE made no task of the create but answered {answer}"
-                )));
+            Ended::Locked => {
+                seed.clean_up(pve, state).await;
+                let second = Duration::from_secs(1);
+                pve.pause("the source of the clone", second).await?;
+                continue;
             }
-            Err(error) => error,
+            Ended::Failed { error, left } => {
+                // Unlike a VM that is made from an image, a clone does not have the seed yet.
+                if !left || source.is_some() {
+                    seed.clean_up(pve, state).await;
+                }
+                return Err(explain(error, plan));
+            }
+            Ended::Refused(error) => error,
         };
-        // The connection broke, perhaps after the request had arrived.
-        if matches!(error, pve::Error::OutcomeUnknown { .. })
-            && arrived(&pve.lasting(), plan, vmid).await?
-        {
-            state.save(plan.clone());
-            if source.is_some() {
-                clones::settle(pve, plan, vmid, &seed, tag, state).await?;
-            }
-            return Ok(vmid);
-        }
         seed.clean_up(pve, state).await;
         let text = error.to_string();
         if asked.is_none() && text.contains("already exists") {
@@ -101,53 +102,6 @@ pub(super) async fn make(
     }
 }
 
-/// Waits for the create, and says whether it is done; a source that is locked may be asked again.
-async fn finish(
-    pve: &Pve,
-    task: &Upid,
-    plan: &DockerVm,
-    seed: &SeedFile,
-    state: &mut State<DockerVm>,
-) -> Result<bool> {
-    state.save(plan.clone());
-    match pve.wait(task).await {
-        Ok(warnings) => {
-            for warning in warnings {
-                state.warn("Proxmox VE warns", warning);
-            }
-            Ok(true)
-        }
-        Err(error) => {
-            // qemu-server PVE/API2/Qemu.pm, create_vm and clone_vm: the worker has freed the disks and the config.
-            if let pve::Error::Task { exit, .. } = &error
-                && (exit.starts_with("unable to create VM") || exit.starts_with("clone failed"))
-            {
-                state.remove();
-                seed.clean_up(pve, state).await;
-                if plan.clone.is_some() && exit.contains("can't lock file") {
-                    return Ok(false);
-                }
-            } else if plan.clone.is_some() {
-                if matches!(error, pve::Error::Cancelled)
-                    && undone(pve, task, plan, seed.vmid()).await?
-                {
-                    state.remove();
-                }
-                // Unlike a VM that is made from an image, a clone does not have the seed yet.
-                seed.clean_up(pve, state).await;
-            }
-            Err(explain(error, plan))
-        }
-    }
-}
-
-/// Stops a clone that was cancelled, and says whether nothing is left of it.
-async fn undone(pve: &Pve, task: &Upid, plan: &DockerVm, vmid: u32) -> Result<bool> {
-    pve.stop(task).await?;
-    let node = plan.current_node.as_deref().unwrap_or(&plan.node_name);
-    Ok(pve.lasting().vm_config_opt(node, vmid).await?.is_none())
-}
-
 /// Points a failed create at the image if it is about that.
 fn explain(error: pve::Error, plan: &DockerVm) -> Failure {
     let failure = Failure::from(error);
@@ -159,43 +113,15 @@ fn explain(error: pve::Error, plan: &DockerVm) -> Failure {
     }
 }
 
-/// Whether a create that nobody answered has made this very VM.
-async fn arrived(pve: &Pve, plan: &DockerVm, vmid: u32) -> Result<bool> {
-    let (first, longest) = (Duration::from_millis(250), Duration::from_secs(3));
-    let node = plan.current_node.as_deref().unwrap_or(&plan.node_name);
-    // While it is being created its config holds the lock and nothing else.
-    let look = || async {
-        let config = pve.vm_config_opt(node, vmid).await?;
-        let lock = config.as_ref().and_then(|config| config.lock.as_deref());
-        let locked = matches!(lock, Some("create" | "clone"));
-        Ok((!locked).then_some(config))
-    };
-    let config = pve
-        .poll("the create of the VM", first, longest, look)
-        .await?;
-    Ok(config.is_some_and(|config| is_ours(&config, plan)))
-}
-
-/// Name and MAC addresses tell: of the latter at least one was drawn a moment ago, if the
-/// practitioner chose none.
-fn is_ours(config: &QemuConfig, plan: &DockerVm) -> bool {
-    let has_mac = |slot: &String, mac: &Option<String>| {
-        let value = config
-            .nets
-            .get(slot)
-            .and_then(|raw| PropertyString::parse(raw, None).ok());
-        let first = value.as_ref().and_then(PropertyString::first);
-        first.is_some_and(|(_, now)| {
-            mac.as_deref()
-                .is_some_and(|mac| mac.eq_ignore_ascii_case(now))
-        })
-    };
+/// Name and MAC addresses tell whose it is.
+fn seen(config: QemuConfig, plan: &DockerVm) -> Seen {
+    let nics = plan.network_device.iter().flatten();
+    let nics = nics.map(|(slot, nic)| (slot, &nic.mac_address));
     // A clone has MAC addresses of Proxmox VE's own choice first.
-    config.name.as_deref() == Some(plan.name.as_str())
-        && (plan.clone.is_some()
-            || plan
-                .network_device
-                .iter()
-                .flatten()
-                .all(|(slot, nic)| has_mac(slot, &nic.mac_address)))
+    let ours = config.name.as_deref() == Some(plan.name.as_str())
+        && (plan.clone.is_some() || has_macs(&config.nets, nics));
+    Seen {
+        lock: config.lock,
+        ours,
+    }
 }

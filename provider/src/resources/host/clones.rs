@@ -1,11 +1,11 @@
-//! What hosts are cloned from, and what all that are made have in common.
+//! What hosts are cloned from.
 
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
 use crate::{
-    framework::{Failure, Model, Result, State},
-    pve::{self, Pve},
+    framework::{Failure, Model, Result},
+    pve::Pve,
 };
 
 /// What a guest is cloned from.
@@ -37,34 +37,4 @@ pub(in crate::resources) async fn source_node(
         ))
         .at("clone.vm_id")),
     }
-}
-
-/// Points a refused create at what it is about.
-pub(in crate::resources) fn refused(error: pve::Error, kind: Kind, vmid: u32) -> Failure {
-    let text = error.to_string();
-    let failure = Failure::from(error);
-    match () {
-        () if text.contains("pool '") => failure.at("pool_id"),
-        () if text.contains("inked clone") => failure
-            .at("clone.full")
-            .hint("a linked clone needs a template on a storage that can make one; full = true copies the disks"),
-        () if text.contains("already exists") => failure.at("vm_id").hint(format!(
-            "take another vm_id, or leave it open; if it is this very {}, import it with the id {}/{vmid}",
-            kind.noun(),
-            kind.word()
-        )),
-        () => failure,
-    }
-}
-
-/// Whether the cluster refused a tag.
-pub(in crate::resources) fn concerns_tags(error: &pve::Error) -> bool {
-    matches!(error, pve::Error::Forbidden { .. }) && error.to_string().contains("tag")
-}
-
-pub(in crate::resources) fn warn_of_tag<M>(tag: &str, text: &str, state: &mut State<M>) {
-    state.warn(
-        "The guest is created without the provider's tag",
-        format!("The cluster does not let this credential set the tag {tag}: {text}"),
-    );
 }
