@@ -67,6 +67,21 @@ pub struct Config {
     /// Tag for every guest that is created; empty for none. Default `pmoves`.
     #[attr(check(tag))]
     pub tag: Option<String>,
+    /// Whether a refresh looks into guests, for what Docker and the stacks do. Set to `false` for a credential that may only read: what was last known stays. Default `true`.
+    pub refresh_guests: Option<bool>,
+    /// Where VMIDs are taken from that are left open: the lowest that is free. Default: what Proxmox VE offers next.
+    pub vm_id_range: Option<VmIdRange>,
+}
+
+/// A range of VMIDs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
+pub struct VmIdRange {
+    /// The first.
+    #[attr(range(100, 999_999_999))]
+    pub start: u32,
+    /// The last.
+    #[attr(range(100, 999_999_999))]
+    pub end: u32,
 }
 
 /// Bounds on the load of each node.
@@ -130,6 +145,16 @@ impl crate::framework::provider::Provider for Pmoves {
                 format!("Set one of {}.", trust.join(", ")),
             );
         }
+        let of = |end: &str| config.at(&format!("vm_id_range.{end}")).as_i64();
+        if let (Some(start), Some(end)) = (of("start"), of("end"))
+            && start > end
+        {
+            found.error(
+                "vm_id_range",
+                "An empty range",
+                format!("{start} is behind {end}."),
+            );
+        }
         if !config.get("otp").is_null() {
             found.warn("otp", "A one-time password lasts for one login", "Core starts the provider several times for one command, and each start logs in. Use an API token.");
         }
@@ -148,11 +173,9 @@ impl crate::framework::provider::Provider for Pmoves {
         let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
         let ssh = config.ssh.take();
         let ssh = ssh.map(|ssh| logins::settings(ssh, variable)).transpose()?;
-        Ok(Cluster::new(
-            Pve::new(settings(config, variable)?),
-            tag,
-            ssh,
-        ))
+        let looks = config.refresh_guests != Some(false);
+        let pve = Pve::new(settings(config, variable)?);
+        Ok(Cluster::new(pve, tag, ssh).looking(looks))
     }
 }
 
@@ -235,6 +258,7 @@ fn settings(config: Config, variable: impl Fn(&str) -> Option<String>) -> Result
             agent: limit(limits.agent, defaults.agent),
             read: limit(limits.read, defaults.read),
         },
+        vmids: config.vm_id_range.map(|range| range.start..=range.end),
     })
 }
 

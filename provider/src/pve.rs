@@ -93,7 +93,7 @@ impl Pve {
                 transport: Transport::new(&settings),
                 auth: Auth::new(settings.credential),
                 slots: Slots::new(settings.limits),
-                cluster: Cluster::default(),
+                cluster: Cluster::new(settings.vmids),
                 networks: Networks::default(),
             }),
             scope: Scope::new(None, CancellationToken::new()),

@@ -2,13 +2,11 @@
 
 use acceptance_tests::{guests::sshd::Sshd, tofu::Workspace};
 
-use crate::scene::HEAD;
+use crate::scene::configure;
 
-/// The provider, with more in its block.
+/// The provider, with its `ssh`.
 pub(crate) fn provider(ws: &Workspace, ssh: &str) {
-    let line = "tls_fingerprint = var.tls_fingerprint\n";
-    let head = HEAD.replace(line, &format!("{line}  ssh = {{ {ssh} }}\n"));
-    ws.write("head.tf", &head);
+    configure(ws, &format!("ssh = {{ {ssh} }}"));
 }
 
 /// How the sshd's key is given.

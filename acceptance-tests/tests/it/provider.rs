@@ -1,6 +1,8 @@
 //! What the provider says when it cannot reach or use the cluster.
 
-use crate::scene::{Scene, dormant};
+use serde_json::json;
+
+use crate::scene::{Block, Scene, configure, dormant, web};
 
 /// Plans a host with one variable changed, and gives what was said.
 async fn said(name: &str, value: &str) -> String {
@@ -133,4 +135,62 @@ async fn an_endpoint_that_is_not_known_yet_leaves_what_is_as_it_is() {
         .refused(&format!("{}{}{import}", cluster(3), dormant()))
         .await;
     check(&said, &["endpoint is not known yet"]);
+}
+
+#[tokio::test]
+async fn free_vmids_are_of_the_range() {
+    let scene = Scene::new().await;
+    configure(&scene.ws, "vm_id_range = { start = 900, end = 901 }");
+    let hosts = |count: u32| {
+        dormant()
+            .with("count", &count.to_string())
+            .with("name", r#""web${count.index}""#)
+    };
+    scene.settle(&hosts(2)).await;
+    let mut vmids: Vec<u32> = scene
+        .stage
+        .simulator
+        .vms()
+        .iter()
+        .map(|vm| vm.vmid)
+        .collect();
+    vmids.sort_unstable();
+    assert_eq!(vmids, [900, 901]);
+    let said = scene.apply(&hosts(3)).await.refused();
+    check(&said, &["o VMID from 900 to 901 is free"]);
+    configure(&scene.ws, "vm_id_range = { start = 901, end = 900 }");
+    check(&scene.refused(&hosts(2)).await, &["An empty range"]);
+}
+
+#[tokio::test]
+async fn a_refresh_may_leave_guests_alone() {
+    let scene = Scene::new().await;
+    let stack = Block::new(
+        r#"resource "pmoves_stack" "app""#,
+        &[
+            ("host_id", "pmoves_docker_vm.web.id"),
+            ("name", r#""app""#),
+            ("compose", r#""services:\n  web:\n    image: nginx:1\n""#),
+        ],
+    );
+    scene.settle(&format!("{}{stack}", web())).await;
+    scene.sh(100, "docker stop app-web-1").await;
+    configure(&scene.ws, "refresh_guests = false");
+    scene.forget();
+    scene.quiet().await;
+    assert_eq!(scene.rounds(), 0);
+    // What the API tells is read as ever, and what was known of the guest stays.
+    scene.stage.simulator.set_config(100, "name", Some("other"));
+    assert_eq!(
+        scene.ws.plan(&[]).await.changes(),
+        ["pmoves_docker_vm.web: update"]
+    );
+    assert_eq!(scene.rounds(), 0);
+    assert_eq!(scene.web("/ipv4_address").await, json!("198.51.100.20"));
+    configure(&scene.ws, "refresh_guests = true");
+    let changes = scene.ws.plan(&[]).await.changes();
+    assert!(
+        changes.contains(&"pmoves_stack.app: update".to_owned()),
+        "{changes:?}"
+    );
 }

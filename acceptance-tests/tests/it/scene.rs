@@ -173,6 +173,13 @@ pub(crate) fn workspace(stage: &Stage) -> Workspace {
     ws
 }
 
+/// Writes the provider's block with one more attribute.
+pub(crate) fn configure(ws: &Workspace, attribute: &str) {
+    let line = "tls_fingerprint = var.tls_fingerprint\n";
+    let head = HEAD.replace(line, &format!("{line}  {attribute}\n"));
+    ws.write("head.tf", &head);
+}
+
 fn line(entry: &Entry) -> String {
     format!("{} {}", entry.method, entry.path)
 }

@@ -5,6 +5,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    ops::RangeInclusive,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -30,6 +31,17 @@ pub(super) struct Cluster {
     /// Locked while asking for an id.
     choosing: tokio::sync::Mutex<()>,
     taken: Mutex<BTreeSet<u32>>,
+    /// Where free ids are taken from, if not where PVE says.
+    vmids: Option<RangeInclusive<u32>>,
+}
+
+impl Cluster {
+    pub(super) fn new(vmids: Option<RangeInclusive<u32>>) -> Self {
+        Self {
+            vmids,
+            ..Self::default()
+        }
+    }
 }
 
 struct Seen {
@@ -160,6 +172,9 @@ impl Pve {
             .scope
             .race(&next.name(), cluster.choosing.lock())
             .await?;
+        if let Some(range) = cluster.vmids.clone() {
+            return self.free_vmid_of(range).await;
+        }
         let Vmid(lowest) = self.get(&next).await?;
         let mut vmid = lowest;
         loop {
@@ -168,6 +183,18 @@ impl Pve {
             }
             vmid += 1;
         }
+    }
+
+    /// The lowest of a range, since PVE knows none: asked is only for numbers of no guest that the credential sees.
+    async fn free_vmid_of(&self, range: RangeInclusive<u32>) -> Result<u32> {
+        let guests = self.guests().await?;
+        let seen: BTreeSet<u32> = guests.iter().map(|row| row.vmid).collect();
+        for vmid in range.clone().filter(|vmid| !seen.contains(vmid)) {
+            if self.take(vmid) && self.vmid_is_free(vmid).await? {
+                return Ok(vmid);
+            }
+        }
+        Err(Error::NoFreeVmid(range))
     }
 
     /// Keeps `vmid` out of [`Pve::free_vmid`].

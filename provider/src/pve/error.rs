@@ -3,7 +3,8 @@
 //! `Display` states the error's own fact; causes are in `source`. No advice: that is for who knows the practitioner.
 
 use std::{
-    collections::BTreeMap, error::Error as StdError, fmt, str::FromStr, sync::Arc, time::Duration,
+    collections::BTreeMap, error::Error as StdError, fmt, ops::RangeInclusive, str::FromStr,
+    sync::Arc, time::Duration,
 };
 
 /// Result of everything that talks to PVE.
@@ -72,6 +73,9 @@ pub enum Error {
     /// The guest, interface or volume does not exist.
     #[error("{0}")]
     Gone(String),
+    /// Every VMID of the range that free ones are taken from is in use.
+    #[error("no VMID from {} to {} is free", .0.start(), .0.end())]
+    NoFreeVmid(RangeInclusive<u32>),
     /// The guest agent is configured and does not answer.
     #[error("the QEMU guest agent does not answer")]
     AgentSilent,

@@ -2,7 +2,7 @@
 //!
 //! Reads no environment and checks nothing: the provider block did.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use super::Secret;
 
@@ -19,6 +19,8 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// Concurrent calls per node.
     pub limits: Limits,
+    /// Where free VMIDs are taken from, if not where Proxmox VE says.
+    pub vmids: Option<RangeInclusive<u32>>,
 }
 
 /// An API token, or a user who gets a ticket.

@@ -19,6 +19,7 @@ fn futures_are_send() {
         trust: Trust::System,
         request_timeout: Duration::ZERO,
         limits: Limits::default(),
+        vmids: None,
     });
     is_send(pve.run([]));
     is_send(pve.guest_opt(1));

@@ -38,6 +38,7 @@ pub struct Cluster {
     pve: Option<Pve>,
     unknown: String,
     tag: String,
+    looks_in: bool,
     storages: Mutex<BTreeMap<String, Arc<OnceCell<Vec<StorageRow>>>>>,
     bridges: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<Vec<String>>>>>,
     mappings: Mutex<BTreeMap<&'static str, Arc<OnceCell<Vec<MappingRow>>>>>,
@@ -67,12 +68,23 @@ impl Cluster {
         }
     }
 
+    /// The same cluster, whose guests a refresh looks into or leaves alone.
+    pub fn looking(self, looks_in: bool) -> Self {
+        Self { looks_in, ..self }
+    }
+
+    /// Whether a read that is no import looks into guests.
+    pub fn looks_in(&self) -> bool {
+        self.looks_in
+    }
+
     /// A cluster whose settings are decided during apply; `unknown` names them.
     pub fn unconfigured(unknown: String) -> Self {
         Self {
             pve: None,
             unknown,
             tag: String::new(),
+            looks_in: true,
             storages: Mutex::default(),
             bridges: Mutex::default(),
             mappings: Mutex::default(),

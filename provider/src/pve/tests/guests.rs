@@ -92,6 +92,27 @@ async fn free_numbers_are_handed_out_once() {
 }
 
 #[tokio::test]
+async fn free_numbers_are_of_the_range() {
+    // 200 is seen, 201 is not, and 203 is the last.
+    let server = Server::start(|request| match request.line.split_once("vmid=") {
+        None => Answer::Data(json!([{ "vmid": 200, "type": "qemu", "node": "pve1" }])),
+        Some((_, "201")) => Answer::Status(
+            "400 Parameter verification failed.",
+            json!({ "data": null, "errors": { "vmid": "VM 201 already exists" } }).to_string(),
+        ),
+        Some((_, vmid)) => Answer::Data(json!(vmid)),
+    })
+    .await;
+    let pve = server.pve_of_vmids(200..=203);
+    let (a, b) = tokio::join!(pve.free_vmid(), pve.free_vmid());
+    let mut vmids = [a.unwrap(), b.unwrap()];
+    vmids.sort_unstable();
+    assert_eq!(vmids, [202, 203]);
+    let none = pve.free_vmid().await.unwrap_err();
+    assert_eq!(none.to_string(), "no VMID from 200 to 203 is free");
+}
+
+#[tokio::test]
 async fn a_guest_that_is_gone_is_none() {
     let server = Server::start(|_| {
         let message = "Configuration file 'nodes/pve1/qemu-server/100.conf' does not exist\n";

@@ -4,6 +4,7 @@
 
 use std::{
     net::SocketAddr,
+    ops::RangeInclusive,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -140,13 +141,27 @@ impl Server {
     }
 
     pub(super) fn pve_as(&self, credential: Credential, trust: Trust) -> Pve {
+        Pve::new(self.settings(credential, trust))
+    }
+
+    /// One that takes free VMIDs from a range.
+    pub(super) fn pve_of_vmids(&self, vmids: RangeInclusive<u32>) -> Pve {
+        let token = Credential::Token(Secret::new(format!("tf@pve!ci={SECRET}")));
         Pve::new(Settings {
+            vmids: Some(vmids),
+            ..self.settings(token, Trust::Ca(self.authority_pem()))
+        })
+    }
+
+    fn settings(&self, credential: Credential, trust: Trust) -> Settings {
+        Settings {
             endpoint: format!("https://{}/", self.address),
             credential,
             trust,
             request_timeout: Duration::from_secs(20),
             limits: Limits::default(),
-        })
+            vmids: None,
+        }
     }
 
     pub(super) fn host(&self) -> String {

@@ -199,6 +199,7 @@ async fn polling_slows_down_to_its_longest_pause() {
         trust: Trust::System,
         request_timeout: Duration::ZERO,
         limits: Limits::default(),
+        vmids: None,
     });
     let (since, looks) = (Instant::now(), AtomicUsize::new(0));
     let pve = pve.within(since + Duration::from_mins(1), CancellationToken::new());

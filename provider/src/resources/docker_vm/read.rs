@@ -62,7 +62,8 @@ pub(super) async fn read(
     next.status = Some(if running { "running" } else { "stopped" }.to_owned());
     let waited = prior.restart_required == Some(true);
     next.restart_required = Some(waited && power::waits(pve, &place).await?);
-    if running && next.has_way(cx.client) {
+    let looks = cx.client.looks_in() || cx.importing;
+    if running && looks && next.has_way(cx.client) {
         let guest = next.reach(cx.client, pve, (&row.node, vmid))?;
         match cx.client.look_by(vmid, guest).await.as_ref() {
             Ok(look) => {

@@ -39,14 +39,13 @@ pub(in crate::resources) struct Seen {
 }
 
 /// The VMID for a new guest: the one that was asked for, or a free one.
-pub(in crate::resources) async fn vmid(pve: &Pve, asked: Option<u32>) -> pve::Result<u32> {
-    match asked {
-        Some(vmid) => {
-            pve.taken(vmid);
-            Ok(vmid)
-        }
-        None => pve.free_vmid().await,
+pub(in crate::resources) async fn vmid(pve: &Pve, asked: Option<u32>) -> Result<u32> {
+    if let Some(vmid) = asked {
+        pve.taken(vmid);
+        return Ok(vmid);
     }
+    let free = pve.free_vmid().await;
+    free.map_err(|error| Failure::from(error).at("vm_id"))
 }
 
 impl Making<'_> {

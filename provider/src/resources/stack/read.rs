@@ -40,6 +40,9 @@ pub(super) async fn read(
         }
         return Ok(());
     };
+    if !(cx.client.looks_in() || cx.importing) {
+        return Ok(());
+    }
     let guest = cx.client.guest(&pve, &row, prior.ssh.as_ref()).await?;
     if cx.importing {
         let done = adopt(&guest, prior, state).await;
