@@ -76,7 +76,7 @@ fn hint(error: &pve::Error) -> Option<String> {
             )
         }
         pve::Error::AgentSilent => "is qemu-guest-agent installed and running in the guest?".to_owned(),
-        pve::Error::AgentNotConfigured => "enable the guest agent (`qm set VMID --agent 1`) and stop and start the VM".to_owned(),
+        pve::Error::AgentNotConfigured => "enable the guest agent (`qm set VMID --agent 1`) and stop and start the VM, or reach it by SSH with the attribute ssh".to_owned(),
         pve::Error::OutcomeUnknown { .. } => "look at the task log of the node before you apply again".to_owned(),
         pve::Error::Unexpected { .. } => "this is a bug of the provider or a new Proxmox VE: please report it with TF_LOG=debug".to_owned(),
         _ => return None,
@@ -87,6 +87,7 @@ impl From<guest::Error> for Failure {
     fn from(error: guest::Error) -> Self {
         match error {
             guest::Error::Api(error) => error.into(),
+            guest::Error::Ssh(_) => Self::new(chain(&error)).at("ssh"),
             other => Self::new(chain(&other)),
         }
     }

@@ -52,6 +52,15 @@ impl Failure {
         }
     }
 
+    /// Points at the attribute unless the failure knows better.
+    #[must_use]
+    pub fn or_at(self, path: &str) -> Self {
+        match self.at {
+            None => self.at(path),
+            Some(_) => self,
+        }
+    }
+
     /// Adds what to do about it.
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self {

@@ -66,6 +66,7 @@ async fn a_host_key_is_pinned_learnt_or_refused() {
     assert!(said.contains(&sshd.fingerprint()), "{said}");
     assert!(said.contains(&line(&known(&sshd))), "{said}");
     assert!(said.contains("accept_new_host_keys = true"), "{said}");
+    assert!(said.contains(&format!("ssh = {}", way(&sshd))), "{said}");
 
     // Nothing was run, so the host is made anew once its key may be learnt.
     provider(

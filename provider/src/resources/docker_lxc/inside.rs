@@ -31,7 +31,7 @@ pub(super) async fn set_up(
     tracing::info!(name = plan.name, "waiting for the container to boot");
     let kernel = boot::wait(guest, plan.gets_address())
         .await
-        .map_err(|error| Failure::from(error).at("timeouts"))?;
+        .map_err(|error| Failure::from(error).or_at("timeouts"))?;
     let mut seen = facts::read(guest).await?;
     facts::guard(&seen)?;
     // Nobody has looked into it yet.

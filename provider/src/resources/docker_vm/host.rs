@@ -89,7 +89,7 @@ pub(super) async fn first_boot(
 ) -> Result<DockerVm> {
     tracing::info!(plan.name, "waiting for the guest");
     guest.wait().await.map_err(|error| {
-        let failure = Failure::from(error).at("timeouts");
+        let failure = Failure::from(error).or_at("timeouts");
         match guest {
             Reached::Agent(_) => failure.hint("does the image run cloud-init, and can the guest reach its package mirror? Cloud images bring no agent: the seed installs it"),
             _ => failure,
