@@ -19,6 +19,7 @@ pub mod disk;
 pub mod docker;
 pub mod facts;
 pub mod iso;
+pub mod keys;
 pub mod look;
 pub mod mounts;
 mod packages;

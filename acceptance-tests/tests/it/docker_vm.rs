@@ -1,5 +1,6 @@
 //! `pmoves_docker_vm`: made, left alone and destroyed, and what that costs.
 
+mod accounts;
 mod clones;
 mod devices;
 mod disks;

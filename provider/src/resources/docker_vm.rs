@@ -3,6 +3,7 @@
 //! The order of things: what the API is asked is in `calls`, what a plan means in `effects`, how an
 //! answer becomes a state in `read`, and what happens inside the guest in `host`.
 
+mod account;
 mod calls;
 mod clones;
 mod devices;
@@ -29,7 +30,7 @@ use seed_file::SeedFile;
 use super::{
     cluster::Cluster,
     host::{
-        Kind, checks, inside, plans,
+        Kind, checks, plans,
         power::{self, Place, run},
     },
 };
@@ -125,7 +126,7 @@ impl Resource for DockerVmResource {
             plan.template = Some(false);
             power::start(&pve, &Place::new(Kind::Qemu, &node, vmid), state).await?;
             let seed = SeedFile::new(&node, &storage, vmid);
-            plan = first_boot(cx.client, &pve, &seed, plan, false, state).await?;
+            plan = first_boot(cx.client, &pve, &seed, None, plan, false, state).await?;
         }
         if template {
             plan = clones::convert(cx.client, &pve, &row(&pve, vmid).await?, plan, state).await?;
@@ -200,6 +201,7 @@ impl Resource for DockerVmResource {
             status: prior.status.clone(),
             docker: prior.docker.clone(),
             docker_version: prior.docker_version.clone().filter(|_| !inside),
+            initialization: prior.initialization.clone(),
             template: prior.template,
             ..done.clone().with_addresses(&prior)
         });
@@ -215,13 +217,14 @@ impl Resource for DockerVmResource {
             done = done.with_addresses(&prior);
         } else if let Some(seed) = SeedFile::attached(&row.node, vmid, &config) {
             let protected = plan.protection == Some(true) || config.protection == Some(true);
-            done = first_boot(cx.client, &pve, &seed, done, protected, state).await?;
+            done = first_boot(cx.client, &pve, &seed, Some(&prior), done, protected, state).await?;
         } else if plan.has_way(cx.client) && (booted || inside) {
             let grown = prior.os_disk != plan.os_disk || prior.docker_version.is_none();
             let guest = done
                 .clone()
                 .with_addresses(&prior)
                 .reach(cx.client, &pve, at)?;
+            account::change(&guest, &prior, &done).await?;
             done = host::set_up(&guest, done, grown).await?;
         } else if plan.has_way(cx.client) && prior.network_device != plan.network_device {
             done = done.with_addresses(&prior);
@@ -286,12 +289,17 @@ async fn first_boot(
     cluster: &Cluster,
     pve: &Pve,
     seed: &SeedFile,
+    prior: Option<&DockerVm>,
     plan: DockerVm,
     protected: bool,
     state: &mut State<DockerVm>,
 ) -> Result<DockerVm> {
     let guest = plan.reach(cluster, pve, (seed.node(), seed.vmid()))?;
     let mut done = Box::pin(host::first_boot(&guest, &plan, state)).await?;
+    if let Some(prior) = prior {
+        // The seed has the keys of the time when it was made.
+        account::change(&guest, prior, &plan).await?;
+    }
     done.status = Some("running".into());
     state.save(done.clone());
     let calls = calls::detach_seed(&done, seed.node(), seed.vmid(), protected);
@@ -361,20 +369,6 @@ impl DockerVm {
         self.id = Some(format!("qemu/{vmid}"));
         self.current_node = Some(self.node_name.clone());
         self.status = Some("stopped".into());
-    }
-
-    /// NICs without a MAC get one here: the seed names NICs by MAC before Proxmox VE could draw one.
-    fn with_macs(mut self) -> Self {
-        for nic in self
-            .network_device
-            .iter_mut()
-            .flat_map(|nics| nics.values_mut())
-        {
-            if nic.mac_address.is_none() {
-                nic.mac_address = Some(inside::draw_mac());
-            }
-        }
-        self
     }
 
     /// What the plan leaves to the guest, as it was last known.

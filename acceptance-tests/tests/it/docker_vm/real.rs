@@ -158,44 +158,47 @@ async fn a_plain_image_without_agent_becomes_one_by_ssh_and_sudo() {
         &real.ws,
         r#"username = "pmoves", private_key = file("id_ed25519"), accept_new_host_keys = true"#,
     );
-    let address = "198.51.100.20/24\", gateway = \"198.51.100.1";
+    let account = |keys: &str| {
+        format!(
+            r#"{{
+                user_account = {{ keys = [{keys}] }}
+                ip_config = {{ net0 = {{ ipv4 = {{ address = "198.51.100.20/24", gateway = "198.51.100.1" }} }} }}
+            }}"#
+        )
+    };
+    let own = r#"trimspace(file("id_ed25519.pub"))"#;
+    let way = format!(
+        r#"{{ host = "127.0.0.1", port = {} }}"#,
+        door.address.port()
+    );
     let host = web()
         .with("image", &format!("{{ id = {PLAIN:?} }}"))
         .with("os_disk", r#"{ datastore_id = "local-lvm" }"#)
         .with("data_disk", r#"{ size_gb = 1, filesystem = "xfs" }"#)
         .with("agent", "{ enabled = false }")
-        .with(
-            "ssh",
-            &format!(
-                r#"{{ host = "127.0.0.1", port = {} }}"#,
-                door.address.port()
-            ),
-        )
+        .with("ssh", &way)
+        .with("initialization", &account(own));
+    real.settle(&host).await;
+    let more = host
+        .with("docker", r#"{ source = "distro", mtu = 1400 }"#)
         .with(
             "initialization",
-            &format!(
-                r#"{{
-                    user_account = {{ keys = [trimspace(file("id_ed25519.pub"))] }}
-                    ip_config = {{ net0 = {{ ipv4 = {{ address = "{address}" }} }} }}
-                }}"#
-            ),
+            &account(&format!("{own}, \"${{{own}}}-more\"")),
         );
-    real.settle(&host).await;
-    real.settle(&host.with("docker", r#"{ source = "distro", mtu = 1400 }"#))
-        .await;
+    real.settle(&more).await;
     let said = Command::new("ssh")
         .args(["-F", "none", "-o", "StrictHostKeyChecking=no"])
         .args(["-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"])
         .arg("-i")
         .arg(&key)
         .args(["-p", &door.address.port().to_string(), "pmoves@127.0.0.1"])
-        .arg("sudo docker info -f '{{.DockerRootDir}}' && grep -c 1400 /etc/docker/daemon.json; command -v qemu-ga")
+        .arg("sudo docker info -f '{{.DockerRootDir}}' && grep -c 1400 /etc/docker/daemon.json; grep -c -- -more .ssh/authorized_keys; command -v qemu-ga")
         .output()
         .await
         .expect("there is an ssh client");
     assert_eq!(
         String::from_utf8_lossy(&said.stdout),
-        "/opt/docker/data\n2\n",
+        "/opt/docker/data\n2\n1\n",
         "{said:?}"
     );
     real.ws.destroy().await.ok();

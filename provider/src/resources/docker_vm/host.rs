@@ -1,6 +1,7 @@
 //! What happens inside the guest of `pmoves_docker_vm`, and what the state takes from it.
 
 use super::{
+    account,
     calls::DATA_SERIAL,
     disks,
     model::{DataDisk, DockerVm, IpConfig},
@@ -109,6 +110,7 @@ pub(super) async fn first_boot(
 /// Whether a change of the plan concerns the inside of the guest.
 pub(super) fn concerned(prior: &DockerVm, plan: &DockerVm) -> bool {
     prior.docker != plan.docker
+        || account::changed(prior, plan).is_some()
         || prior.data_disk != plan.data_disk
         || prior.os_disk != plan.os_disk
         || disks::mounted(prior) != disks::mounted(plan)

@@ -13,11 +13,28 @@ use crate::{
         host::{
             Kind,
             clones::source_node,
+            inside::draw_mac,
             make::{self, Ended, Making, Seen, concerns_tags, has_macs, refused, warn_of_tag},
             network,
         },
     },
 };
+
+impl DockerVm {
+    /// NICs without a MAC get one here: the seed names NICs by MAC before Proxmox VE could draw one.
+    pub(super) fn with_macs(mut self) -> Self {
+        for nic in self
+            .network_device
+            .iter_mut()
+            .flat_map(|nics| nics.values_mut())
+        {
+            if nic.mac_address.is_none() {
+                nic.mac_address = Some(draw_mac());
+            }
+        }
+        self
+    }
+}
 
 /// Uploads the seed and makes the VM, under a free VMID if none is asked for. Once this returns,
 /// and if it fails after Proxmox VE accepted, the state knows the VM.

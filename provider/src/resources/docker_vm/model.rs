@@ -327,8 +327,8 @@ pub struct UserAccount {
     /// Its name.
     #[attr(default("pmoves"), keep, check(checks::user_name))]
     pub username: Option<String>,
-    /// SSH public keys that may log in.
-    #[attr(keep, check(checks::ssh_keys))]
+    /// SSH public keys that may log in. A change is made in the guest while it runs; keys that others added stay. Taken over from a configuration after an import, they are not looked for.
+    #[attr(sticky, check(checks::ssh_keys))]
     pub keys: Option<BTreeSet<String>>,
     /// Password for the console, never stored. Without it the account has none.
     #[attr(write_only)]

@@ -6,6 +6,7 @@ mod mappings;
 mod taken;
 
 use super::{
+    account,
     calls::{DATA_SLOT, OS_SLOT},
     disks,
     model::DockerVm,
@@ -248,6 +249,9 @@ pub(super) async fn update(
         if by_agent && plan.changed(at) {
             wanted = wanted.agent(&[&path], at);
         }
+    }
+    if by_agent && account::changes(plan) {
+        wanted = wanted.agent(&[&path], "initialization");
     }
     if plan.changed("network_device") {
         wanted = bridges(wanted, plan, NICS);

@@ -1,6 +1,9 @@
 //! The way into the guest of `pmoves_docker_vm`: its agent, or SSH.
 
-use super::model::{DockerVm, IpConfig};
+use super::{
+    account,
+    model::{DockerVm, IpConfig},
+};
 use crate::{
     framework::{Failure, Plan, Result, Value, resource::Faults},
     guest::{reached::Reached, ssh::Target},
@@ -71,7 +74,11 @@ const INSIDE: [&str; 3] = ["docker", "data_disk", "mount"];
 pub(super) fn check(cluster: &Cluster, plan: &Plan<'_>, found: &mut Faults<'_>) -> bool {
     let (new, planned) = (plan.creating(), &plan.value);
     let agent = planned.at("agent.enabled").as_bool() != Some(false);
-    match cluster.vm_way(planned.get("connection").as_str(), agent) {
+    let way = cluster.vm_way(planned.get("connection").as_str(), agent);
+    if !new {
+        account::check(plan, way.is_some(), found);
+    }
+    match way {
         Some(VmWay::Agent) => return true,
         Some(VmWay::Ssh) => {
             cluster.check_login("connection", found);
