@@ -147,7 +147,7 @@ async fn a_bastion_leads_to_a_host_that_nobody_else_sees() {
 
 #[tokio::test]
 async fn a_key_that_opens_nothing_is_named() {
-    let scene = scene().await;
+    let mut scene = scene().await;
     let sshd = scene.guests.sshd(100).await.expect("there is an sshd");
     let known = format!("known_hosts = {:?}", known(&sshd));
     provider(&scene.ws, &format!(r#"private_key = "x", {known}"#));
@@ -163,4 +163,7 @@ async fn a_key_that_opens_nothing_is_named() {
     let stranger = host(&sshd).without("initialization");
     let said = line(&scene.apply(&stranger).await.refused());
     assert!(said.contains("does not let root in"), "{said}");
+    scene.ws.set("PATH", "/nonexistent");
+    let said = line(&scene.apply(&host(&sshd)).await.refused());
+    assert!(said.contains("he program ssh is missing"), "{said}");
 }

@@ -85,7 +85,7 @@ pub struct DockerVm {
     /// Shares of the network by any name, mounted in the guest before Docker starts: media on a NAS, for example. A share that is removed is unmounted; what is on it stays.
     #[attr(open)]
     pub mount: Option<BTreeMap<String, Mount>>,
-    /// What the first boot sets up. A later change keeps the guest as it is.
+    /// What the first boot sets up. A later change keeps the guest as it is, but for the keys of `user_account`.
     #[attr(filled)]
     pub initialization: Option<Initialization>,
     /// Docker Engine and Compose on the guest. Left open on create, Docker is installed with the defaults.
