@@ -112,6 +112,8 @@ pub struct Prune {
     pub schedule: String,
     /// Least age of what goes, counted from its build: a Go duration such as `168h`.
     pub until: String,
+    /// Whether anonymous volumes that no container uses go too.
+    pub volumes: bool,
 }
 
 /// Makes Docker on the guest as `wish` says, and returns what is there then. Safe to repeat.

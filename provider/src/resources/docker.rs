@@ -122,6 +122,9 @@ pub struct Prune {
     /// Age of the build (not of the pull) from which an unused image goes.
     #[attr(default("168h"))]
     pub until: Option<String>,
+    /// Whether anonymous volumes that no container uses go too, whatever their age. Named ones stay.
+    #[attr(default(false))]
+    pub volumes: Option<bool>,
 }
 
 /// Where the Docker that a guest has comes from.
@@ -200,6 +203,7 @@ pub(super) fn wish(docker: &Docker, mount: Option<String>) -> DockerWish {
                     .clone()
                     .filter(|schedule| !schedule.is_empty())?,
                 until: prune.until.clone()?,
+                volumes: prune.volumes == Some(true),
             })
         }),
         users: docker.users.clone().unwrap_or_default(),

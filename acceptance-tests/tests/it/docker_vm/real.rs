@@ -131,8 +131,14 @@ async fn a_plain_image_becomes_a_docker_host_and_stays_one() {
         .expect("a number");
     assert!(media > 800, "{media}");
 
-    // A disk that goes is unmounted first, and forgotten by the guest.
-    real.settle(&grown.without("disk")).await;
+    // A disk that goes is unmounted first, and forgotten by the guest. Of volumes only nameless ones are pruned.
+    let docker = r#"{ source = "distro", prune = { volumes = true } }"#;
+    real.settle(&grown.without("disk").with("docker", docker))
+        .await;
+    let prune =
+        "docker volume create && systemctl start pmoves-prune.service && docker volume ls -q";
+    let left = real.sh(prune).await;
+    assert_eq!(left.lines().skip(1).collect::<Vec<_>>(), ["kept"], "{left}");
     real.sh("! findmnt -M /srv/media && ! ls /etc/systemd/system/srv-media.mount")
         .await;
     real.holds().await;

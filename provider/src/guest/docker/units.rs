@@ -24,7 +24,11 @@ pub(super) fn apt_proxy(proxy: &Proxy) -> Option<String> {
 
 /// Service and timer that remove unused images and build cache.
 pub(super) fn prune(prune: &Prune) -> Result<[(&'static str, String); 2]> {
-    let Prune { schedule, until } = prune;
+    let Prune {
+        schedule,
+        until,
+        volumes,
+    } = prune;
     let number =
         |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit() || c == '.');
     if !until
@@ -41,11 +45,20 @@ pub(super) fn prune(prune: &Prune) -> Result<[(&'static str, String); 2]> {
             "{schedule:?} is not a calendar expression of systemd such as weekly"
         )));
     }
+    // Docker has no filter by age for volumes. The label is that of anonymous ones, of which Docker before 23 has none:
+    // there the command would else take named ones too.
+    let volumes = match volumes {
+        true => {
+            "ExecStart=-docker volume prune --force --filter label=com.docker.volume.anonymous\n"
+        }
+        false => "",
+    };
     let service = format!(
         "[Unit]\nDescription=Remove unused Docker images and build cache\nRequisite=docker.service\nAfter=docker.service\n\n\
          [Service]\nType=oneshot\n\
          ExecStart=docker image prune --all --force --filter until={until}\n\
          ExecStart=-docker builder prune --all --force --filter until={until}\n\
+         {volumes}\
          Nice=19\nIOSchedulingClass=idle\nTimeoutStartSec=1h\n"
     );
     let timer = format!(
@@ -64,11 +77,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn volumes_go_only_where_that_is_asked_for() {
+        let service = |volumes| {
+            let prune = prune(&Prune {
+                schedule: "weekly".into(),
+                until: "168h".into(),
+                volumes,
+            });
+            prune.unwrap()[0].1.clone()
+        };
+        assert!(!service(false).contains("volume"));
+        let line = "\nExecStart=-docker volume prune --force --filter label=com.docker.volume.anonymous\nNice";
+        assert!(service(true).contains(line), "{}", service(true));
+    }
+
+    #[test]
     fn odd_schedules_and_durations_are_refused() {
         let texts = |schedule: &str, until: &str| {
             prune(&Prune {
                 schedule: schedule.into(),
                 until: until.into(),
+                volumes: false,
             })
         };
         for (schedule, until) in [

@@ -22,6 +22,7 @@ fn wish() -> DockerWish {
         prune: Some(Prune {
             schedule: "weekly".into(),
             until: "168h".into(),
+            volumes: false,
         }),
         users: ["ann".to_owned()].into(),
         ..DockerWish::default()

@@ -69,7 +69,7 @@ fn a_new_container_gets_the_defaults() {
             connection = "auto"
             cpu = {"cores":2,"limit":null,"units":null}
             current_node = ?
-            docker = {"address_pools":null,"daemon_json":null,"data_root":null,"insecure_registries":null,"live_restore":true,"log":{"driver":"local","max_file":3,"max_size":"10m"},"mtu":null,"proxy":null,"prune":{"schedule":"weekly","until":"168h"},"registry_ca":null,"registry_mirrors":null,"repository_key":null,"repository_url":null,"source":"docker","users":null,"version":null}
+            docker = {"address_pools":null,"daemon_json":null,"data_root":null,"insecure_registries":null,"live_restore":true,"log":{"driver":"local","max_file":3,"max_size":"10m"},"mtu":null,"proxy":null,"prune":{"schedule":"weekly","until":"168h","volumes":false},"registry_ca":null,"registry_mirrors":null,"repository_key":null,"repository_url":null,"source":"docker","users":null,"version":null}
             docker_version = ?
             features = {"fuse":null,"keyctl":null,"mknod":null,"mount":null,"nesting":true}
             id = "lxc/102"
@@ -101,7 +101,7 @@ fn what_a_new_container_needs_is_asked_for() {
             connection = "auto"
             cpu = {"cores":2,"limit":null,"units":null}
             current_node = ?
-            docker = {"address_pools":null,"daemon_json":null,"data_root":null,"insecure_registries":null,"live_restore":true,"log":{"driver":"local","max_file":3,"max_size":"10m"},"mtu":null,"proxy":null,"prune":{"schedule":"weekly","until":"168h"},"registry_ca":null,"registry_mirrors":null,"repository_key":null,"repository_url":null,"source":"docker","users":null,"version":null}
+            docker = {"address_pools":null,"daemon_json":null,"data_root":null,"insecure_registries":null,"live_restore":true,"log":{"driver":"local","max_file":3,"max_size":"10m"},"mtu":null,"proxy":null,"prune":{"schedule":"weekly","until":"168h","volumes":false},"registry_ca":null,"registry_mirrors":null,"repository_key":null,"repository_url":null,"source":"docker","users":null,"version":null}
             docker_version = ?
             features = {"fuse":null,"keyctl":null,"mknod":null,"mount":null,"nesting":true}
             id = ?

@@ -73,7 +73,7 @@ fn a_new_host_gets_its_defaults() {
             connection = "auto"
             cpu = {"cores":2,"limit":null,"numa":null,"sockets":null,"type":"x86-64-v2-AES","units":null}
             current_node = ?
-            docker = {"address_pools":null,"daemon_json":null,"data_root":null,"insecure_registries":null,"live_restore":true,"log":{"driver":"local","max_file":3,"max_size":"10m"},"mtu":null,"proxy":null,"prune":{"schedule":"weekly","until":"168h"},"registry_ca":null,"registry_mirrors":null,"repository_key":null,"repository_url":null,"source":"docker","users":null,"version":null}
+            docker = {"address_pools":null,"daemon_json":null,"data_root":null,"insecure_registries":null,"live_restore":true,"log":{"driver":"local","max_file":3,"max_size":"10m"},"mtu":null,"proxy":null,"prune":{"schedule":"weekly","until":"168h","volumes":false},"registry_ca":null,"registry_mirrors":null,"repository_key":null,"repository_url":null,"source":"docker","users":null,"version":null}
             docker_version = ?
             id = ?
             initialization = {"datastore_id":null,"dns":null,"hostname":null,"ip_config":null,"upgrade":false,"user_account":{"keys":null,"password_wo":null,"password_wo_version":null,"username":"pmoves"},"user_data":null,"user_data_wo":null}
@@ -102,7 +102,7 @@ fn a_new_host_gets_its_defaults() {
             connection = "auto"
             cpu = {"cores":2,"limit":null,"numa":null,"sockets":null,"type":"x86-64-v2-AES","units":null}
             current_node = ?
-            docker = {"address_pools":null,"daemon_json":null,"data_root":null,"insecure_registries":null,"live_restore":true,"log":{"driver":"local","max_file":3,"max_size":"10m"},"mtu":null,"proxy":null,"prune":{"schedule":"weekly","until":"168h"},"registry_ca":null,"registry_mirrors":null,"repository_key":null,"repository_url":null,"source":"docker","users":null,"version":null}
+            docker = {"address_pools":null,"daemon_json":null,"data_root":null,"insecure_registries":null,"live_restore":true,"log":{"driver":"local","max_file":3,"max_size":"10m"},"mtu":null,"proxy":null,"prune":{"schedule":"weekly","until":"168h","volumes":false},"registry_ca":null,"registry_mirrors":null,"repository_key":null,"repository_url":null,"source":"docker","users":null,"version":null}
             docker_version = ?
             id = "qemu/200"
             initialization = {"datastore_id":null,"dns":null,"hostname":null,"ip_config":null,"upgrade":false,"user_account":{"keys":null,"password_wo":null,"password_wo_version":null,"username":"pmoves"},"user_data":null,"user_data_wo":null}
