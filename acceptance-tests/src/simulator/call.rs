@@ -203,6 +203,7 @@ const PROTECTED_READS: &[&str] = &[
     "/nodes/*/lxc/*/feature",
     "/nodes/*/lxc/*/interfaces",
     "/nodes/*/lxc/*/migrate",
+    "/nodes/*/lxc/*/rrddata",
     "/nodes/*/lxc/*/snapshot",
     "/nodes/*/qemu",
     "/nodes/*/qemu/*/agent/*",

@@ -67,6 +67,12 @@ pub(crate) const ROUTES: &[Route] = &[
         rules: "+vm; +rrd",
         handler: tell!(statistics),
     },
+    Route {
+        call: "GET /nodes/{node}/lxc/{vmid}/rrddata",
+        allow: Allow::All("/vms/{vmid}", &["VM.Audit"]),
+        rules: "+ct; +rrd",
+        handler: tell!(statistics),
+    },
 ];
 
 fn listed(key: &str, names: &str) -> Json {
