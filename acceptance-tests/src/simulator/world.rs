@@ -2,7 +2,9 @@
 //!
 //! It only holds and finds; what a call does to it stands with the call.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -61,6 +63,34 @@ pub(crate) struct World {
     daemons: Mutex<HashMap<(String, bool), Arc<Semaphore>>>,
 }
 
+thread_local! {
+    /// The address of the world whose state this thread holds, or 0.
+    static HOLDS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The state, held by this thread.
+pub(crate) struct Held<'a>(MutexGuard<'a, State>);
+
+impl Deref for Held<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}
+
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.0
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        HOLDS.set(0);
+    }
+}
+
 impl World {
     pub(crate) fn new(
         settings: Settings,
@@ -84,8 +114,16 @@ impl World {
     }
 
     /// The state, for as long as the guard lives. Never held across an await.
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no holder of the state panics")
+    pub(crate) fn state(&self) -> Held<'_> {
+        let own = std::ptr::from_ref(self).addr();
+        assert_ne!(
+            HOLDS.get(),
+            own,
+            "who holds the state asks for it again, and would wait for ever"
+        );
+        let state = self.state.lock().expect("no holder of the state panics");
+        HOLDS.set(own);
+        Held(state)
     }
 
     /// The consoles, for as long as the guard lives. Never held across an await.

@@ -124,3 +124,11 @@ async fn lists_of_tasks_and_logs_are_cut() {
     let total = lab.call("GET", "/nodes/pve1/tasks", Json::Null).await.body["total"].clone();
     assert_eq!(total, 52);
 }
+
+#[tokio::test]
+#[should_panic(expected = "asks for it again")]
+async fn who_holds_the_state_does_not_wait_for_itself() {
+    let lab = Lab::new().await;
+    let _held = lab.simulator.world.state();
+    lab.simulator.world.state();
+}
