@@ -109,6 +109,13 @@ async fn a_vm_that_nothing_leads_into_is_refused() {
     let said = line(&scene.refused(&inside).await);
     assert!(said.contains("The guest cannot be reached"), "{said}");
     assert!(said.contains("docker"), "{said}");
+    let disk = r#"{ scsi2 = { size_gb = 1, mount_path = "/srv" } }"#;
+    let said = line(&scene.refused(&off.clone().with("disk", disk)).await);
+    assert!(said.contains("The guest cannot be reached"), "{said}");
+    assert!(said.contains(r#"disk["scsi2"]"#), "{said}");
+    let grown = off.with("os_disk", r#"{ datastore_id = "local-lvm", size_gb = 5 }"#);
+    let said = line(&scene.apply(&grown).await.ok().said());
+    assert!(said.contains("The filesystem stays as it is"), "{said}");
 }
 
 #[tokio::test]

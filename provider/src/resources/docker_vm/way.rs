@@ -1,7 +1,7 @@
 //! The way into the guest of `pmoves_docker_vm`: its agent, or SSH.
 
 use super::{
-    account,
+    account, disks,
     model::{DockerVm, IpConfig},
 };
 use crate::{
@@ -92,11 +92,21 @@ pub(super) fn check(cluster: &Cluster, plan: &Plan<'_>, found: &mut Faults<'_>) 
             "Docker is installed through the guest agent, which the first boot sets up. Without it, give the provider ssh = { … }.",
         ),
         None => {
-            for at in INSIDE.into_iter().filter(|at| plan.changed(at)) {
+            let mounted = disks::slots(planned).map(|slot| format!("disk.{slot}"));
+            let mounted = mounted.filter(|disk| !planned.at(disk).get("mount_path").is_null());
+            let inside = INSIDE.map(str::to_owned).into_iter().chain(mounted);
+            for at in inside.filter(|at| plan.changed(at)) {
                 found.error(
-                    at,
+                    &at,
                     "The guest cannot be reached",
                     "The VM has no agent (agent.enabled is false). Enable it, or give the provider ssh = { … }.",
+                );
+            }
+            if plan.changed("os_disk.size_gb") {
+                found.warn(
+                    "os_disk.size_gb",
+                    "The filesystem stays as it is",
+                    "The disk grows, and what is on it does not, since the VM has no agent (agent.enabled is false).",
                 );
             }
         }
