@@ -10,7 +10,7 @@ use crate::{
     pve::Pve,
     resources::host::{
         Kind,
-        make::{concerns_tags, warn_of_tag},
+        make::without_tag,
         power::{self, Place, run},
         volumes::{bytes_of, gibibytes, storage_of},
     },
@@ -46,12 +46,9 @@ pub(super) async fn settle(
     }
     loop {
         let calls = calls::adopt(plan, &place, &config, tag);
-        match (run(pve, state, calls).await, tag) {
-            (Err(error), Some(refused)) if concerns_tags(&error) => {
-                warn_of_tag(refused, &error.to_string(), state);
-                tag = None;
-            }
-            (other, _) => {
+        match run(pve, state, calls).await {
+            Err(error) if without_tag(&mut tag, &error, state) => {}
+            other => {
                 other?;
                 break;
             }

@@ -7,13 +7,13 @@ use std::time::Duration;
 use super::{calls, clones, model::DockerLxc};
 use crate::{
     framework::{Failure, Result, State},
-    pve::{LxcConfig, Pve},
+    pve::Pve,
     resources::{
         cluster::Cluster,
         host::{
             Kind,
             clones::source_node,
-            make::{self, Ended, Making, Seen, concerns_tags, has_macs, refused, warn_of_tag},
+            make::{self, Ended, Making, again, refused},
             network,
         },
     },
@@ -46,21 +46,16 @@ pub(super) async fn make(
             }
             None => calls::create(plan, vmid, tag),
         };
-        let on = plan.current_node.clone().unwrap_or_default();
+        let nics = plan.network_interface.iter().flatten();
         let making = Making {
             kind: Kind::Lxc,
-            node: &on,
+            node: plan.current_node.as_deref().unwrap_or_default(),
             vmid,
             clone: source.is_some(),
+            name: &plan.name,
+            macs: nics.map(|(slot, nic)| (slot, &nic.mac_address)).collect(),
         };
-        let look = |pve: Pve| {
-            let (node, plan) = (&on, &*plan);
-            async move {
-                let config = pve.lxc_config_opt(node, vmid).await?;
-                Ok(config.map(|config| seen(config, plan)))
-            }
-        };
-        let error = match making.ask(pve, &call, plan, state, look).await? {
+        let error = match making.ask(pve, &call, plan, state).await? {
             Ended::Made => {
                 if source.is_some() {
                     clones::settle(pve, plan, vmid, tag, state).await?;
@@ -75,13 +70,7 @@ pub(super) async fn make(
             Ended::Failed { error, .. } => return Err(explain(error.into(), plan)),
             Ended::Refused(error) => error,
         };
-        let text = error.to_string();
-        if asked.is_none() && text.contains("already exists") {
-            continue;
-        }
-        if let Some(refused) = tag.filter(|_| concerns_tags(&error)) {
-            warn_of_tag(refused, &text, state);
-            tag = None;
+        if again(asked, &mut tag, &error, state) {
             continue;
         }
         let failure = refused(error, Kind::Lxc, vmid);
@@ -101,18 +90,5 @@ fn explain(failure: Failure, plan: &DockerLxc) -> Failure {
         () if file.is_some_and(|file| detail.contains(file)) => failure.at("template_file_id"),
         () if detail.contains("SSH public key") => failure.at("initialization.user_account.keys"),
         () => failure,
-    }
-}
-
-/// Name and MAC addresses tell whose it is.
-fn seen(config: LxcConfig, plan: &DockerLxc) -> Seen {
-    let nics = plan.network_interface.iter().flatten();
-    let nics = nics.map(|(slot, nic)| (slot, &nic.mac_address));
-    // A clone has MAC addresses of Proxmox VE's own choice first.
-    let ours = config.hostname.as_deref() == Some(plan.name.as_str())
-        && (plan.clone.is_some() || has_macs(&config.nets, nics));
-    Seen {
-        lock: config.lock,
-        ours,
     }
 }

@@ -11,7 +11,7 @@ use crate::{
         cluster::Cluster,
         host::{
             Kind,
-            make::{concerns_tags, warn_of_tag},
+            make::without_tag,
             power::{self, Place, run},
         },
     },
@@ -52,12 +52,9 @@ pub(super) async fn settle(
     }
     loop {
         let calls = calls::adopt(plan, vmid, &config, &seed.volume(), tag);
-        match (run(pve, state, calls).await, tag) {
-            (Err(error), Some(refused)) if concerns_tags(&error) => {
-                warn_of_tag(refused, &error.to_string(), state);
-                tag = None;
-            }
-            (other, _) => return Ok(other?),
+        match run(pve, state, calls).await {
+            Err(error) if without_tag(&mut tag, &error, state) => {}
+            other => return Ok(other?),
         }
     }
 }

@@ -7,14 +7,14 @@ use std::time::Duration;
 use super::{calls, clones, host, model::DockerVm, seed_file::SeedFile};
 use crate::{
     framework::{Failure, Result, State},
-    pve::{self, Pve, QemuConfig},
+    pve::{self, Pve},
     resources::{
         cluster::Cluster,
         host::{
             Kind,
             clones::source_node,
             inside::draw_mac,
-            make::{self, Ended, Making, Seen, concerns_tags, has_macs, refused, warn_of_tag},
+            make::{self, Ended, Making, again, refused},
             network,
         },
     },
@@ -69,21 +69,16 @@ pub(super) async fn make(
             }
             None => calls::create(plan, vmid, &seed.volume(), tag),
         };
-        let on = plan.current_node.clone().unwrap_or_default();
+        let nics = plan.network_device.iter().flatten();
         let making = Making {
             kind: Kind::Qemu,
-            node: &on,
+            node: plan.current_node.as_deref().unwrap_or_default(),
             vmid,
             clone: source.is_some(),
+            name: &plan.name,
+            macs: nics.map(|(slot, nic)| (slot, &nic.mac_address)).collect(),
         };
-        let look = |pve: Pve| {
-            let (node, plan) = (&on, &*plan);
-            async move {
-                let config = pve.vm_config_opt(node, vmid).await?;
-                Ok(config.map(|config| seen(config, plan)))
-            }
-        };
-        let error = match making.ask(pve, &call, plan, state, look).await? {
+        let error = match making.ask(pve, &call, plan, state).await? {
             Ended::Made => {
                 if source.is_some() {
                     clones::settle(pve, plan, vmid, &seed, tag, state).await?;
@@ -106,13 +101,7 @@ pub(super) async fn make(
             Ended::Refused(error) => error,
         };
         seed.clean_up(pve, state).await;
-        let text = error.to_string();
-        if asked.is_none() && text.contains("already exists") {
-            continue;
-        }
-        if let Some(refused) = tag.filter(|_| concerns_tags(&error)) {
-            warn_of_tag(refused, &text, state);
-            tag = None;
+        if again(asked, &mut tag, &error, state) {
             continue;
         }
         return Err(refused(error, Kind::Qemu, vmid));
@@ -127,18 +116,5 @@ fn explain(error: pve::Error, plan: &DockerVm) -> Failure {
     match file.is_some_and(|file| failure.detail.contains(file)) {
         true => failure.at("image.id"),
         false => failure,
-    }
-}
-
-/// Name and MAC addresses tell whose it is.
-fn seen(config: QemuConfig, plan: &DockerVm) -> Seen {
-    let nics = plan.network_device.iter().flatten();
-    let nics = nics.map(|(slot, nic)| (slot, &nic.mac_address));
-    // A clone has MAC addresses of Proxmox VE's own choice first.
-    let ours = config.name.as_deref() == Some(plan.name.as_str())
-        && (plan.clone.is_some() || has_macs(&config.nets, nics));
-    Seen {
-        lock: config.lock,
-        ours,
     }
 }

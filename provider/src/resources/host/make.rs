@@ -16,6 +16,9 @@ pub(in crate::resources) struct Making<'a> {
     pub(in crate::resources) vmid: u32,
     /// Whether it is a clone.
     pub(in crate::resources) clone: bool,
+    pub(in crate::resources) name: &'a str,
+    /// MAC addresses by slot.
+    pub(in crate::resources) macs: Vec<(&'a String, &'a Option<String>)>,
 }
 
 /// How a create ended.
@@ -30,12 +33,12 @@ pub(in crate::resources) enum Ended {
     Failed { error: pve::Error, left: bool },
 }
 
-/// The config of a guest, as far as it tells whether a create has arrived.
-pub(in crate::resources) struct Seen {
+/// What the config of a guest tells while it is made.
+struct Seen {
+    name: Option<String>,
+    nets: BTreeMap<String, String>,
     /// The operation that keeps others out.
-    pub(in crate::resources) lock: Option<String>,
-    /// Whether it is what was asked for.
-    pub(in crate::resources) ours: bool,
+    lock: Option<String>,
 }
 
 /// The VMID for a new guest: the one that was asked for, or a free one.
@@ -50,18 +53,13 @@ pub(in crate::resources) async fn vmid(pve: &Pve, asked: Option<u32>) -> Result<
 
 impl Making<'_> {
     /// Asks for the guest and waits for it. Once Proxmox VE accepted, the state knows it, unless nothing is left of it.
-    /// `look` finds out whether a create arrived whose answer was lost.
-    pub(in crate::resources) async fn ask<M: Clone, F>(
+    pub(in crate::resources) async fn ask<M: Clone>(
         &self,
         pve: &Pve,
         call: &Call,
         plan: &M,
         state: &mut State<M>,
-        look: impl Fn(Pve) -> F,
-    ) -> Result<Ended>
-    where
-        F: Future<Output = pve::Result<Option<Seen>>>,
-    {
+    ) -> Result<Ended> {
         match pve.send(call).await {
             Ok(pve::Answer::Task(task)) => {
                 state.save(plan.clone());
@@ -75,7 +73,7 @@ impl Making<'_> {
             }
             // The connection broke, perhaps after the request had arrived.
             Err(error) => match error {
-                pve::Error::OutcomeUnknown { .. } if self.arrived(pve, look).await? => {
+                pve::Error::OutcomeUnknown { .. } if self.arrived(pve).await? => {
                     state.save(plan.clone());
                     Ok(Ended::Made)
                 }
@@ -119,42 +117,50 @@ impl Making<'_> {
     /// Stops a clone that was cancelled, and says whether nothing is left of it.
     async fn undo(&self, pve: &Pve, task: &Upid) -> pve::Result<bool> {
         pve.stop(task).await?;
-        let pve = pve.lasting();
-        Ok(match self.kind {
-            Kind::Qemu => pve.vm_config_opt(self.node, self.vmid).await?.is_none(),
-            Kind::Lxc => pve.lxc_config_opt(self.node, self.vmid).await?.is_none(),
-        })
+        Ok(self.look(&pve.lasting()).await?.is_none())
     }
 
     /// Whether a create that nobody answered has made this very guest.
-    async fn arrived<F>(&self, pve: &Pve, look: impl Fn(Pve) -> F) -> pve::Result<bool>
-    where
-        F: Future<Output = pve::Result<Option<Seen>>>,
-    {
+    async fn arrived(&self, pve: &Pve) -> pve::Result<bool> {
         let pve = pve.lasting();
         let (first, longest) = (Duration::from_millis(250), Duration::from_secs(3));
         let what = format!("the create of the {}", self.kind.noun());
         let seen = pve.poll(&what, first, longest, || async {
-            let seen = look(pve.clone()).await?;
+            let seen = self.look(&pve).await?;
             let lock = seen.as_ref().and_then(|seen| seen.lock.as_deref());
             // While it is being made its config holds the lock and little else.
             let made = !matches!(lock, Some("create" | "clone"));
             Ok(made.then_some(seen))
         });
-        Ok(seen.await?.is_some_and(|seen| seen.ours))
+        Ok(seen.await?.is_some_and(|seen| self.is(&seen)))
     }
-}
 
-/// Whether each NIC has its MAC address: at least one was drawn a moment ago, if the practitioner chose none.
-pub(in crate::resources) fn has_macs<'a>(
-    nets: &BTreeMap<String, String>,
-    mut nics: impl Iterator<Item = (&'a String, &'a Option<String>)>,
-) -> bool {
-    let lower = str::to_ascii_lowercase;
-    nics.all(|(slot, mac)| match (nets.get(slot), mac) {
-        (Some(raw), Some(mac)) => lower(raw).contains(&lower(mac)),
-        _ => false,
-    })
+    async fn look(&self, pve: &Pve) -> pve::Result<Option<Seen>> {
+        let (node, vmid) = (self.node, self.vmid);
+        Ok(match self.kind {
+            Kind::Qemu => pve.vm_config_opt(node, vmid).await?.map(|config| Seen {
+                name: config.name,
+                nets: config.nets,
+                lock: config.lock,
+            }),
+            Kind::Lxc => pve.lxc_config_opt(node, vmid).await?.map(|config| Seen {
+                name: config.hostname,
+                nets: config.nets,
+                lock: config.lock,
+            }),
+        })
+    }
+
+    /// Name and MAC addresses tell: of the latter at least one was drawn a moment ago, if the practitioner chose none.
+    fn is(&self, seen: &Seen) -> bool {
+        let lower = str::to_ascii_lowercase;
+        let has_mac = |(slot, mac): &(&String, &Option<String>)| match (seen.nets.get(*slot), mac) {
+            (Some(raw), Some(mac)) => lower(raw).contains(&lower(mac)),
+            _ => false,
+        };
+        // A clone has MAC addresses of Proxmox VE's own choice first.
+        seen.name.as_deref() == Some(self.name) && (self.clone || self.macs.iter().all(has_mac))
+    }
 }
 
 /// Points a refused create at what it is about.
@@ -175,14 +181,31 @@ pub(in crate::resources) fn refused(error: pve::Error, kind: Kind, vmid: u32) ->
     }
 }
 
-/// Whether the cluster refused a tag.
-pub(in crate::resources) fn concerns_tags(error: &pve::Error) -> bool {
-    matches!(error, pve::Error::Forbidden { .. }) && error.to_string().contains("tag")
+/// Whether what was refused may be asked for again: under another VMID if none was `asked` for, or without the tag.
+pub(in crate::resources) fn again<M>(
+    asked: Option<u32>,
+    tag: &mut Option<&str>,
+    error: &pve::Error,
+    state: &mut State<M>,
+) -> bool {
+    let taken = asked.is_none() && error.to_string().contains("already exists");
+    taken || without_tag(tag, error, state)
 }
 
-pub(in crate::resources) fn warn_of_tag<M>(tag: &str, text: &str, state: &mut State<M>) {
+/// Lets go of the tag if it is what the cluster refused, and says so.
+pub(in crate::resources) fn without_tag<M>(
+    tag: &mut Option<&str>,
+    error: &pve::Error,
+    state: &mut State<M>,
+) -> bool {
+    let text = error.to_string();
+    let refused = matches!(error, pve::Error::Forbidden { .. }) && text.contains("tag");
+    let Some(tag) = tag.take_if(|_| refused) else {
+        return false;
+    };
     state.warn(
         "The guest is created without the provider's tag",
         format!("The cluster does not let this credential set the tag {tag}: {text}"),
     );
+    true
 }
