@@ -21,20 +21,16 @@ pub async fn change(
 }
 
 fn script(account: &str, prior: &BTreeSet<String>, wanted: &BTreeSet<String>) -> String {
-    let lines = |keys: &mut dyn Iterator<Item = &String>| {
-        keys.map(|key| format!(" {}", quote(key.trim())))
-            .collect::<String>()
-    };
-    // Without arguments printf would print an empty line, which as a pattern is every line.
-    let file = |name: &str, keys: String| match keys.is_empty() {
-        true => format!(": > \"$work/{name}\"\n"),
-        false => format!("printf '%s\\n'{keys} > \"$work/{name}\"\n"),
-    };
+    // One command for each key: for none, printf would print an empty line, which as a pattern is every line.
+    let line = |key: &String| format!("printf '%s\\n' {}\n", quote(key.trim()));
+    let [gone, wanted]: [String; 2] = [
+        prior.difference(wanted).map(line).collect(),
+        wanted.iter().map(line).collect(),
+    ];
     format!(
-        "user={}\nwork=$(mktemp -d) || exit 1\ntrap 'rm -rf \"$work\"' EXIT\n{}{}{CHANGE}",
+        "user={}\nwork=$(mktemp -d) || exit 1\ntrap 'rm -rf \"$work\"' EXIT\n\
+         {{ :\n{gone}}} > \"$work/gone\"\n{{ :\n{wanted}}} > \"$work/wanted\"\n{CHANGE}",
         quote(account),
-        file("gone", lines(&mut prior.difference(wanted))),
-        file("wanted", lines(&mut wanted.iter())),
     )
 }
 

@@ -73,9 +73,9 @@ impl Cluster {
         Self { looks_in, ..self }
     }
 
-    /// Whether a read that is no import looks into guests.
-    pub fn looks_in(&self) -> bool {
-        self.looks_in
+    /// Whether a read looks into guests. An import always does.
+    pub fn looks_in(&self, cx: &Context<'_, Self>) -> bool {
+        self.looks_in || cx.importing
     }
 
     /// A cluster whose settings are decided during apply; `unknown` names them.

@@ -355,13 +355,14 @@ impl DockerVm {
         effects::moves_online(&untyped(self))
     }
 
+    /// Slot of its OS disk, as far as it is known.
+    fn os_interface(&self) -> Option<&str> {
+        self.os_disk.as_ref()?.interface.as_deref()
+    }
+
     /// Slot of its OS disk.
     fn os_slot(&self) -> &str {
-        let chosen = self
-            .os_disk
-            .as_ref()
-            .and_then(|disk| disk.interface.as_deref());
-        chosen.unwrap_or(calls::OS_SLOT)
+        self.os_interface().unwrap_or(calls::OS_SLOT)
     }
 
     fn identify(&mut self, vmid: u32) {

@@ -68,7 +68,7 @@ pub(super) async fn read(
     next.status = Some(if running { "running" } else { "stopped" }.to_owned());
     let waited = prior.restart_required == Some(true);
     next.restart_required = Some(waited && power::waits(pve, &place).await?);
-    if running && (cx.client.looks_in() || cx.importing) {
+    if running && cx.client.looks_in(cx) {
         // What waits for a restart is in the config already, and may be the console's mode.
         let is_shell = config.cmode.as_deref() == Some(CONSOLE) && !waited && !cx.importing;
         let guest = match super::reach(cx.client, pve, &place, &next).await? {

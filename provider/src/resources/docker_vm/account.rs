@@ -8,6 +8,8 @@ use crate::{
     guest::{keys, reached::Reached},
 };
 
+/// The account for people, unless it is called otherwise.
+pub(super) const NAME: &str = "pmoves";
 const KEYS: &str = "initialization.user_account.keys";
 
 /// The keys before and after, unless they stay or were never ours.
@@ -27,7 +29,7 @@ pub(super) async fn change(guest: &Reached, prior: &DockerVm, plan: &DockerVm) -
     };
     guest.wait().await?;
     let name = account(plan).and_then(|account| account.username.as_deref());
-    keys::change(guest, name.unwrap_or("pmoves"), before, after)
+    keys::change(guest, name.unwrap_or(NAME), before, after)
         .await
         .map_err(|error| Failure::from(error).or_at(KEYS))
 }

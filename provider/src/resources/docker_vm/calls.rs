@@ -8,7 +8,7 @@ use super::{
     devices::{self, efi_drive},
     disks,
     model::{DataDisk, DockerVm, Startup},
-    values::{boot_disk, data_drive, network, os_drive, with_agent, with_backup, with_cpu_type},
+    values::{boot_storage, data_drive, network, os_drive, with_agent, with_backup, with_cpu_type},
 };
 use crate::{
     pve::{Call, Params, PropertyString, QemuConfig},
@@ -75,8 +75,7 @@ pub(super) fn create(plan: &DockerVm, vmid: u32, seed: &str, tag: Option<&str>) 
 
 /// A data disk for a VM that has none, beside its OS disk if no storage is chosen.
 fn new_data_drive(disk: &DataDisk, config: &QemuConfig) -> PropertyString {
-    let beside = || storage_of(config.disks.get(boot_disk(config)?)?);
-    let storage = disk.datastore_id.clone().or_else(beside);
+    let storage = disk.datastore_id.clone().or_else(|| boot_storage(config));
     let volume = format!("{}:{}", storage.unwrap_or_default(), disk.size_gb);
     data_drive(&volume, disk)
 }

@@ -11,7 +11,7 @@ use super::{
     calls::{DATA_SLOT, OS_SLOT, SEED_SLOT},
     checks,
     model::DockerVm,
-    values::{boot_disk, drive},
+    values::{boot_disk, boot_storage, drive},
 };
 use crate::{
     framework::{Model, Value},
@@ -116,7 +116,7 @@ pub(super) fn params(vm: &DockerVm, config: Option<&QemuConfig>) -> Params {
         .os_disk
         .as_ref()
         .and_then(|disk| disk.datastore_id.clone());
-    let beside = chosen.or_else(|| storage_of(now(boot_disk(config?)?)?));
+    let beside = chosen.or_else(|| boot_storage(config?));
     let disks = vm.disk.iter().flatten();
     disks.fold(Params::new(), |params, (slot, disk)| {
         let current = now(slot).and_then(|raw| PropertyString::parse(raw, Some("file")).ok());

@@ -48,7 +48,7 @@ pub(super) fn seed(plan: &DockerVm, vmid: u32) -> Vec<u8> {
         instance_id: format!("pmoves-{vmid}-{}", plan.name),
         hostname: init.hostname.unwrap_or_else(|| plan.name.clone()),
         user: User {
-            username: account.username.unwrap_or_else(|| "pmoves".to_owned()),
+            username: account.username.unwrap_or_else(|| account::NAME.to_owned()),
             keys: account.keys.into_iter().flatten().collect(),
             password_hash: account
                 .password_wo
@@ -244,7 +244,7 @@ pub(super) fn note_facts(vm: &mut DockerVm, facts: &Facts) {
     }
 }
 
-fn ipv4(config: Option<&IpConfig>) -> Address {
+pub(super) fn ipv4(config: Option<&IpConfig>) -> Address {
     let Some(ipv4) = config.and_then(|config| config.ipv4.as_ref()) else {
         // A NIC that is not listed uses DHCP, one that lists IPv6 only has no IPv4.
         return match config {
@@ -258,7 +258,7 @@ fn ipv4(config: Option<&IpConfig>) -> Address {
     )
 }
 
-fn ipv6(config: Option<&IpConfig>) -> Address {
+pub(super) fn ipv6(config: Option<&IpConfig>) -> Address {
     match config.and_then(|config| config.ipv6.as_ref()) {
         Some(ipv6) => parse(
             ipv6.address.as_deref().unwrap_or("auto"),

@@ -10,7 +10,7 @@ use serde_json::Number;
 pub(super) use crate::resources::host::{clones::CloneOf, ssh::Ssh, startup::Startup};
 
 use super::{
-    checks,
+    account, checks,
     devices::{self, EfiDisk, HostPci, Usb, Virtiofs},
     disks::Disk,
     mounts::Mount,
@@ -325,7 +325,7 @@ pub struct Dns {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Model)]
 pub struct UserAccount {
     /// Its name.
-    #[attr(default("pmoves"), keep, check(checks::user_name))]
+    #[attr(default(account::NAME), keep, check(checks::user_name))]
     pub username: Option<String>,
     /// SSH public keys that may log in. A change is made in the guest while it runs; keys that others added stay. Taken over from a configuration after an import, they are not looked for.
     #[attr(sticky, check(checks::ssh_keys))]

@@ -62,8 +62,7 @@ pub(super) async fn read(
     next.status = Some(if running { "running" } else { "stopped" }.to_owned());
     let waited = prior.restart_required == Some(true);
     next.restart_required = Some(waited && power::waits(pve, &place).await?);
-    let looks = cx.client.looks_in() || cx.importing;
-    if running && looks && next.has_way(cx.client) {
+    if running && cx.client.looks_in(cx) && next.has_way(cx.client) {
         let guest = next.reach(cx.client, pve, (&row.node, vmid))?;
         match cx.client.look_by(vmid, guest).await.as_ref() {
             Ok(look) => {
@@ -171,11 +170,9 @@ pub(super) fn from_config(
         balloon: config.balloon.and_then(|mib| i64::try_from(mib).ok()),
     };
     let known = prior
-        .os_disk
-        .as_ref()
-        .and_then(|disk| disk.interface.as_deref());
-    let slot = known.filter(|slot| config.disks.contains_key(*slot));
-    let os = slot.or_else(|| boot_disk(config)).map(|slot| OsDisk {
+        .os_interface()
+        .filter(|slot| config.disks.contains_key(*slot));
+    let os = known.or_else(|| boot_disk(config)).map(|slot| OsDisk {
         datastore_id: storage_of(&config.disks[slot]),
         size_gb: bytes_of(&config.disks[slot]).map(gibibytes),
         interface: Some(slot.to_owned()),

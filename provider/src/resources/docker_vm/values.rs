@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     pve::{PropertyString, QemuConfig},
-    resources::host::network::trunks_text,
+    resources::host::{network::trunks_text, volumes::storage_of},
 };
 
 pub(super) fn drive(volume: &str) -> PropertyString {
@@ -43,6 +43,11 @@ pub(super) fn boot_disk(config: &QemuConfig) -> Option<&str> {
         .filter_map(|slot| config.disks.get_key_value(slot))
         .find(|(_, raw)| !raw.contains("media=cdrom"))
         .map(|(slot, _)| slot.as_str())
+}
+
+/// The storage of that disk: others are made beside it if none is chosen.
+pub(super) fn boot_storage(config: &QemuConfig) -> Option<String> {
+    storage_of(config.disks.get(boot_disk(config)?)?)
 }
 
 pub(super) fn data_drive(volume: &str, disk: &DataDisk) -> PropertyString {

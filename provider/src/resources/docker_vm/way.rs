@@ -1,12 +1,9 @@
 //! The way into the guest of `pmoves_docker_vm`: its agent, or SSH.
 
-use super::{
-    account, disks,
-    model::{DockerVm, IpConfig},
-};
+use super::{account, disks, host, model::DockerVm};
 use crate::{
     framework::{Failure, Plan, Result, Value, resource::Faults},
-    guest::{reached::Reached, ssh::Target},
+    guest::{reached::Reached, seed::Address, ssh::Target},
     pve::Pve,
     resources::{
         cluster::{Cluster, VmWay},
@@ -52,19 +49,18 @@ impl DockerVm {
 
     /// The address that the first boot gives `net0`.
     fn fixed_address(&self) -> Option<String> {
-        let configs = self.initialization.as_ref()?.ip_config.as_ref()?;
-        fixed(configs.get("net0")?)
+        let config = self
+            .initialization
+            .as_ref()?
+            .ip_config
+            .as_ref()?
+            .get("net0");
+        let fixed = |address| match address {
+            Address::Static { address, .. } => Some(address.addr().to_string()),
+            _ => None,
+        };
+        fixed(host::ipv4(config)).or_else(|| fixed(host::ipv6(config)))
     }
-}
-
-fn fixed(config: &IpConfig) -> Option<String> {
-    let v4 = config.ipv4.as_ref().and_then(|ip| ip.address.as_deref());
-    let v6 = config.ipv6.as_ref().and_then(|ip| ip.address.as_deref());
-    let text = [v4, v6]
-        .into_iter()
-        .flatten()
-        .find(|text| text.contains('/'))?;
-    Some(text.split('/').next()?.to_owned())
 }
 
 /// What of a plan takes commands in the guest.
@@ -134,7 +130,7 @@ fn first_login(cluster: &Cluster, planned: &Value, agent: bool, found: &mut Faul
     if own.iter().any(|path| !open(path)) || !open("clone") {
         return;
     }
-    let account = text("initialization.user_account.username").unwrap_or("pmoves");
+    let account = text("initialization.user_account.username").unwrap_or(account::NAME);
     let login = text("ssh.username").or(cluster.login());
     if let Some(login) = login.filter(|login| *login != account) {
         found.warn(
@@ -148,5 +144,38 @@ fn first_login(cluster: &Cluster, planned: &Value, agent: bool, found: &mut Faul
             "Nobody may be let in",
             format!("SSH logs in as {account}, who has no keys: set initialization.user_account.keys, unless the image has some."),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn ssh_goes_where_it_is_told_or_where_the_guest_must_be() {
+        let off = json!({ "enabled": false });
+        for (more, host) in [
+            (json!({ "ssh": { "host": "web.lan" } }), Some("web.lan")),
+            (
+                json!({ "ipv4": { "address": "192.0.2.7/24" } }),
+                Some("192.0.2.7"),
+            ),
+            (
+                json!({ "ipv6": { "address": "2001:db8::7/64" } }),
+                Some("2001:db8::7"),
+            ),
+            (json!({ "ipv4": { "address": "dhcp" } }), Some("192.0.2.9")),
+            (json!({ "agent": { "enabled": true } }), None),
+        ] {
+            let vm = json!({
+                "name": "web", "node_name": "pve1", "ipv4_address": "192.0.2.9",
+                "agent": more.get("agent").unwrap_or(&off), "ssh": more.get("ssh"),
+                "initialization": { "ip_config": { "net0": { "ipv4": more.get("ipv4"), "ipv6": more.get("ipv6") } } },
+            });
+            let vm: DockerVm = serde_json::from_value(vm).unwrap();
+            assert_eq!(vm.target().host.as_deref(), host, "{more}");
+        }
     }
 }

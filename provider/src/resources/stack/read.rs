@@ -40,7 +40,7 @@ pub(super) async fn read(
         }
         return Ok(());
     };
-    if !(cx.client.looks_in() || cx.importing) {
+    if !cx.client.looks_in(cx) {
         return Ok(());
     }
     let guest = cx.client.guest(&pve, &row, prior.ssh.as_ref()).await?;
