@@ -8,9 +8,7 @@ mod real;
 mod ssh;
 mod update;
 
-use std::fmt::Display;
-
-use acceptance_tests::{simulator::Options, tofu::Ran};
+use acceptance_tests::simulator::Options;
 use expect_test::expect;
 use serde_json::{Value, json};
 
@@ -75,12 +73,6 @@ pub(crate) fn config(scene: &Scene, key: &str) -> String {
         .config(100)
         .expect("the container is there");
     config.get(key).cloned().unwrap_or_default()
-}
-
-/// A plan that says something and changes nothing yet.
-pub(crate) async fn planned(scene: &Scene, config: &impl Display) -> Ran {
-    scene.ws.write("main.tf", &config.to_string());
-    scene.ws.run(&["plan", "-no-color"]).await
 }
 
 #[tokio::test]

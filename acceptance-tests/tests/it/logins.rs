@@ -26,8 +26,3 @@ pub(crate) fn way(sshd: &Sshd) -> String {
         sshd.address().port()
     )
 }
-
-/// What was said, without its line breaks.
-pub(crate) fn line(said: &str) -> String {
-    said.split_whitespace().collect::<Vec<_>>().join(" ")
-}

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::scene::{Block, Scene, configure, dormant, web};
+use crate::scene::{Scene, app, configure, dormant, web};
 
 /// Plans a host with one variable changed, and gives what was said.
 async fn said(name: &str, value: &str) -> String {
@@ -165,14 +165,7 @@ async fn free_vmids_are_of_the_range() {
 #[tokio::test]
 async fn a_refresh_may_leave_guests_alone() {
     let scene = Scene::new().await;
-    let stack = Block::new(
-        r#"resource "pmoves_stack" "app""#,
-        &[
-            ("host_id", "pmoves_docker_vm.web.id"),
-            ("name", r#""app""#),
-            ("compose", r#""services:\n  web:\n    image: nginx:1\n""#),
-        ],
-    );
+    let stack = app("pmoves_docker_vm.web.id");
     scene.settle(&format!("{}{stack}", web())).await;
     scene.sh(100, "docker stop app-web-1").await;
     configure(&scene.ws, "refresh_guests = false");

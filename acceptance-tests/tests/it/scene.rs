@@ -89,11 +89,16 @@ impl Scene {
         self.quiet().await;
     }
 
+    /// Plans a configuration, for what is said of it.
+    pub(crate) async fn planned(&self, config: &impl fmt::Display) -> Ran {
+        self.ws.write("main.tf", &config.to_string());
+        self.ws.run(&["plan", "-no-color"]).await
+    }
+
     /// A configuration that must be refused; gives what was said, and checks that nothing was written.
     pub(crate) async fn refused(&self, config: &impl fmt::Display) -> String {
-        self.ws.write("main.tf", &config.to_string());
         self.forget();
-        let said = self.ws.run(&["plan", "-no-color"]).await.refused();
+        let said = self.planned(config).await.refused();
         let writes: Vec<String> = self.writes();
         assert!(writes.is_empty(), "{writes:#?}");
         said
@@ -261,6 +266,18 @@ pub(crate) fn web() -> Block {
 /// The same, never started: for what only the API is asked.
 pub(crate) fn dormant() -> Block {
     web().with("started", "false")
+}
+
+/// A stack of one service on a host, `pmoves_stack.app`.
+pub(crate) fn app(host_id: &str) -> Block {
+    Block::new(
+        r#"resource "pmoves_stack" "app""#,
+        &[
+            ("host_id", host_id),
+            ("name", r#""app""#),
+            ("compose", r#""services:\n  web:\n    image: nginx:1\n""#),
+        ],
+    )
 }
 
 /// The head of a qcow2 image, which is all that a node looks at.

@@ -63,9 +63,9 @@ struct Job {
 }
 
 /// What a clone holds: its source, and the id that it has taken, which a worker that fails or is interrupted gives back.
-struct Held<'a>(&'a Worker, (u32, u32));
+struct Reserved<'a>(&'a Worker, (u32, u32));
 
-impl Drop for Held<'_> {
+impl Drop for Reserved<'_> {
     fn drop(&mut self) {
         let mut state = self.0.world.state();
         let (source, copy) = self.1;
@@ -114,7 +114,7 @@ async fn clone(call: Call) -> Outcome {
     drop(lock);
     Ok(
         call.start_task("vzclone", &vmid.to_string(), |worker| async move {
-            let _held = Held(&worker, (job.vmid, job.newid));
+            let _reserved = Reserved(&worker, (job.vmid, job.newid));
             let result = job.run(&worker).await;
             result.map_err(|why| format!("clone failed: {why}"))
         }),

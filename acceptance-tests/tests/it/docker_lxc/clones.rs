@@ -130,7 +130,7 @@ async fn a_host_becomes_a_template() {
     let scene = scene().await;
     scene.settle(&web()).await;
     let template = web().with("template", "true");
-    let said = super::planned(&scene, &template).await.ok().said();
+    let said = scene.planned(&template).await.ok().said();
     assert!(said.contains("The container becomes a template"), "{said}");
     scene.settle(&template).await;
     assert_eq!(config(&scene, 100)["template"], "1");

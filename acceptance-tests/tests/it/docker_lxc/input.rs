@@ -2,13 +2,8 @@
 
 use acceptance_tests::simulator::{Options, Storage};
 
-use super::{dormant, planned, scene, scene_with, web};
+use super::{dormant, scene, scene_with, web};
 use crate::scene::Block;
-
-/// The words of a refusal, in one line.
-fn line(said: &str) -> String {
-    said.split_whitespace().collect::<Vec<_>>().join(" ")
-}
 
 #[tokio::test]
 async fn what_only_root_may_do_is_an_error_of_the_plan() {
@@ -28,10 +23,11 @@ async fn what_only_root_may_do_is_an_error_of_the_plan() {
             "virtiofs",
         ),
     ] {
-        let said = line(&scene.refused(&dormant().with(name, value)).await);
+        let said = scene.refused(&dormant().with(name, value)).await;
         assert!(said.contains(words), "{name}: {said}");
     }
-    let said = planned(&scene, &dormant().without("features"))
+    let said = scene
+        .planned(&dormant().without("features"))
         .await
         .ok()
         .said();
@@ -75,7 +71,7 @@ async fn what_cannot_be_is_an_error_at_its_attribute() {
             "No such NIC",
         ),
     ] {
-        let said = line(&scene.refused(&dormant().with(name, value)).await);
+        let said = scene.refused(&dormant().with(name, value)).await;
         assert!(said.contains(words), "{name}: {said}");
     }
 }
@@ -91,7 +87,7 @@ async fn a_storage_that_docker_is_slow_on_is_worth_a_warning() {
     .await;
     let warning = "tank is of type zfspool";
     let root = r#"{ datastore_id = "tank" }"#;
-    let said = async |config: Block| line(&planned(&scene, &config).await.ok().said());
+    let said = async |config: Block| scene.planned(&config).await.ok().said();
     let elsewhere = dormant().with("root_disk", root).with(
         "data_volume",
         r#"{ datastore_id = "local-lvm", size_gb = 2 }"#,
@@ -112,7 +108,7 @@ async fn a_missing_privilege_is_named_with_the_line_that_grants_it() {
     let mut scene = scene().await;
     let token = scene.stage.simulator.token_without(&["VM.Console"]);
     scene.ws.set("PROXMOX_VE_API_TOKEN", token);
-    let said = line(&scene.refused(&web()).await);
+    let said = scene.refused(&web()).await;
     assert!(
         said.contains("lacks VM.Console on /vms") && said.contains("pveum acl modify"),
         "{said}"

@@ -6,10 +6,10 @@ use acceptance_tests::{
 };
 use serde_json::json;
 
-use super::{attribute, config, planned, rounds, scene, scene_with, web};
+use super::{attribute, config, rounds, scene, scene_with, web};
 use crate::{
-    logins::{key, known, line, provider, way},
-    scene::Block,
+    logins::{key, known, provider, way},
+    scene::{Block, app},
 };
 
 /// A host behind the sshd.
@@ -36,15 +36,7 @@ async fn a_host_and_its_stack_are_reached_by_ssh_alone() {
     assert_eq!(attribute(&scene, "/interface_name").await, json!("eth0"));
     assert!(attribute(&scene, "/docker_version").await.is_string());
 
-    let stack = Block::new(
-        r#"resource "pmoves_stack" "app""#,
-        &[
-            ("host_id", "pmoves_docker_lxc.web.id"),
-            ("name", r#""app""#),
-            ("compose", r#""services:\n  web:\n    image: nginx:1\n""#),
-            ("ssh", &way(&sshd)),
-        ],
-    );
+    let stack = app("pmoves_docker_lxc.web.id").with("ssh", &way(&sshd));
     let both = format!("{}{stack}", host(&sshd));
     scene.settle(&both).await;
     scene.sh(100, "docker stop app-web-1").await;
@@ -62,9 +54,9 @@ async fn a_host_key_is_pinned_learnt_or_refused() {
     let scene = scene().await;
     let sshd = scene.guests.sshd(100).await.expect("there is an sshd");
     provider(&scene.ws, &key(&sshd));
-    let said = line(&scene.apply(&host(&sshd)).await.refused());
+    let said = scene.apply(&host(&sshd)).await.refused();
     assert!(said.contains(&sshd.fingerprint()), "{said}");
-    assert!(said.contains(&line(&known(&sshd))), "{said}");
+    assert!(said.contains(&known(&sshd)), "{said}");
     assert!(said.contains("accept_new_host_keys = true"), "{said}");
     assert!(said.contains(&format!("ssh = {}", way(&sshd))), "{said}");
 
@@ -82,7 +74,7 @@ async fn a_host_key_is_pinned_learnt_or_refused() {
     let other = scene.guests.sshd(100).await.expect("there is an sshd");
     let wrong = learnt.replace(&sshd.host_key(), &other.host_key());
     std::fs::write(&file, wrong).expect("it is written");
-    let said = line(&planned(&scene, &host(&sshd)).await.ok().said());
+    let said = scene.planned(&host(&sshd)).await.ok().said();
     assert!(said.contains("is not the one at"), "{said}");
     assert!(said.contains("known_hosts:1"), "{said}");
     assert!(said.contains("The state keeps"), "{said}");
@@ -90,7 +82,7 @@ async fn a_host_key_is_pinned_learnt_or_refused() {
     // So is a key of a kind that is not known, since one of another kind is.
     let kind = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBHwf2HMM5TRXvo2SQJjsNkiDD5KqiiNjrGVv3UUh+mMT5RHxiRtOnlqvjhQtBq0VpmpCV/PwUdhOig4vkbqAcEc=";
     std::fs::write(&file, learnt.replace(&sshd.host_key(), kind)).expect("it is written");
-    let said = line(&planned(&scene, &host(&sshd)).await.ok().said());
+    let said = scene.planned(&host(&sshd)).await.ok().said();
     assert!(said.contains("is not the one at"), "{said}");
     assert!(attribute(&scene, "/docker_version").await.is_string());
 }
@@ -104,10 +96,10 @@ async fn ssh_steps_in_where_a_token_has_no_console() {
     let scene = scene_with(options).await;
     let sshd = scene.guests.sshd(100).await.expect("there is an sshd");
     let auto = host(&sshd).with("connection", r#""auto""#);
-    let said = line(&scene.refused(&auto).await);
+    let said = scene.refused(&auto).await;
     assert!(said.contains("A token cannot reach a container"), "{said}");
     assert!(said.contains("or use SSH"), "{said}");
-    let said = line(&scene.refused(&host(&sshd)).await);
+    let said = scene.refused(&host(&sshd)).await;
     assert!(said.contains("Nobody can log in"), "{said}");
     let known = format!("known_hosts = {:?}", known(&sshd));
     provider(&scene.ws, &format!("{}, {known}", key(&sshd)));
@@ -151,19 +143,19 @@ async fn a_key_that_opens_nothing_is_named() {
     let sshd = scene.guests.sshd(100).await.expect("there is an sshd");
     let known = format!("known_hosts = {:?}", known(&sshd));
     provider(&scene.ws, &format!(r#"private_key = "x", {known}"#));
-    let said = line(&scene.refused(&host(&sshd)).await);
+    let said = scene.refused(&host(&sshd)).await;
     assert!(said.contains("BEGIN OPENSSH PRIVATE KEY"), "{said}");
     provider(&scene.ws, &known);
-    let said = line(&scene.refused(&host(&sshd)).await);
+    let said = scene.refused(&host(&sshd)).await;
     assert!(
         said.contains("takes private_key, or agent = true"),
         "{said}"
     );
     provider(&scene.ws, &format!("{}, {known}", key(&sshd)));
     let stranger = host(&sshd).without("initialization");
-    let said = line(&scene.apply(&stranger).await.refused());
+    let said = scene.apply(&stranger).await.refused();
     assert!(said.contains("does not let root in"), "{said}");
     scene.ws.set("PATH", "/nonexistent");
-    let said = line(&scene.apply(&host(&sshd)).await.refused());
+    let said = scene.apply(&host(&sshd)).await.refused();
     assert!(said.contains("he program ssh is missing"), "{said}");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{attribute, config, dormant, planned, scene, web};
+use super::{attribute, config, dormant, scene, web};
 
 #[tokio::test]
 async fn changes_reach_the_container_in_one_call() {
@@ -64,7 +64,7 @@ async fn another_node_is_a_move() {
     let scene = scene().await;
     scene.settle(&dormant()).await;
     let moved = dormant().with("node_name", r#""pve2""#);
-    let said = planned(&scene, &moved).await.ok().said();
+    let said = scene.planned(&moved).await.ok().said();
     assert!(
         said.contains("The container moves to another node"),
         "{said}"
@@ -89,7 +89,9 @@ async fn a_restart_follows_the_policy() {
     let resolver = r#"{ dns = { servers = ["192.0.2.53"] } }"#;
     let host = web().with("restart_policy", r#""never""#);
     scene.settle(&host).await;
-    let said = planned(&scene, &host.clone().with("initialization", resolver)).await;
+    let said = scene
+        .planned(&host.clone().with("initialization", resolver))
+        .await;
     let said = said.ok().said();
     assert!(said.contains("The change waits for a restart"), "{said}");
     scene

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::import::{IMPORT, let_go};
 use crate::scene::{Block, Scene, web};
 
 const A: &str =
@@ -40,10 +41,8 @@ async fn keys_change_in_the_guest_and_those_of_others_stay() {
 
     // To forget them locks nobody out, and those of an import are only noted.
     scene.settle(&web()).await;
-    let address = "pmoves_docker_vm.web";
-    scene.ws.run(&["state", "rm", address]).await.ok();
-    let import = format!("import {{\n  to = {address}\n  id = \"qemu/100\"\n}}\n");
-    let taken = format!("{import}{}", host(&[A]));
+    let_go(&scene).await;
+    let taken = format!("{IMPORT}{}", host(&[A]));
     scene.ws.write("main.tf", &taken);
     scene.quiet_but_kept().await;
     assert_eq!(scene.sh(100, &format!("cat {FILE}")).await, keys);

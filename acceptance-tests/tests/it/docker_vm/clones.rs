@@ -3,6 +3,7 @@
 use acceptance_tests::simulator::{Options, Storage};
 use serde_json::json;
 
+use super::import::{IMPORT, let_go};
 use crate::{
     process::{interrupted, passing},
     scene::{Block, Scene, dormant, web},
@@ -82,11 +83,9 @@ async fn the_os_disk_may_be_on_any_bus() {
         web().with("os_disk", &disk)
     };
     scene.settle(&os_disk(4, ", interface = \"virtio0\"")).await;
-    let address = "pmoves_docker_vm.web";
-    scene.ws.run(&["state", "rm", address]).await.ok();
-    let import = format!("import {{\n  to = {address}\n  id = \"qemu/100\"\n}}\n");
+    let_go(&scene).await;
     let grown = os_disk(5, "");
-    scene.settle(&format!("{import}{grown}")).await;
+    scene.settle(&format!("{IMPORT}{grown}")).await;
     let simulator = &scene.stage.simulator;
     let config = simulator.config(100).expect("the VM is there");
     let (_, options) = config["virtio0"].split_once(',').expect("it has options");

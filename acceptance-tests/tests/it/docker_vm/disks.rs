@@ -3,6 +3,7 @@
 use acceptance_tests::simulator::{Options, Storage};
 use serde_json::json;
 
+use super::import::let_go;
 use crate::scene::{Block, Scene, dormant, web};
 
 fn disk(host: Block, options: &str) -> Block {
@@ -118,11 +119,7 @@ async fn options_and_storage_of_a_disk_change_in_place() {
     assert!(said.contains("The slot is taken"), "{said}");
 
     // An import follows all of them.
-    scene
-        .ws
-        .run(&["state", "rm", "pmoves_docker_vm.web"])
-        .await
-        .ok();
+    let_go(&scene).await;
     scene.ws.write("main.tf", &moved.to_string());
     scene
         .ws

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::scene::{Scene, dormant, web};
 
-const IMPORT: &str = r#"
+pub(super) const IMPORT: &str = r#"
 import {
   to = pmoves_docker_vm.web
   id = "qemu/100"
@@ -15,13 +15,15 @@ import {
 async fn orphan(host: &crate::scene::Block) -> Scene {
     let scene = Scene::new().await;
     scene.settle(host).await;
-    scene
-        .ws
-        .run(&["state", "rm", "pmoves_docker_vm.web"])
-        .await
-        .ok();
+    let_go(&scene).await;
     scene.forget();
     scene
+}
+
+/// Takes the host out of the state.
+pub(super) async fn let_go(scene: &Scene) {
+    let state = ["state", "rm", "pmoves_docker_vm.web"];
+    scene.ws.run(&state).await.ok();
 }
 
 #[tokio::test]
@@ -118,11 +120,7 @@ async fn an_import_tells_what_a_create_told() {
     let scene = Scene::new().await;
     scene.settle(&web()).await;
     let made = scene.web("").await;
-    scene
-        .ws
-        .run(&["state", "rm", "pmoves_docker_vm.web"])
-        .await
-        .ok();
+    let_go(&scene).await;
     scene
         .ws
         .run(&["import", "-no-color", "pmoves_docker_vm.web", "pve1/100"])

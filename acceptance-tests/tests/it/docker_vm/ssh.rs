@@ -3,9 +3,10 @@
 use acceptance_tests::guests::sshd::Sshd;
 use serde_json::json;
 
+use super::import::{IMPORT, let_go};
 use crate::{
-    logins::{key, known, line, provider, way},
-    scene::{Block, Scene, dormant, web},
+    logins::{key, known, provider, way},
+    scene::{Block, Scene, app, dormant, web},
 };
 
 /// A host without agent, behind the sshd.
@@ -55,15 +56,7 @@ async fn a_vm_without_agent_is_a_host_by_ssh() {
     let daemon = scene.sh(100, "cat /etc/docker/daemon.json").await;
     assert!(daemon.contains("1400"), "{daemon}");
 
-    let stack = Block::new(
-        r#"resource "pmoves_stack" "app""#,
-        &[
-            ("host_id", "pmoves_docker_vm.web.id"),
-            ("name", r#""app""#),
-            ("compose", r#""services:\n  web:\n    image: nginx:1\n""#),
-            ("ssh", &way(&sshd)),
-        ],
-    );
+    let stack = app("pmoves_docker_vm.web.id").with("ssh", &way(&sshd));
     settle(&scene, &format!("{changed}{stack}")).await;
     scene.sh(100, "docker stop app-web-1").await;
     let plan = scene.ws.plan(&[]).await;
@@ -73,16 +66,8 @@ async fn a_vm_without_agent_is_a_host_by_ssh() {
     // What stops is started and set up again, and what is taken over is the same.
     settle(&scene, &changed.clone().with("started", "false")).await;
     settle(&scene, &changed).await;
-    scene
-        .ws
-        .run(&["state", "rm", "pmoves_docker_vm.web"])
-        .await
-        .ok();
-    let import = r#"import {
-        to = pmoves_docker_vm.web
-        id = "qemu/100"
-    }"#;
-    scene.ws.write("main.tf", &format!("{changed}{import}"));
+    let_go(&scene).await;
+    scene.ws.write("main.tf", &format!("{changed}{IMPORT}"));
     scene.quiet_but_kept().await;
     scene.ws.destroy().await.ok();
     // The import did not know yet where SSH goes.
@@ -94,11 +79,11 @@ async fn a_vm_that_nothing_leads_into_is_refused() {
     let scene = Scene::new().await;
     let sshd = scene.guests.sshd(100).await.expect("there is an sshd");
     let silent = host(&sshd).without("ssh");
-    let said = line(&scene.refused(&silent).await);
+    let said = scene.refused(&silent).await;
     assert!(said.contains("A new VM needs a way in"), "{said}");
     assert!(said.contains("agent.enabled"), "{said}");
     let by_ssh = |host: Block| host.with("connection", r#""ssh""#);
-    let said = line(&scene.refused(&by_ssh(host(&sshd))).await);
+    let said = scene.refused(&by_ssh(host(&sshd))).await;
     assert!(said.contains("Nobody can log in"), "{said}");
 
     // What is there already is left alone, but cannot be changed inside.
@@ -106,15 +91,15 @@ async fn a_vm_that_nothing_leads_into_is_refused() {
     scene.settle(&dormant()).await;
     scene.settle(&off).await;
     let inside = off.clone().with("docker", "{ mtu = 1400 }");
-    let said = line(&scene.refused(&inside).await);
+    let said = scene.refused(&inside).await;
     assert!(said.contains("The guest cannot be reached"), "{said}");
     assert!(said.contains("docker"), "{said}");
     let disk = r#"{ scsi2 = { size_gb = 1, mount_path = "/srv" } }"#;
-    let said = line(&scene.refused(&off.clone().with("disk", disk)).await);
+    let said = scene.refused(&off.clone().with("disk", disk)).await;
     assert!(said.contains("The guest cannot be reached"), "{said}");
     assert!(said.contains(r#"disk["scsi2"]"#), "{said}");
     let grown = off.with("os_disk", r#"{ datastore_id = "local-lvm", size_gb = 5 }"#);
-    let said = line(&scene.apply(&grown).await.ok().said());
+    let said = scene.apply(&grown).await.ok().said();
     assert!(said.contains("The filesystem stays as it is"), "{said}");
 }
 
@@ -122,7 +107,7 @@ async fn a_vm_that_nothing_leads_into_is_refused() {
 async fn a_new_vm_that_ssh_may_not_get_into_is_told_at_plan() {
     let (scene, sshd) = scene().await;
     let lost = host(&sshd).without("ssh");
-    let said = line(&scene.refused(&lost).await);
+    let said = scene.refused(&lost).await;
     assert!(
         said.contains("The address of the new VM is not known"),
         "{said}"
@@ -137,8 +122,7 @@ async fn a_new_vm_that_ssh_may_not_get_into_is_told_at_plan() {
         ),
         (keyless, "SSH logs in as pmoves, who has no keys"),
     ] {
-        scene.ws.write("main.tf", &host.to_string());
-        let said = line(&scene.ws.run(&["plan", "-no-color"]).await.ok().said());
+        let said = scene.planned(&host).await.ok().said();
         assert!(said.contains(warning), "{said}");
     }
     let keys = format!(
@@ -146,8 +130,7 @@ async fn a_new_vm_that_ssh_may_not_get_into_is_told_at_plan() {
         sshd.public_key()
     );
     for quiet in [host(&sshd), account(&keys).with("ssh", &way)] {
-        scene.ws.write("main.tf", &quiet.to_string());
-        let said = line(&scene.ws.run(&["plan", "-no-color"]).await.ok().said());
+        let said = scene.planned(&quiet).await.ok().said();
         assert!(!said.contains("Nobody may be let in"), "{said}");
     }
 }
@@ -163,7 +146,7 @@ async fn the_agent_tells_the_address_for_ssh() {
     let plan = scene.ws.plan(&[]).await;
     plan.empty();
     scene.forget();
-    let said = line(&scene.ws.run(&["plan", "-no-color"]).await.ok().said());
+    let said = scene.ws.run(&["plan", "-no-color"]).await.ok().said();
     assert!(said.contains("198.51.100.20"), "{said}");
     assert_eq!(agent_calls(&scene), 1, "{said}");
     assert_eq!(scene.rounds(), 0, "{said}");
