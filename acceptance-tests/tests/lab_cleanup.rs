@@ -129,7 +129,7 @@ async fn gone_but(run: &Path, groups: &[String], but: Option<&str>) -> Result<()
         if left.is_empty() {
             return Ok(());
         }
-        if started.elapsed() > Duration::from_secs(20) {
+        if started.elapsed() > Duration::from_mins(1) {
             return Err(left);
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

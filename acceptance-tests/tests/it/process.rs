@@ -83,7 +83,7 @@ impl Apply {
 
     pub(crate) async fn end(self) -> (ExitStatus, String) {
         let ended = self.child.wait_with_output();
-        let ended = tokio::time::timeout(Duration::from_secs(30), ended).await;
+        let ended = tokio::time::timeout(Duration::from_mins(1), ended).await;
         let output = ended.expect("it ends soon").expect("it ends");
         let texts = [&output.stdout[..], &output.stderr].concat();
         let text = String::from_utf8_lossy(&texts);

@@ -17,7 +17,7 @@ const NODE: &str = "/api2/json/nodes/pve1";
 const TEMPLATE: &str = "local:vztmpl/debian-13-standard_13.0-1_amd64.tar.zst";
 
 /// How long a test waits for what has to come.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A cluster with a running container, and a client of it.
 struct Lab {

@@ -55,7 +55,7 @@ fn spec(vmid: u32, image: &str) -> Spec {
 const DOCKER: &str = "local:import/debian-13-docker.qcow2";
 const PLAIN: &str = "local:import/debian-13.qcow2";
 
-/// Repeats until `condition` holds; a test fails after ten seconds of waiting.
+/// Repeats until `condition` holds; a test fails after a minute of waiting.
 async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, condition: impl Fn() -> F) -> T {
     let start = Instant::now();
     loop {
@@ -63,7 +63,7 @@ async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, condition: imp
             return value;
         }
         assert!(
-            start.elapsed() < Duration::from_secs(10),
+            start.elapsed() < Duration::from_mins(1),
             "waited for {what}"
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
