@@ -263,7 +263,9 @@ impl Lab {
             .map_err(failed)?;
         let mut layers = vec![lab.run.join("layer")];
         layers.extend(lab.rootfs.layers(boots_docker));
-        let mut process = Command::new("nsenter")
+        // How a guest ends is told by signals that a process in the background of a shell ignores.
+        let mut process = Command::new("env")
+            .args(["--default-signal=HUP,INT", "nsenter"])
             .arg(format!("--target={}", lab.init))
             .args(["--mount", "--net", "--pid", "bash"])
             .arg(lab.run.join("guest.sh"))
